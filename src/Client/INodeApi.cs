@@ -1,0 +1,42 @@
+using P2PWeights.Tracker;
+using P2PWeights.Transfer;
+
+namespace P2PWeights.Client;
+
+/// <summary>
+/// What a user can ask of a node: implemented by <see cref="PeerNode"/> in its own process and by <see cref="NodeClient"/> over the node's Unix socket,
+/// so that a command works the same with a running node and with one started inside it. Failures come as <see cref="NodeException"/>.
+/// </summary>
+public interface INodeApi
+{
+    /// <summary>Publishes a folder; returns once the checkpoint is visible (or was already, with the same content).</summary>
+    Task<PublishReport> PublishAsync(PublishRequest request, IProgress<PublishProgress>? progress, CancellationToken cancellationToken);
+
+    /// <summary>Pulls a checkpoint into the tiers, or into a folder.</summary>
+    Task<CheckpointPullReport> PullAsync(CheckpointPullRequest request, IProgress<PullProgress>? progress, CancellationToken cancellationToken);
+
+    /// <summary>Compares a folder with a checkpoint's manifest.</summary>
+    Task<VerifyReport> VerifyAsync(string folder, string checkpoint, IProgress<long>? bytesHashed, CancellationToken cancellationToken);
+
+    /// <summary>Re-hashes what the node holds and repairs from peers what was wrong.</summary>
+    Task<NodeScrubReport> ScrubAsync(IProgress<NodeScrubReport>? progress, CancellationToken cancellationToken);
+
+    /// <summary>The node's state.</summary>
+    Task<NodeStatus> StatusAsync(CancellationToken cancellationToken);
+
+    /// <summary>The peers that this node talks to.</summary>
+    Task<IReadOnlyList<PeerStatus>> PeersAsync(CancellationToken cancellationToken);
+
+    /// <summary>All checkpoints in the catalog, or those of one name.</summary>
+    Task<IReadOnlyList<CheckpointInfo>> ListAsync(string? name, CancellationToken cancellationToken);
+
+    /// <summary>One checkpoint with its files and tensors; a version or a tag names it.</summary>
+    /// <exception cref="NodeException"><see cref="NodeError.NotFound"/>, with the closest names.</exception>
+    Task<CheckpointDetails> ShowAsync(string checkpoint, CancellationToken cancellationToken);
+
+    /// <summary>Points a tag at a version.</summary>
+    Task TagAsync(string checkpoint, string tag, CancellationToken cancellationToken);
+
+    /// <summary>Removes a version or a tag from the catalog.</summary>
+    Task RemoveAsync(string checkpoint, CancellationToken cancellationToken);
+}

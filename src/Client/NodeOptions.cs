@@ -1,0 +1,52 @@
+using System.Collections.Immutable;
+
+namespace P2PWeights.Client;
+
+/// <summary>Settings of a <see cref="PeerNode"/>.</summary>
+public sealed class NodeOptions
+{
+    /// <summary>Name for people. Default: the machine's name.</summary>
+    public string Name { get; init; } = Environment.MachineName;
+
+    /// <summary>Base addresses of the trackers. At least one.</summary>
+    public required IReadOnlyList<Uri> Trackers { get; init; }
+
+    /// <summary><c>host:port</c> of the peer protocol; port 0 lets the system choose. Default <c>127.0.0.1:0</c>.</summary>
+    public string Listen { get; init; } = "127.0.0.1:0";
+
+    /// <summary><c>host:port</c> that peers should use when it differs from <see cref="Listen"/>.</summary>
+    public string? Advertise { get; init; }
+
+    /// <summary>Folder of the store. Required.</summary>
+    public required string DataDirectory { get; init; }
+
+    /// <summary>Memory tier in bytes. Default 2 GiB.</summary>
+    public long MemoryBytes { get; init; } = 2L << 30;
+
+    /// <summary>Disk tier in bytes. Default 20 GiB.</summary>
+    public long DiskBytes { get; init; } = 20L << 30;
+
+    /// <summary>Unix socket of the local API; null for none (a node inside a command).</summary>
+    public string? Socket { get; init; }
+
+    /// <summary>Shared secret of the cluster; null for none.</summary>
+    public string? ClusterKey { get; init; }
+
+    /// <summary><c>zone</c>, <c>rack</c>, <c>rail</c> and others.</summary>
+    public ImmutableSortedDictionary<string, string> Labels { get; init; } = ImmutableSortedDictionary<string, string>.Empty;
+
+    /// <summary>When true, the store belongs to one command and leaves nothing behind.</summary>
+    public bool Ephemeral { get; init; }
+
+    /// <summary>Most bytes per second sent; 0 for no cap.</summary>
+    public long UploadBytesPerSecond { get; init; }
+
+    /// <summary>Most bytes per second received; 0 for no cap.</summary>
+    public long DownloadBytesPerSecond { get; init; }
+
+    /// <summary>How long a pull waits without any source. Default 30 s.</summary>
+    public TimeSpan NoSourceTimeout { get; init; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>Bytes per second that the background scrub reads; 0 for none. Default 64 MiB/s.</summary>
+    public long ScrubBytesPerSecond { get; init; } = 64L << 20;
+}

@@ -1,0 +1,53 @@
+using P2PWeights.Store;
+
+namespace P2PWeights.Transfer;
+
+/// <summary>
+/// A way to move a shard from a peer: the seam that <c>local</c>, <c>nvlink</c>, <c>rdma</c> and <c>tcp</c> stand behind. A path moves bytes and reports
+/// what happened; it does not verify (the store's commit does), retry, or choose (the pull does).
+/// </summary>
+public interface ITransferPath
+{
+    /// <summary>The path's word: <c>tcp</c>, <c>local</c>, <c>rdma</c>, <c>nvlink</c>.</summary>
+    string Name { get; }
+
+    /// <summary>Prepares the path to one peer, over an established session with it; null when the path cannot reach this peer.</summary>
+    ValueTask<IPathChannel?> OpenAsync(PeerSession peer, CancellationToken cancellationToken);
+}
+
+/// <summary>A path to one peer. Many fetches may run at the same time.</summary>
+public interface IPathChannel : IAsyncDisposable
+{
+    /// <summary>
+    /// Fills <see cref="ShardWrite.Buffer"/> with the peer's bytes of that shard. Ends only in an outcome or a cancellation; a failed fetch may have written
+    /// part of the buffer. After cancellation the buffer is no longer written to.
+    /// </summary>
+    /// <param name="write">Where the bytes go; stays owned by the caller.</param>
+    /// <param name="received">Told the number of new bytes as they come, so that a stall can be seen.</param>
+    ValueTask<FetchOutcome> FetchAsync(ShardWrite write, Action<int> received, CancellationToken cancellationToken);
+}
+
+/// <summary>How a fetch ended.</summary>
+/// <param name="Status">The kind of end.</param>
+/// <param name="RetryAfter">With <see cref="FetchStatus.Busy"/>: when to ask this peer again.</param>
+/// <param name="Detail">For people and reports, when the status alone does not say it.</param>
+public readonly record struct FetchOutcome(FetchStatus Status, TimeSpan RetryAfter = default, string? Detail = null);
+
+/// <summary>Kinds of end of a fetch.</summary>
+public enum FetchStatus
+{
+    /// <summary>The buffer is full; the bytes are not verified yet.</summary>
+    Ok,
+
+    /// <summary>The peer does not hold the shard (any more).</summary>
+    NotFound,
+
+    /// <summary>The peer has no free upload slot.</summary>
+    Busy,
+
+    /// <summary>The connection to the peer broke; other shards asked of it are lost too.</summary>
+    Disconnected,
+
+    /// <summary>The peer answered against the protocol: a wrong length, an unknown frame. It is treated like wrong bytes.</summary>
+    ProtocolError,
+}

@@ -1,0 +1,41 @@
+namespace P2PWeights.Transfer;
+
+/// <summary>Settings of a <see cref="TransferService"/>.</summary>
+public sealed class TransferOptions
+{
+    /// <summary><c>host:port</c> to listen on for peers; port 0 lets the system choose. Default <c>127.0.0.1:0</c>.</summary>
+    public string Listen { get; init; } = "127.0.0.1:0";
+
+    /// <summary>Name shown to peers.</summary>
+    public string Name { get; init; } = Environment.MachineName;
+
+    /// <summary>Shared secret of the cluster; null for none. With a key, both sides of every connection prove that they know it.</summary>
+    public string? ClusterKey { get; init; }
+
+    /// <summary>Paths allowed, best first. Default <c>tcp</c>.</summary>
+    public IReadOnlyList<string> Paths { get; init; } = ["tcp"];
+
+    /// <summary>TCP connections per peer that carry payload. Default 2.</summary>
+    public int LanesPerPeer { get; init; } = 2;
+
+    /// <summary>Shards served at the same time, over all peers; more are answered Busy. Default 16.</summary>
+    public int UploadSlots { get; init; } = 16;
+
+    /// <summary>Bytes asked for and not yet received, over all sources of a pull. Default 256 MiB.</summary>
+    public long WindowBytes { get; init; } = 256L << 20;
+
+    /// <summary>A source that moves no byte for this long loses its shards to others. Default 2 s.</summary>
+    public TimeSpan StallTimeout { get; init; } = TimeSpan.FromSeconds(2);
+
+    /// <summary>How long a peer that sent wrong bytes is not asked again. Default 10 min.</summary>
+    public TimeSpan BanTime { get; init; } = TimeSpan.FromMinutes(10);
+
+    /// <summary>A pull without any source for this long fails; what was fetched is kept. Default 30 s.</summary>
+    public TimeSpan NoSourceTimeout { get; init; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>Most bytes per second sent, over all peers; 0 for no cap.</summary>
+    public long UploadBytesPerSecond { get; init; }
+
+    /// <summary>Most bytes per second received, over all peers; 0 for no cap.</summary>
+    public long DownloadBytesPerSecond { get; init; }
+}
