@@ -6,18 +6,20 @@ namespace P2PWeights.Store.Hashing;
 public static class Blake3
 {
     /// <summary>The digest of <paramref name="data"/>. Allocates nothing.</summary>
-    public static Digest Hash(ReadOnlySpan<byte> data) => throw new NotImplementedException();
-}
+    public static Digest Hash(ReadOnlySpan<byte> data) => Hash(Blake3Kernel.Best, data);
 
-/// <summary>BLAKE3-256 of data that arrives in pieces of any size. Not thread-safe; reusable after <see cref="Reset"/>.</summary>
-public sealed class Blake3Hasher
-{
-    /// <summary>Adds bytes. Pieces of 64 KiB and more run at the speed of <see cref="Blake3.Hash"/>.</summary>
-    public void Update(ReadOnlySpan<byte> data) => throw new NotImplementedException();
+    /// <summary>The same with a chosen kernel, so that tests reach those that this CPU would not pick.</summary>
+    internal static Digest Hash(Blake3Kernel kernel, ReadOnlySpan<byte> data)
+    {
+        if (data.Length <= Blake3Spec.ChunkBytes)
+        {
+            var chunk = new Blake3Chunk(counter: 0);
+            chunk.Append(data);
+            return chunk.FinishRoot();
+        }
 
-    /// <summary>The digest of all bytes so far; more may follow.</summary>
-    public Digest Finish() => throw new NotImplementedException();
-
-    /// <summary>Forgets all bytes.</summary>
-    public void Reset() => throw new NotImplementedException();
+        Span<uint> children = stackalloc uint[2 * Blake3Spec.CvWords];
+        Blake3Tree.HashToChildren(kernel, data, chunkCounter: 0, children);
+        return Blake3Tree.RootDigest(children);
+    }
 }
