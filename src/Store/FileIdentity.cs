@@ -1,4 +1,5 @@
 using Microsoft.Win32.SafeHandles;
+using P2PWeights.Native.Posix;
 
 namespace P2PWeights.Store;
 
@@ -11,5 +12,9 @@ public readonly record struct FileIdentity(ulong Device, ulong Inode, long Size,
 {
     /// <summary>The identity of an open file.</summary>
     /// <exception cref="IOException">fstat failed.</exception>
-    public static FileIdentity Of(SafeFileHandle file) => throw new NotImplementedException();
+    public static FileIdentity Of(SafeFileHandle file)
+    {
+        var stat = PosixFile.Stat(file);
+        return new FileIdentity(stat.Device, stat.Inode, stat.Size, stat.ModifiedNs);
+    }
 }

@@ -1,0 +1,113 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
+
+namespace P2PWeights.Native.Posix;
+
+/// <summary>Imports from the C library, under their C names. Linux on 64-bit processors: <c>off_t</c> and <c>long</c> are 64 bits wide.</summary>
+internal static unsafe partial class Libc
+{
+    private const string Library = "libc";
+
+    // fcntl.h
+    public const int O_RDONLY = 0;
+    public const int O_RDWR = 2;
+    public const int O_CREAT = 0x40;
+    public const int O_EXCL = 0x80;
+    public const int O_NONBLOCK = 0x800;
+    public const int O_CLOEXEC = 0x80000;
+    public const int AT_FDCWD = -100;
+    public const int AT_SYMLINK_NOFOLLOW = 0x100;
+    public const int AT_EMPTY_PATH = 0x1000;
+    public const uint RENAME_NOREPLACE = 1;
+
+    // sys/file.h
+    public const int LOCK_EX = 2;
+    public const int LOCK_NB = 4;
+
+    // unistd.h
+    public const int SEEK_DATA = 3;
+    public const int SEEK_HOLE = 4;
+
+    // sys/mman.h
+    public const int PROT_READ = 1;
+    public const int PROT_WRITE = 2;
+    public const int MAP_SHARED = 1;
+    public const int MAP_PRIVATE = 2;
+    public const int MAP_ANONYMOUS = 0x20;
+    public const int MADV_HUGEPAGE = 14;
+
+    // sys/prctl.h
+    public const int PR_SET_PDEATHSIG = 1;
+
+    // The two open flags whose values differ between processors: arm64 took over those of 32-bit Arm (asm/fcntl.h).
+    public static readonly int O_DIRECTORY = IsArm ? 0x4000 : 0x10000;
+    public static readonly int O_NOFOLLOW = IsArm ? 0x8000 : 0x20000;
+
+    private static bool IsArm => RuntimeInformation.ProcessArchitecture == Architecture.Arm64;
+
+    [LibraryImport(Library, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    public static partial SafeFileHandle open(string path, int flags, uint mode);
+
+    [LibraryImport(Library, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    public static partial SafeFileHandle openat(SafeFileHandle folder, string path, int flags, uint mode);
+
+    [LibraryImport(Library, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    public static partial int mkdirat(SafeFileHandle folder, string path, uint mode);
+
+    [LibraryImport(Library, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    public static partial int unlinkat(SafeFileHandle folder, string path, int flags);
+
+    [LibraryImport(Library, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    public static partial int renameat(SafeFileHandle oldFolder, string oldPath, SafeFileHandle newFolder, string newPath);
+
+    [LibraryImport(Library, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    public static partial int renameat2(SafeFileHandle oldFolder, string oldPath, SafeFileHandle newFolder, string newPath, uint flags);
+
+    [LibraryImport(Library, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    public static partial int statx(int folder, string path, int flags, uint mask, Statx* result);
+
+    [LibraryImport(Library, EntryPoint = "statx", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    public static partial int statxat(SafeFileHandle folder, string path, int flags, uint mask, Statx* result);
+
+    [LibraryImport(Library, SetLastError = true)]
+    public static partial int fsync(SafeFileHandle file);
+
+    [LibraryImport(Library, SetLastError = true)]
+    public static partial int fallocate(SafeFileHandle file, int mode, long offset, long length);
+
+    [LibraryImport(Library, SetLastError = true)]
+    public static partial long lseek(SafeFileHandle file, long offset, int whence);
+
+    [LibraryImport(Library, SetLastError = true)]
+    public static partial int flock(SafeFileHandle file, int operation);
+
+    [LibraryImport(Library, SetLastError = true)]
+    public static partial nint mmap(nint address, nuint length, int protection, int flags, SafeFileHandle file, long offset);
+
+    [LibraryImport(Library, EntryPoint = "mmap", SetLastError = true)]
+    public static partial nint mmapAnonymous(nint address, nuint length, int protection, int flags, int noFile, long offset);
+
+    [LibraryImport(Library, SetLastError = true)]
+    public static partial int munmap(nint address, nuint length);
+
+    [LibraryImport(Library, SetLastError = true)]
+    public static partial int madvise(nint address, nuint length, int advice);
+
+    [LibraryImport(Library, SetLastError = true)]
+    public static partial int prctl(int option, nuint argument2, nuint argument3, nuint argument4, nuint argument5);
+
+    [LibraryImport(Library)]
+    public static partial int getppid();
+
+    [LibraryImport(Library, SetLastError = true)]
+    public static partial int kill(int process, int signal);
+
+    /// <summary>The exception for the call that just failed on this thread.</summary>
+    public static NativeException LastError(string? subject = null, [CallerMemberName] string function = "") =>
+        Error(Marshal.GetLastPInvokeError(), subject, function);
+
+    /// <summary>The exception for an errno that is known already.</summary>
+    public static NativeException Error(int code, string? subject, string function) =>
+        new(Library, function, code, Marshal.GetPInvokeErrorMessage(code), subject);
+}

@@ -1,0 +1,181 @@
+using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
+
+namespace P2PWeights.Native.Posix;
+
+/// <summary>What .NET's file API leaves out: allocation, holes, folder sync, locks, identities, opening without following links.</summary>
+/// <remarks>Every method throws <see cref="NativeException"/> with the errno when the call fails, unless it says otherwise.</remarks>
+public static unsafe class PosixFile
+{
+    /// <summary>
+    /// Reserves disk blocks for a range, so that later writes to it cannot run out of space, and extends the file to the end of the range.
+    /// What the file held stays; the rest reads as zeros.
+    /// </summary>
+    /// <returns>False when the file system cannot reserve: then the file is extended only, and a later write may still find the disk full.</returns>
+    /// <exception cref="NativeException">The disk is full (<see cref="Errno.IsDiskFull"/>): the file may have been extended by a part of the range. Or another failure.</exception>
+    public static bool Allocate(SafeFileHandle file, long offset, long length)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(offset);
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(length);
+        while (Libc.fallocate(file, 0, offset, length) != 0)
+        {
+            switch (Marshal.GetLastPInvokeError())
+            {
+                case Errno.Interrupted:
+                    continue;
+                case Errno.NotSupported or Errno.NotImplemented:
+                    if (RandomAccess.GetLength(file) < offset + length)
+                    {
+                        RandomAccess.SetLength(file, offset + length);
+                    }
+
+                    return false;
+                default:
+                    throw Libc.LastError(function: "fallocate");
+            }
+        }
+
+        return true;
+    }
+
+    /// <summary>Makes the names in a folder durable: files created, renamed or removed in it survive a power cut from now on.</summary>
+    public static void SyncFolder(string path)
+    {
+        using var folder = OpenFolder(path);
+        Sync(folder, path);
+    }
+
+    /// <summary>The first offset at or after <paramref name="offset"/> that holds data, not a hole; null when only a hole follows. A file system without holes answers <paramref name="offset"/>.</summary>
+    public static long? SeekData(SafeFileHandle file, long offset) => Seek(file, offset, Libc.SEEK_DATA);
+
+    /// <summary>The first offset at or after <paramref name="offset"/> that lies in a hole (the end of the file counts as one); null when <paramref name="offset"/> is past the end.</summary>
+    public static long? SeekHole(SafeFileHandle file, long offset) => Seek(file, offset, Libc.SEEK_HOLE);
+
+    /// <summary>State of an open file.</summary>
+    public static FileStat Stat(SafeFileHandle file)
+    {
+        Statx result;
+        return Libc.statxat(file, "", Libc.AT_EMPTY_PATH, Statx.BasicStats, &result) == 0 ? FileStat.From(result) : throw Libc.LastError(function: "statx");
+    }
+
+    /// <summary>State of what lies at a path; null when nothing does.</summary>
+    /// <param name="followSymlinks">Whether a symlink in last place stands for its target, else for itself.</param>
+    public static FileStat? TryStat(string path, bool followSymlinks)
+    {
+        Statx result;
+        if (Libc.statx(Libc.AT_FDCWD, path, followSymlinks ? 0 : Libc.AT_SYMLINK_NOFOLLOW, Statx.BasicStats, &result) == 0)
+        {
+            return FileStat.From(result);
+        }
+
+        return Marshal.GetLastPInvokeError() is Errno.NotFound or Errno.NotAFolder ? null : throw Libc.LastError(path, "statx");
+    }
+
+    /// <summary>
+    /// Opens a regular file for reading. A FIFO does not block the call, a device is not touched beyond the open.
+    /// </summary>
+    /// <param name="followSymlinks">Whether a symlink in last place is followed. When not, it fails with <see cref="Errno.SymlinkLoop"/>.</param>
+    /// <exception cref="NativeException">The open failed, or the file is not a regular one (<see cref="Errno.Invalid"/>).</exception>
+    public static SafeFileHandle OpenRead(string path, bool followSymlinks)
+    {
+        var file = Libc.open(path, Libc.O_RDONLY | Libc.O_NONBLOCK | Libc.O_CLOEXEC | (followSymlinks ? 0 : Libc.O_NOFOLLOW), 0);
+        return file.IsInvalid ? throw Libc.LastError(path, "open") : RequireRegular(file, path);
+    }
+
+    /// <summary>
+    /// Takes the lock file at a path, creating it when missing. The lock ends with the handle, at the latest with the process; children do not inherit it.
+    /// The file stays: removing it would let two holders in.
+    /// </summary>
+    /// <returns>The holder, to be disposed; null when another holder has it, in this process or another.</returns>
+    public static SafeFileHandle? TryLockExclusive(string path)
+    {
+        var file = Libc.open(path, Libc.O_RDWR | Libc.O_CREAT | Libc.O_CLOEXEC, 0x1b4 /* 0664 */);
+        if (file.IsInvalid)
+        {
+            throw Libc.LastError(path, "open");
+        }
+
+        try
+        {
+            if (TryFlock(file, path))
+            {
+                return file;
+            }
+        }
+        catch
+        {
+            file.Dispose();
+            throw;
+        }
+
+        file.Dispose();
+        return null;
+    }
+
+    /// <summary>Bytes that an ordinary user may still write to the file system that holds <paramref name="path"/>.</summary>
+    /// <exception cref="IOException">The path is not there.</exception>
+    public static long FreeBytes(string path) => new DriveInfo(path).AvailableFreeSpace;
+
+    internal static SafeFileHandle OpenFolder(string path)
+    {
+        var folder = Libc.open(path, Libc.O_RDONLY | Libc.O_DIRECTORY | Libc.O_CLOEXEC, 0);
+        return folder.IsInvalid ? throw Libc.LastError(path, "open") : folder;
+    }
+
+    internal static void Sync(SafeFileHandle file, string subject)
+    {
+        while (Libc.fsync(file) != 0)
+        {
+            if (Marshal.GetLastPInvokeError() != Errno.Interrupted)
+            {
+                throw Libc.LastError(subject, "fsync");
+            }
+        }
+    }
+
+    internal static bool TryFlock(SafeFileHandle file, string subject)
+    {
+        while (Libc.flock(file, Libc.LOCK_EX | Libc.LOCK_NB) != 0)
+        {
+            switch (Marshal.GetLastPInvokeError())
+            {
+                case Errno.Interrupted:
+                    continue;
+                case Errno.WouldBlock:
+                    return false;
+                default:
+                    throw Libc.LastError(subject, "flock");
+            }
+        }
+
+        return true;
+    }
+
+    internal static SafeFileHandle RequireRegular(SafeFileHandle file, string path)
+    {
+        FileKind kind;
+        try
+        {
+            kind = Stat(file).Kind;
+        }
+        catch
+        {
+            file.Dispose();
+            throw;
+        }
+
+        if (kind == FileKind.Regular)
+        {
+            return file;
+        }
+
+        file.Dispose();
+        throw new NativeException("libc", "open", Errno.Invalid, "not a regular file", path);
+    }
+
+    private static long? Seek(SafeFileHandle file, long offset, int whence)
+    {
+        var found = Libc.lseek(file, offset, whence);
+        return found >= 0 ? found : Marshal.GetLastPInvokeError() == Errno.NoDataThere ? null : throw Libc.LastError(function: "lseek");
+    }
+}
