@@ -70,6 +70,9 @@ internal static unsafe partial class Libc
     [LibraryImport(Library, EntryPoint = "statx", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     public static partial int statxat(SafeFileHandle folder, string path, int flags, uint mask, Statx* result);
 
+    [LibraryImport(Library, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    public static partial nint realpath(string path, nint buffer);
+
     [LibraryImport(Library, SetLastError = true)]
     public static partial int fsync(SafeFileHandle file);
 

@@ -112,6 +112,25 @@ public static unsafe class PosixFile
         return null;
     }
 
+    /// <summary>The absolute path without symlinks, <c>.</c> and <c>..</c>.</summary>
+    public static string RealPath(string path)
+    {
+        var resolved = Libc.realpath(path, 0);
+        if (resolved == 0)
+        {
+            throw Libc.LastError(path, "realpath");
+        }
+
+        try
+        {
+            return Marshal.PtrToStringUTF8(resolved)!;
+        }
+        finally
+        {
+            NativeMemory.Free((void*)resolved);
+        }
+    }
+
     /// <summary>Bytes that an ordinary user may still write to the file system that holds <paramref name="path"/>.</summary>
     /// <exception cref="IOException">The path is not there.</exception>
     public static long FreeBytes(string path) => new DriveInfo(path).AvailableFreeSpace;

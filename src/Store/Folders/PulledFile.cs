@@ -1,0 +1,145 @@
+using Microsoft.Win32.SafeHandles;
+using P2PWeights.Native;
+using P2PWeights.Native.Posix;
+using P2PWeights.Store.Content;
+
+namespace P2PWeights.Store.Folders;
+
+/// <summary>
+/// One file of a <see cref="CheckpointFolder"/>: unfinished under its partial name, or final. Knows which of its extents hold their bytes.
+/// Several threads may write different extents, or the same bytes to the same extent, at once.
+/// </summary>
+internal sealed class PulledFile(FolderHandle folder, ManifestFile file, string partialPath, IReadOnlyList<FileExtent> extents) : IDisposable
+{
+    private readonly Lock _opening = new();
+    private readonly bool[] _inPlace = new bool[extents.Count];
+    private SafeFileHandle? _handle;
+
+    /// <summary>Whether it has its final name. Nobody writes to it then.</summary>
+    public bool IsFinal { get; set; }
+
+    /// <summary>Whether there is an unfinished file.</summary>
+    public bool HasPartial { get; set; }
+
+    /// <summary>Path as it is named now, relative to the folder.</summary>
+    public string RelativePath => IsFinal ? file.Path : partialPath;
+
+    public string FullPath => Path.Combine(folder.Path, RelativePath);
+
+    public IReadOnlyList<FileExtent> Extents => extents;
+
+    /// <summary>Whether an extent holds its bytes, proven by a hash in this process.</summary>
+    public bool IsInPlace(int extent) => Volatile.Read(ref _inPlace[extent]);
+
+    public void MarkInPlace(int extent) => Volatile.Write(ref _inPlace[extent], true);
+
+    /// <summary>Writes the verified bytes of an extent; not synced.</summary>
+    /// <exception cref="StoreException">Full, NotAllowed or Io.</exception>
+    public async ValueTask WriteAsync(int extent, ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await RandomAccess.WriteAsync(OpenPartial(), bytes, extents[extent].Offset, cancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw FolderErrors.Wrap(error, $"'{FullPath}' cannot be written");
+        }
+
+        MarkInPlace(extent);
+    }
+
+    /// <summary>Makes the unfinished file's bytes durable; creates it when the checkpoint's file is empty.</summary>
+    public void Sync() => RandomAccess.FlushToDisk(OpenPartial());
+
+    /// <summary>Gives the synced file its final name.</summary>
+    public void Finish()
+    {
+        folder.Rename(partialPath, Path.GetFileName(file.Path));
+        (IsFinal, HasPartial) = (true, false);
+        Dispose();
+    }
+
+    /// <summary>Removes an unfinished file that lies beside the final one: somebody copied it there, or the final one.</summary>
+    public void DropPartial()
+    {
+        folder.Delete(partialPath);
+        HasPartial = false;
+    }
+
+    public void Dispose()
+    {
+        lock (_opening)
+        {
+            _handle?.Dispose();
+            _handle = null;
+        }
+    }
+
+    /// <summary>
+    /// The unfinished file, at its full size with its blocks reserved: so the disk is found full before the first byte of a file is fetched, not at its last.
+    /// </summary>
+    private SafeFileHandle OpenPartial()
+    {
+        // Held across IO, but once per file: later calls find the handle.
+        lock (_opening)
+        {
+            if (_handle is not null)
+            {
+                return _handle;
+            }
+
+            if (Path.GetDirectoryName(file.Path) is { Length: > 0 } parent)
+            {
+                folder.CreateFolder(parent);
+            }
+
+            var existing = folder.OpenFile(partialPath, FileOpening.ReadWrite);
+            var handle = existing
+                ?? folder.OpenFile(partialPath, FileOpening.Create)
+                ?? throw new DirectoryNotFoundException($"'{FullPath}': its folder was removed");
+            try
+            {
+                Reserve(handle, isNew: existing is null);
+            }
+            catch
+            {
+                handle.Dispose();
+                throw;
+            }
+
+            HasPartial = true;
+            return _handle = handle;
+        }
+    }
+
+    private void Reserve(SafeFileHandle handle, bool isNew)
+    {
+        var before = PosixFile.Stat(handle);
+        if (before.Size > file.Size)
+        {
+            RandomAccess.SetLength(handle, file.Size);
+        }
+
+        if (file.Size == 0)
+        {
+            return;
+        }
+
+        try
+        {
+            PosixFile.Allocate(handle, 0, file.Size);
+        }
+        catch (NativeException error) when (Errno.IsDiskFull(error))
+        {
+            // A reservation that failed half-way keeps what it got; others can use that better.
+            RandomAccess.SetLength(handle, Math.Min(before.Size, file.Size));
+            if (isNew)
+            {
+                folder.Delete(partialPath);
+            }
+
+            throw FolderErrors.Full(FullPath, file.Size - before.AllocatedBytes, error);
+        }
+    }
+}
