@@ -1,3 +1,5 @@
+using System.Runtime.Intrinsics;
+
 namespace P2PWeights.Store.Hashing;
 
 /// <summary>
@@ -6,8 +8,14 @@ namespace P2PWeights.Store.Hashing;
 /// </summary>
 internal abstract class Blake3Kernel
 {
+    /// <summary>Every kernel, widest first; the last runs on any CPU.</summary>
+    public static IReadOnlyList<Blake3Kernel> All { get; } = CreateAll();
+
     /// <summary>What this CPU runs fastest.</summary>
-    public static Blake3Kernel Best { get; } = new ScalarKernel();
+    public static Blake3Kernel Best { get; } = All.First(kernel => kernel.IsSupported);
+
+    /// <summary>Whether this CPU has the instructions.</summary>
+    public abstract bool IsSupported { get; }
 
     /// <summary>Chunks or parents that go through side by side: a power of two.</summary>
     public abstract int Lanes { get; }
@@ -22,4 +30,13 @@ internal abstract class Blake3Kernel
     /// <param name="children">A multiple of two chaining values.</param>
     /// <param name="parents">Takes half as many; may begin where <paramref name="children"/> begins.</param>
     public abstract void HashParents(ReadOnlySpan<uint> children, Span<uint> parents);
+
+    private static Blake3Kernel[] CreateAll()
+    {
+        var scalar = new ScalarKernel();
+        var lanes4 = new LaneKernel<Vector128<uint>, Lanes4>(scalar);
+        var lanes8 = new LaneKernel<Vector256<uint>, Lanes8>(lanes4);
+        var lanes16 = new LaneKernel<Vector512<uint>, Lanes16>(lanes8);
+        return [lanes16, lanes8, lanes4, scalar];
+    }
 }

@@ -5,6 +5,8 @@ internal sealed class ScalarKernel : Blake3Kernel
 {
     public override int Lanes => 1;
 
+    public override bool IsSupported => true;
+
     public override void HashChunks(ReadOnlySpan<byte> chunks, ulong counter, Span<uint> cvs)
     {
         Span<uint> message = stackalloc uint[Blake3Spec.BlockWords];
