@@ -1,14 +1,8 @@
+using System.Buffers.Binary;
 using System.Collections.Immutable;
+using Microsoft.Win32.SafeHandles;
 
 namespace P2PWeights.Store.Content;
-
-/// <summary>A tensor as a safetensors header declares it.</summary>
-/// <param name="Name">Name, unique within the file.</param>
-/// <param name="DType">Declared dtype, carried through untouched.</param>
-/// <param name="Shape">Dimensions, outermost first.</param>
-/// <param name="Offset">First byte, from the start of the file (not of the data section).</param>
-/// <param name="Length">Bytes.</param>
-public sealed record SafetensorsTensor(string Name, string DType, ImmutableArray<long> Shape, long Offset, long Length);
 
 /// <summary>
 /// The header of a safetensors file: 8 bytes little-endian header length N, then N bytes of JSON, then the tensors' data without gaps or overlaps.
@@ -22,18 +16,65 @@ public sealed record SafetensorsHeader(long DataOffset, ImmutableArray<Safetenso
     /// <summary>Largest header read, in bytes: 100 MB, the limit of the reference implementation.</summary>
     public const int MaxHeaderBytes = 100_000_000;
 
+    /// <summary>Bytes of the length in front of the JSON.</summary>
+    internal const int LengthBytes = 8;
+
     /// <summary>Reads and checks the header of an open file.</summary>
     /// <param name="file">The file, open for reading; not disposed.</param>
     /// <param name="fileSize">Its size in bytes.</param>
     /// <exception cref="SafetensorsException">The header is malformed or contradicts the file; the message gives the reason.</exception>
-    public static SafetensorsHeader Read(Microsoft.Win32.SafeHandles.SafeFileHandle file, long fileSize) => throw new NotImplementedException();
+    /// <exception cref="IOException">The operating system failed a read.</exception>
+    public static SafetensorsHeader Read(SafeFileHandle file, long fileSize)
+    {
+        if (fileSize < LengthBytes)
+        {
+            throw new SafetensorsException($"the file has {fileSize} bytes, fewer than the {LengthBytes} of the header length");
+        }
+
+        Span<byte> lengthBytes = stackalloc byte[LengthBytes];
+        ReadExactly(file, lengthBytes, 0);
+        var length = BinaryPrimitives.ReadUInt64LittleEndian(lengthBytes);
+        CheckLength(length, fileSize);
+        var json = new byte[length];
+        ReadExactly(file, json, LengthBytes);
+        return Parse(json, fileSize);
+    }
 
     /// <summary>Parses the JSON part of a header.</summary>
     /// <param name="json">The N bytes after the length.</param>
     /// <param name="fileSize">Size of the whole file, in bytes.</param>
     /// <exception cref="SafetensorsException">See <see cref="Read"/>.</exception>
-    public static SafetensorsHeader Parse(ReadOnlyMemory<byte> json, long fileSize) => throw new NotImplementedException();
-}
+    public static SafetensorsHeader Parse(ReadOnlyMemory<byte> json, long fileSize)
+    {
+        CheckLength((ulong)json.Length, fileSize);
+        return SafetensorsHeaderParser.Parse(json.Span, fileSize);
+    }
 
-/// <summary>A safetensors header is malformed. The message gives the reason; the caller adds the file.</summary>
-public sealed class SafetensorsException(string message, Exception? inner = null) : Exception(message, inner);
+    private static void CheckLength(ulong length, long fileSize)
+    {
+        if (length > MaxHeaderBytes)
+        {
+            throw new SafetensorsException($"the header is said to have {length} bytes; more than {MaxHeaderBytes} are not allowed");
+        }
+
+        if ((long)length > fileSize - LengthBytes)
+        {
+            throw new SafetensorsException($"the header is said to have {length} bytes, which goes past the end of the file of {fileSize} bytes");
+        }
+    }
+
+    private static void ReadExactly(SafeFileHandle file, Span<byte> destination, long offset)
+    {
+        while (destination.Length > 0)
+        {
+            var read = RandomAccess.Read(file, destination, offset);
+            if (read == 0)
+            {
+                throw new SafetensorsException($"the file ended at byte {offset}, inside its header, while it was read: it is being changed");
+            }
+
+            destination = destination[read..];
+            offset += read;
+        }
+    }
+}
