@@ -35,7 +35,10 @@ public sealed class NodeOptions
     /// <summary><c>zone</c>, <c>rack</c>, <c>rail</c> and others.</summary>
     public ImmutableSortedDictionary<string, string> Labels { get; init; } = ImmutableSortedDictionary<string, string>.Empty;
 
-    /// <summary>When true, the store belongs to one command and leaves nothing behind.</summary>
+    /// <summary>
+    /// When true, the node lives inside a command: its memory tier is not kept for a next start, and it does not scrub. Nothing outside
+    /// <see cref="DataDirectory"/> is left behind; that folder is removed by the caller, who made it.
+    /// </summary>
     public bool Ephemeral { get; init; }
 
     /// <summary>Most bytes per second sent; 0 for no cap.</summary>

@@ -1,0 +1,17 @@
+using P2PWeights.Store.Content;
+using P2PWeights.Transfer;
+
+namespace P2PWeights.Client;
+
+/// <summary>A checkpoint to pull.</summary>
+/// <param name="Checkpoint"><c>name@version</c> or <c>name@tag</c>.</param>
+/// <param name="Folder">Absolute path of the target folder; null for the tiers only.</param>
+public sealed record CheckpointPullRequest(string Checkpoint, string? Folder);
+
+/// <summary>What a pull of a checkpoint did.</summary>
+/// <param name="Checkpoint"><c>name@version</c>, tags resolved.</param>
+/// <param name="Manifest">Digest of the manifest.</param>
+/// <param name="Folder">Target folder, or null.</param>
+/// <param name="Files">Files.</param>
+/// <param name="Transfer">Bytes, time and sources.</param>
+public sealed record CheckpointPullReport(string Checkpoint, Digest Manifest, string? Folder, int Files, PullReport Transfer);

@@ -1,0 +1,18 @@
+namespace P2PWeights.Client.LocalApi;
+
+/// <summary>Addresses of the local API (docs/protocol.md, "Node HTTP"), the same for server and client.</summary>
+internal static class ApiRoutes
+{
+    public const string Publish = "/v1/publish";
+    public const string Pull = "/v1/pull";
+    public const string Verify = "/v1/verify";
+    public const string Scrub = "/v1/scrub";
+    public const string Status = "/v1/status";
+    public const string Peers = "/v1/peers";
+    public const string Tags = "/v1/tags";
+    public const string Checkpoints = "/v1/checkpoints";
+    public const string Metrics = "/metrics";
+
+    /// <summary>Checkpoint names hold slashes, so one takes the whole rest of the address.</summary>
+    public const string Checkpoint = "/v1/checkpoints/{**checkpoint}";
+}

@@ -1,0 +1,39 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using P2PWeights.Store.Folders;
+using P2PWeights.Tracker;
+using P2PWeights.Transfer;
+
+namespace P2PWeights.Client.LocalApi;
+
+/// <summary>The JSON of the local API: camel-case names, enumerations by name, missing members refused.</summary>
+[JsonSourceGenerationOptions(
+    PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
+    RespectNullableAnnotations = true,
+    RespectRequiredConstructorParameters = true,
+    AllowDuplicateProperties = false,
+    MaxDepth = 16,
+    Converters = [typeof(DigestJsonConverter), typeof(NodeErrorJson), typeof(DifferenceKindJson)])]
+[JsonSerializable(typeof(PublishRequest))]
+[JsonSerializable(typeof(PublishProgress))]
+[JsonSerializable(typeof(PublishReport))]
+[JsonSerializable(typeof(CheckpointPullRequest))]
+[JsonSerializable(typeof(PullProgress))]
+[JsonSerializable(typeof(CheckpointPullReport))]
+[JsonSerializable(typeof(VerifyBody))]
+[JsonSerializable(typeof(VerifyProgress))]
+[JsonSerializable(typeof(VerifyReport))]
+[JsonSerializable(typeof(NodeScrubReport))]
+[JsonSerializable(typeof(NodeStatus))]
+[JsonSerializable(typeof(IReadOnlyList<PeerStatus>))]
+[JsonSerializable(typeof(IReadOnlyList<CheckpointInfo>))]
+[JsonSerializable(typeof(CheckpointDetails))]
+[JsonSerializable(typeof(TagBody))]
+[JsonSerializable(typeof(ErrorBody))]
+internal sealed partial class NodeJson : JsonSerializerContext;
+
+/// <summary>Kinds of failure by name: <c>notFound</c>.</summary>
+internal sealed class NodeErrorJson() : JsonStringEnumConverter<NodeError>(JsonNamingPolicy.CamelCase, allowIntegerValues: false);
+
+/// <summary>Kinds of difference by name: <c>missing</c>.</summary>
+internal sealed class DifferenceKindJson() : JsonStringEnumConverter<DifferenceKind>(JsonNamingPolicy.CamelCase, allowIntegerValues: false);

@@ -1,0 +1,174 @@
+using System.Net;
+using System.Net.Sockets;
+using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+
+namespace P2PWeights.Client.LocalApi;
+
+/// <summary>
+/// The local API: HTTP on a Unix socket that only its owner may connect to, JSON in and out, long requests as <see cref="EventStream"/>. It translates
+/// between HTTP and <see cref="INodeApi"/> and decides nothing.
+/// </summary>
+internal sealed class NodeServer : IAsyncDisposable
+{
+    private const int MaxBodyBytes = 1 << 20;
+
+    private readonly INodeApi _node;
+    private readonly TimeProvider _time;
+    private readonly string _socket;
+    private readonly WebApplication _app;
+
+    private NodeServer(string socket, UnixDomainSocketEndPoint endPoint, INodeApi node, TimeProvider time, ILoggerFactory loggers)
+    {
+        (_node, _time, _socket) = (node, time, socket);
+        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
+        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
+        {
+            kestrel.ListenUnixSocket(endPoint.ToString()!);
+            kestrel.AddServerHeader = false;
+            kestrel.Limits.MaxRequestBodySize = MaxBodyBytes;
+        });
+        builder.Services.Configure<SocketTransportOptions>(transport => transport.CreateBoundListenSocket = Bind);
+        builder.Services.AddSingleton(loggers);
+        builder.Services.AddSingleton<IHostLifetime, NoConsoleLifetime>();
+        builder.Services.AddRoutingCore();
+        _app = builder.Build();
+        Map();
+    }
+
+    /// <summary>Starts to answer on the socket.</summary>
+    /// <exception cref="NodeException">Another node listens there, or the path cannot be used.</exception>
+    public static async Task<NodeServer> StartAsync(string socket, INodeApi node, TimeProvider time, ILoggerFactory loggers, CancellationToken cancellationToken)
+    {
+        var endPoint = NodeSocket.EndPoint(socket);
+        await NodeSocket.PrepareAsync(endPoint.ToString()!, cancellationToken).ConfigureAwait(false);
+        var server = new NodeServer(endPoint.ToString()!, endPoint, node, time, loggers);
+        try
+        {
+            await server._app.StartAsync(cancellationToken).ConfigureAwait(false);
+            return server;
+        }
+        catch (Exception e) when (e is IOException or SocketException)
+        {
+            await server.DisposeAsync().ConfigureAwait(false);
+            throw new NodeException(NodeError.Usage, $"cannot listen on {socket}: {e.Message}", e);
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _app.StopAsync().ConfigureAwait(false);
+        await _app.DisposeAsync().ConfigureAwait(false);
+        File.Delete(_socket);
+    }
+
+    private static Socket Bind(EndPoint endPoint) => NodeSocket.Bind((UnixDomainSocketEndPoint)endPoint);
+
+    private void Map()
+    {
+        var json = NodeJson.Default;
+        _app.MapPost(ApiRoutes.Publish, http => StreamAsync(http, json.PublishRequest, _node.PublishAsync, json.PublishProgress, json.PublishReport));
+        _app.MapPost(ApiRoutes.Pull, http => StreamAsync(http, json.CheckpointPullRequest, _node.PullAsync, json.PullProgress, json.CheckpointPullReport));
+        _app.MapPost(ApiRoutes.Verify, http => StreamAsync(http, json.VerifyBody, VerifyAsync, json.VerifyProgress, json.VerifyReport));
+        _app.MapPost(ApiRoutes.Scrub, http => EventStream.RunAsync(http, _node.ScrubAsync, json.NodeScrubReport, json.NodeScrubReport, _time));
+        _app.MapGet(ApiRoutes.Status, http => AnswerAsync(http, json.NodeStatus, _node.StatusAsync));
+        _app.MapGet(ApiRoutes.Peers, http => AnswerAsync(http, json.IReadOnlyListPeerStatus, _node.PeersAsync));
+        _app.MapGet(ApiRoutes.Checkpoints, http => AnswerAsync(http, json.IReadOnlyListCheckpointInfo, token => _node.ListAsync(http.Request.Query["name"], token)));
+        _app.MapGet(ApiRoutes.Checkpoint, http => AnswerAsync(http, json.CheckpointDetails, token => _node.ShowAsync(CheckpointOf(http), token)));
+        _app.MapDelete(ApiRoutes.Checkpoint, http => DoAsync(http, token => _node.RemoveAsync(CheckpointOf(http), token)));
+        _app.MapPost(ApiRoutes.Tags, http => DoAsync(http, token => TagAsync(http, token)));
+        _app.MapFallback(http => FailAsync(http, new NodeException(NodeError.Usage, $"no such request: {http.Request.Method} {http.Request.Path}")));
+    }
+
+    private Task<VerifyReport> VerifyAsync(VerifyBody body, IProgress<VerifyProgress> progress, CancellationToken cancellationToken) =>
+        _node.VerifyAsync(body.Folder, body.Checkpoint, new ProgressRelay<long>(bytes => progress.Report(new VerifyProgress(bytes))), cancellationToken);
+
+    private async Task TagAsync(HttpContext http, CancellationToken cancellationToken)
+    {
+        var body = await ReadAsync(http, NodeJson.Default.TagBody).ConfigureAwait(false);
+        await _node.TagAsync(body.Checkpoint, body.Tag, cancellationToken).ConfigureAwait(false);
+    }
+
+    private async Task StreamAsync<TRequest, TProgress, TResult>(
+        HttpContext http,
+        JsonTypeInfo<TRequest> requestType,
+        Func<TRequest, IProgress<TProgress>, CancellationToken, Task<TResult>> operation,
+        JsonTypeInfo<TProgress> progressType,
+        JsonTypeInfo<TResult> resultType)
+    {
+        TRequest request;
+        try
+        {
+            request = await ReadAsync(http, requestType).ConfigureAwait(false);
+        }
+        catch (NodeException e)
+        {
+            await FailAsync(http, e).ConfigureAwait(false);
+            return;
+        }
+
+        await EventStream.RunAsync(http, (progress, token) => operation(request, progress, token), progressType, resultType, _time).ConfigureAwait(false);
+    }
+
+    private static Task AnswerAsync<T>(HttpContext http, JsonTypeInfo<T> type, Func<CancellationToken, Task<T>> operation) =>
+        GuardAsync(http, async token =>
+        {
+            var answer = await operation(token).ConfigureAwait(false);
+            await http.Response.WriteAsJsonAsync(answer, type, contentType: null, token).ConfigureAwait(false);
+        });
+
+    private static Task DoAsync(HttpContext http, Func<CancellationToken, Task> operation) =>
+        GuardAsync(http, async token =>
+        {
+            await operation(token).ConfigureAwait(false);
+            http.Response.StatusCode = StatusCodes.Status204NoContent;
+        });
+
+    private static async Task GuardAsync(HttpContext http, Func<CancellationToken, Task> operation)
+    {
+        try
+        {
+            await operation(http.RequestAborted).ConfigureAwait(false);
+        }
+        catch (NodeException e)
+        {
+            await FailAsync(http, e).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (http.RequestAborted.IsCancellationRequested)
+        {
+            // Nobody is left to answer.
+        }
+    }
+
+    private static async Task<T> ReadAsync<T>(HttpContext http, JsonTypeInfo<T> type)
+    {
+        try
+        {
+            return await JsonSerializer.DeserializeAsync(http.Request.Body, type, http.RequestAborted).ConfigureAwait(false)
+                ?? throw new NodeException(NodeError.Usage, "the body is null, not an object");
+        }
+        catch (JsonException e)
+        {
+            throw new NodeException(NodeError.Usage, $"the body is not what {http.Request.Path} takes: {e.Message}", e);
+        }
+        catch (BadHttpRequestException e)
+        {
+            throw new NodeException(NodeError.Usage, e.Message, e);
+        }
+    }
+
+    private static Task FailAsync(HttpContext http, NodeException failure)
+    {
+        http.Response.StatusCode = ErrorStatus.Of(failure.Error);
+        return http.Response.WriteAsJsonAsync(new ErrorBody(failure.Error, failure.Message), NodeJson.Default.ErrorBody, contentType: null, http.RequestAborted);
+    }
+
+    private static string CheckpointOf(HttpContext http) => (string?)http.Request.RouteValues["checkpoint"] ?? string.Empty;
+}

@@ -1,0 +1,61 @@
+using Microsoft.Extensions.Logging;
+using P2PWeights.Store;
+using P2PWeights.Store.Content;
+using P2PWeights.Tracker;
+
+namespace P2PWeights.Client;
+
+/// <summary>Every message that this project logs. Error: a person must act; Warning: we coped; Information: lifecycle; Debug: the rest.</summary>
+internal static partial class NodeLog
+{
+    [LoggerMessage(1, LogLevel.Information, "node {Name} ({Id}) serves peers at {Endpoint}, store in {DataDirectory}")]
+    public static partial void Started(ILogger log, string name, Guid id, string endpoint, string dataDirectory);
+
+    [LoggerMessage(2, LogLevel.Information, "local API at {Socket}")]
+    public static partial void Listening(ILogger log, string socket);
+
+    [LoggerMessage(3, LogLevel.Information, "node {Name} stopped")]
+    public static partial void Stopped(ILogger log, string name);
+
+    [LoggerMessage(4, LogLevel.Information, "in step with the tracker (after {Failures} failures)")]
+    public static partial void TrackerFound(ILogger log, int failures);
+
+    [LoggerMessage(5, LogLevel.Warning, "no sync with the tracker, trying on; transfers go on without it: {Reason}")]
+    public static partial void TrackerLost(ILogger log, string reason);
+
+    [LoggerMessage(6, LogLevel.Error, "the sync loop broke; this node is no longer seen by the tracker, restart it")]
+    public static partial void SyncBroke(ILogger log, Exception exception);
+
+    [LoggerMessage(7, LogLevel.Debug, "the tracker did not hear the goodbye, and will see the lease run out: {Reason}")]
+    public static partial void GoodbyeUnheard(ILogger log, string reason);
+
+    [LoggerMessage(8, LogLevel.Debug, "catalog: {Kind} {Checkpoint}")]
+    public static partial void CatalogEvent(ILogger log, string kind, string checkpoint);
+
+    [LoggerMessage(9, LogLevel.Information, "pull of {Checkpoint} ({Manifest}) into {Target}")]
+    public static partial void PullStarted(ILogger log, string checkpoint, Digest manifest, string target);
+
+    [LoggerMessage(10, LogLevel.Information, "pulled {Checkpoint}: {Fetched} bytes fetched, {Reused} bytes reused, {Seconds:0.00} s")]
+    public static partial void PullDone(ILogger log, string checkpoint, long fetched, long reused, double seconds);
+
+    [LoggerMessage(11, LogLevel.Information, "publication of {Folder} as {Checkpoint}")]
+    public static partial void PublishStarted(ILogger log, string folder, string checkpoint);
+
+    [LoggerMessage(12, LogLevel.Information, "published {Checkpoint} ({Manifest}): {Bytes} bytes, {Outcome}")]
+    public static partial void PublishDone(ILogger log, string checkpoint, Digest manifest, long bytes, PublishOutcome outcome);
+
+    [LoggerMessage(13, LogLevel.Warning, "shard {Shard}: wrong bytes in the {Tier} tier at {Where}; the replica is dropped")]
+    public static partial void ReplicaWrong(ILogger log, Digest shard, Tiers tier, string where);
+
+    [LoggerMessage(14, LogLevel.Warning, "wrong shards of {Manifest} are not repaired: {Reason}")]
+    public static partial void RepairFailed(ILogger log, Digest manifest, string reason);
+
+    [LoggerMessage(15, LogLevel.Information, "scrubbed {Checked} replicas, {Bytes} bytes: {Wrong} wrong, {Repaired} repaired, {Unrepaired} not")]
+    public static partial void Scrubbed(ILogger log, long @checked, long bytes, int wrong, int repaired, int unrepaired);
+
+    [LoggerMessage(16, LogLevel.Warning, "a background scrub ended early: {Reason}")]
+    public static partial void ScrubFailed(ILogger log, string reason);
+
+    [LoggerMessage(17, LogLevel.Debug, "still waiting for another peer to hold {Checkpoint}; the tracker does not answer: {Reason}")]
+    public static partial void WaitingWithoutTracker(ILogger log, string checkpoint, string reason);
+}

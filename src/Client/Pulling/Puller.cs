@@ -1,0 +1,85 @@
+using Microsoft.Extensions.Logging;
+using P2PWeights.Client.Catalog;
+using P2PWeights.Client.Sync;
+using P2PWeights.Store;
+using P2PWeights.Store.Content;
+using P2PWeights.Store.Folders;
+using P2PWeights.Transfer;
+
+namespace P2PWeights.Client.Pulling;
+
+/// <summary>
+/// Catalog -> manifest -> swarm -> files or tiers. A pull goes on only while its caller waits: cancelling it, or losing every source, keeps what was
+/// fetched, and the next pull of the same checkpoint goes on from there.
+/// </summary>
+internal sealed class Puller(ShardStore store, TransferService transfer, CheckpointCatalog catalog, TrackerSync sync, TimeProvider time, ILogger log)
+{
+    private readonly RunningPulls _running = new();
+
+    /// <summary>The pulls under way.</summary>
+    public IReadOnlyList<RunningPull> Running => _running.Snapshot;
+
+    public async Task<CheckpointPullReport> PullAsync(CheckpointPullRequest request, IProgress<PullProgress>? progress, CancellationToken cancellationToken)
+    {
+        var started = time.GetTimestamp();
+        var target = request.Folder is null ? null : LocalPath.Require(request.Folder, "the target folder");
+        using var entry = _running.Enter(request.Checkpoint, target);
+        var checkpoint = await catalog.FindAsync(CheckpointCatalog.Parse(request.Checkpoint), cancellationToken).ConfigureAwait(false);
+        var manifest = await catalog.ManifestAsync(checkpoint, cancellationToken).ConfigureAwait(false);
+        var name = CheckpointCatalog.NameOf(checkpoint);
+        NodeLog.PullStarted(log, name, manifest.Digest, target ?? "the tiers");
+
+        // Pinned before anything is looked at, so that nothing found in the store is evicted by the pull that needs it.
+        using var pin = store.Pin(manifest.Shards.Select(shard => shard.Digest));
+        var report = target is null
+            ? await IntoTiersAsync(manifest, entry, progress, started, cancellationToken).ConfigureAwait(false)
+            : await IntoFolderAsync(target, manifest, entry, progress, started, cancellationToken).ConfigureAwait(false);
+        NodeLog.PullDone(log, name, report.BytesFetched, report.BytesReused, report.Elapsed.TotalSeconds);
+        return new CheckpointPullReport(name, manifest.Digest, target, manifest.Files.Length, report);
+    }
+
+    private async Task<PullReport> IntoTiersAsync(
+        Manifest manifest, RunningPulls.Entry entry, IProgress<PullProgress>? progress, long started, CancellationToken cancellationToken)
+    {
+        await JoinAsync(manifest, cancellationToken).ConfigureAwait(false);
+        return await TransferAsync(manifest, new PulledParts(manifest, null), null, entry, progress, started, cancellationToken).ConfigureAwait(false);
+    }
+
+    private async Task<PullReport> IntoFolderAsync(
+        string target, Manifest manifest, RunningPulls.Entry entry, IProgress<PullProgress>? progress, long started, CancellationToken cancellationToken)
+    {
+        var folder = CheckpointFolder.Open(target, manifest);
+        await using (folder.ConfigureAwait(false))
+        {
+            var inPlace = await folder.ScanAsync(null, cancellationToken).ConfigureAwait(false);
+            await JoinAsync(manifest, cancellationToken).ConfigureAwait(false);
+            var report = await TransferAsync(manifest, new PulledParts(manifest, inPlace), folder, entry, progress, started, cancellationToken).ConfigureAwait(false);
+            await folder.CompleteAsync(cancellationToken).ConfigureAwait(false);
+            return report;
+        }
+    }
+
+    /// <summary>Keeps the manifest, so that a restarted node serves what it has of the swarm, and asks the tracker for neighbours.</summary>
+    private async Task JoinAsync(Manifest manifest, CancellationToken cancellationToken)
+    {
+        await store.SaveManifestAsync(manifest, cancellationToken).ConfigureAwait(false);
+        transfer.Join(manifest);
+        sync.Request();
+    }
+
+    private async Task<PullReport> TransferAsync(
+        Manifest manifest, PulledParts parts, CheckpointFolder? folder, RunningPulls.Entry entry, IProgress<PullProgress>? progress, long started, CancellationToken cancellationToken)
+    {
+        var whole = new ProgressRelay<PullProgress>(seen =>
+        {
+            entry.Progress = parts.Whole(seen);
+            progress?.Report(entry.Progress);
+        });
+        entry.Progress = parts.AtStart;
+        progress?.Report(entry.Progress);
+        var report = parts.Wanted.Count == 0
+            ? new PullReport(0, 0, 0, 0, TimeSpan.Zero, [])
+            : await transfer.PullAsync(new PullRequest(manifest, parts.Wanted, folder), whole, cancellationToken).ConfigureAwait(false);
+        return parts.Whole(report, time.GetElapsedTime(started));
+    }
+}

@@ -1,0 +1,33 @@
+namespace P2PWeights.Client;
+
+/// <summary>What was started, to be ended in the opposite order: by a failed start, or by the stop.</summary>
+internal sealed class Teardown : IAsyncDisposable
+{
+    private readonly Stack<Func<ValueTask>> _ends = new();
+
+    public T Add<T>(T part)
+        where T : IAsyncDisposable
+    {
+        _ends.Push(part.DisposeAsync);
+        return part;
+    }
+
+    public T AddSync<T>(T part)
+        where T : IDisposable
+    {
+        _ends.Push(() =>
+        {
+            part.Dispose();
+            return ValueTask.CompletedTask;
+        });
+        return part;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        while (_ends.TryPop(out var end))
+        {
+            await end().ConfigureAwait(false);
+        }
+    }
+}
