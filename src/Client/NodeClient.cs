@@ -80,7 +80,7 @@ public sealed class NodeClient : INodeApi, IDisposable
     /// <summary>Names that pass the check have no character that an address would change.</summary>
     private static string AddressOf(string checkpoint) => $"{ApiRoutes.Checkpoints}/{CheckpointCatalog.Parse(checkpoint)}";
 
-    private static HttpContent Body<T>(T value, JsonTypeInfo<T> type)
+    private static ByteArrayContent Body<T>(T value, JsonTypeInfo<T> type)
     {
         var content = new ByteArrayContent(JsonSerializer.SerializeToUtf8Bytes(value, type));
         content.Headers.ContentType = new MediaTypeHeaderValue("application/json");
@@ -111,7 +111,7 @@ public sealed class NodeClient : INodeApi, IDisposable
             },
             cancellationToken);
 
-    private Task CallAsync(HttpMethod method, string address, HttpContent? body, CancellationToken cancellationToken) =>
+    private Task<bool> CallAsync(HttpMethod method, string address, HttpContent? body, CancellationToken cancellationToken) =>
         WithDeadlineAsync(
             async token =>
             {

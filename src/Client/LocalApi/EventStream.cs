@@ -42,7 +42,7 @@ internal static class EventStream
         catch (Exception e) when (e is IOException or OperationCanceledException && aborted.IsCancellationRequested)
         {
             // The client is gone and the work cancelled by that; what is left is to wait for its end.
-            await work.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await ((Task)work).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             return;
         }
 

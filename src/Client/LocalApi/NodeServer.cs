@@ -80,12 +80,18 @@ internal sealed class NodeServer : IAsyncDisposable
         _app.MapPost(ApiRoutes.Scrub, http => EventStream.RunAsync(http, _node.ScrubAsync, json.NodeScrubReport, json.NodeScrubReport, _time));
         _app.MapGet(ApiRoutes.Status, http => AnswerAsync(http, json.NodeStatus, _node.StatusAsync));
         _app.MapGet(ApiRoutes.Peers, http => AnswerAsync(http, json.IReadOnlyListPeerStatus, _node.PeersAsync));
-        _app.MapGet(ApiRoutes.Checkpoints, http => AnswerAsync(http, json.IReadOnlyListCheckpointInfo, token => _node.ListAsync(http.Request.Query["name"], token)));
-        _app.MapGet(ApiRoutes.Checkpoint, http => AnswerAsync(http, json.CheckpointDetails, token => _node.ShowAsync(CheckpointOf(http), token)));
+        _app.MapGet(ApiRoutes.Checkpoints, ListAsync);
+        _app.MapGet(ApiRoutes.Checkpoint, ShowAsync);
         _app.MapDelete(ApiRoutes.Checkpoint, http => DoAsync(http, token => _node.RemoveAsync(CheckpointOf(http), token)));
         _app.MapPost(ApiRoutes.Tags, http => DoAsync(http, token => TagAsync(http, token)));
         _app.MapFallback(http => FailAsync(http, new NodeException(NodeError.Usage, $"no such request: {http.Request.Method} {http.Request.Path}")));
     }
+
+    private Task ListAsync(HttpContext http) =>
+        AnswerAsync(http, NodeJson.Default.IReadOnlyListCheckpointInfo, token => _node.ListAsync(http.Request.Query["name"], token));
+
+    private Task ShowAsync(HttpContext http) =>
+        AnswerAsync(http, NodeJson.Default.CheckpointDetails, token => _node.ShowAsync(CheckpointOf(http), token));
 
     private Task<VerifyReport> VerifyAsync(VerifyBody body, IProgress<VerifyProgress> progress, CancellationToken cancellationToken) =>
         _node.VerifyAsync(body.Folder, body.Checkpoint, new ProgressRelay<long>(bytes => progress.Report(new VerifyProgress(bytes))), cancellationToken);

@@ -54,7 +54,11 @@ internal sealed class Puller(ShardStore store, TransferService transfer, Checkpo
             var inPlace = await folder.ScanAsync(null, cancellationToken).ConfigureAwait(false);
             await JoinAsync(manifest, cancellationToken).ConfigureAwait(false);
             var report = await TransferAsync(manifest, new PulledParts(manifest, inPlace), folder, entry, progress, started, cancellationToken).ConfigureAwait(false);
-            await folder.CompleteAsync(cancellationToken).ConfigureAwait(false);
+            foreach (var file in await folder.CompleteAsync(cancellationToken).ConfigureAwait(false))
+            {
+                await store.ReferenceAsync(file.Path, file.Identity, file.Extents, cancellationToken).ConfigureAwait(false);
+            }
+
             return report;
         }
     }
