@@ -5,6 +5,7 @@ public static class Errno
 {
     public const int NotPermitted = 1; // EPERM
     public const int NotFound = 2; // ENOENT
+    public const int NoSuchProcess = 3; // ESRCH
     public const int Interrupted = 4; // EINTR
     public const int NoDataThere = 6; // ENXIO
     public const int WouldBlock = 11; // EAGAIN

@@ -38,7 +38,8 @@ public sealed class FolderHandle : IDisposable
     /// <exception cref="NativeException">Missing, not a folder, or not accessible.</exception>
     public static FolderHandle Open(string path) => new(path, PosixFile.OpenFolder(path));
 
-    /// <summary>Locks the folder against every other caller of this method until this handle is disposed. True also where the file system has no locks for folders (some network ones).</summary>
+    /// <summary>Locks the folder against every other caller of this method until this handle is disposed.</summary>
+    /// <returns>False when somebody else has it. True also where the file system has no locks for folders.</returns>
     public bool TryLock()
     {
         try
@@ -47,6 +48,7 @@ public sealed class FolderHandle : IDisposable
         }
         catch (NativeException)
         {
+            // Locks on folders are unknown to some network file systems; a pull there is not worse off than without locks.
             return true;
         }
     }
@@ -81,10 +83,11 @@ public sealed class FolderHandle : IDisposable
     /// <exception cref="NativeException">A symlink or a file on the way, or another failure.</exception>
     public void CreateFolder(string relative)
     {
+        var names = Names(relative);
         var folder = OpenSelf();
         try
         {
-            foreach (var name in relative.Split('/'))
+            foreach (var name in names)
             {
                 if (Libc.mkdirat(folder, name, FolderMode) != 0 && Marshal.GetLastPInvokeError() != Errno.Exists)
                 {
@@ -174,6 +177,12 @@ public sealed class FolderHandle : IDisposable
 
     public void Dispose() => _folder.Dispose();
 
+    private static string[] Names(string relative)
+    {
+        var names = relative.Split('/');
+        return names.Any(name => name is "" or "." or "..") ? throw new ArgumentException($"'{relative}' is not a plain relative path", nameof(relative)) : names;
+    }
+
     private string Full(string relative) => System.IO.Path.Combine(Path, relative);
 
     private SafeFileHandle OpenSelf() =>
@@ -182,12 +191,7 @@ public sealed class FolderHandle : IDisposable
     /// <summary>The folder that holds the last name of a path; null when it is not there.</summary>
     private SafeFileHandle? OpenParent(string relative, out string name)
     {
-        var names = relative.Split('/');
-        if (names.Any(part => part is "" or "." or ".."))
-        {
-            throw new ArgumentException($"'{relative}' is not a plain relative path", nameof(relative));
-        }
-
+        var names = Names(relative);
         name = names[^1];
         var folder = OpenSelf();
         foreach (var part in names.AsSpan(0, names.Length - 1))

@@ -14,8 +14,9 @@ public enum PosixSignalNumber
 public static class ProcessControl
 {
     /// <summary>
-    /// Called in a child: the kernel signals it when its parent ends, however the parent ends. Beware: "parent" is the <em>thread</em> that started the
-    /// child (prctl(2), PR_SET_PDEATHSIG), so a parent must start such children from a thread that lives as long as they should, never from the thread pool.
+    /// Called in a child, on its main thread: the kernel signals it when its parent ends, however the parent ends. Beware: both sides of this are threads
+    /// (prctl(2), PR_SET_PDEATHSIG). The wish ends with the thread that made it, and "parent" is the thread that started the child: so a parent must start
+    /// such children from a thread that lives as long as they should, never from the thread pool.
     /// </summary>
     /// <param name="parentId">Process id of the parent, as the parent told it.</param>
     /// <returns>False when the parent has ended already, so no signal will come: the caller ends by itself.</returns>
@@ -37,12 +38,11 @@ public static class ProcessControl
     {
         // 0 and below would address whole groups of processes (kill(2)).
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(processId);
-        const int NoSuchProcess = 3; // ESRCH
         if (Libc.kill(processId, (int)signal) == 0)
         {
             return true;
         }
 
-        return Marshal.GetLastPInvokeError() == NoSuchProcess ? false : throw Libc.LastError(processId.ToString(System.Globalization.CultureInfo.InvariantCulture), "kill");
+        return Marshal.GetLastPInvokeError() == Errno.NoSuchProcess ? false : throw Libc.LastError(processId.ToString(System.Globalization.CultureInfo.InvariantCulture), "kill");
     }
 }

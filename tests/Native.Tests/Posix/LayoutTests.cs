@@ -1,0 +1,79 @@
+using System.Globalization;
+using System.Runtime.InteropServices;
+using P2PWeights.Native.Posix;
+using P2PWeights.Testing;
+
+namespace P2PWeights.Native.Tests.Posix;
+
+public sealed class LayoutTests
+{
+    [CCompilerFact]
+    public async Task Structs_and_constants_are_those_of_the_C_headers()
+    {
+        using var folder = new TempFolder();
+        var (compiled, _) = await Shell.RunAsync("/usr/bin/cc", "-O0", "-o", folder["probe"], Path.Combine(AppContext.BaseDirectory, "native-probe.c"));
+        Assert.Equal(0, compiled);
+        var (_, output) = await Shell.RunAsync(folder["probe"]);
+        var expected = output.Split('\n').Select(line => line.Split(' ')).ToDictionary(parts => parts[0], parts => long.Parse(parts[1], CultureInfo.InvariantCulture));
+
+        Assert.Equal(expected.OrderBy(entry => entry.Key, StringComparer.Ordinal), Stated().OrderBy(entry => entry.Key, StringComparer.Ordinal));
+    }
+
+    private static Dictionary<string, long> Stated() => new()
+    {
+        ["statx"] = Marshal.SizeOf<Statx>(),
+        ["statx.stx_mode"] = Marshal.OffsetOf<Statx>(nameof(Statx.Mode)),
+        ["statx.stx_ino"] = Marshal.OffsetOf<Statx>(nameof(Statx.Inode)),
+        ["statx.stx_size"] = Marshal.OffsetOf<Statx>(nameof(Statx.Size)),
+        ["statx.stx_blocks"] = Marshal.OffsetOf<Statx>(nameof(Statx.Blocks)),
+        ["statx.stx_mtime.tv_sec"] = Marshal.OffsetOf<Statx>(nameof(Statx.ModifiedSeconds)),
+        ["statx.stx_mtime.tv_nsec"] = Marshal.OffsetOf<Statx>(nameof(Statx.ModifiedNanoseconds)),
+        ["statx.stx_dev_major"] = Marshal.OffsetOf<Statx>(nameof(Statx.DeviceMajor)),
+        ["statx.stx_dev_minor"] = Marshal.OffsetOf<Statx>(nameof(Statx.DeviceMinor)),
+        ["STATX_BASIC_STATS"] = Statx.BasicStats,
+        ["sizeof(off_t)"] = sizeof(long),
+        ["O_RDONLY"] = Libc.O_RDONLY,
+        ["O_RDWR"] = Libc.O_RDWR,
+        ["O_CREAT"] = Libc.O_CREAT,
+        ["O_EXCL"] = Libc.O_EXCL,
+        ["O_NONBLOCK"] = Libc.O_NONBLOCK,
+        ["O_CLOEXEC"] = Libc.O_CLOEXEC,
+        ["O_DIRECTORY"] = Libc.O_DIRECTORY,
+        ["O_NOFOLLOW"] = Libc.O_NOFOLLOW,
+        ["AT_FDCWD"] = Libc.AT_FDCWD,
+        ["AT_SYMLINK_NOFOLLOW"] = Libc.AT_SYMLINK_NOFOLLOW,
+        ["AT_EMPTY_PATH"] = Libc.AT_EMPTY_PATH,
+        ["RENAME_NOREPLACE"] = Libc.RENAME_NOREPLACE,
+        ["LOCK_EX"] = Libc.LOCK_EX,
+        ["LOCK_NB"] = Libc.LOCK_NB,
+        ["SEEK_DATA"] = Libc.SEEK_DATA,
+        ["SEEK_HOLE"] = Libc.SEEK_HOLE,
+        ["PROT_READ"] = Libc.PROT_READ,
+        ["PROT_WRITE"] = Libc.PROT_WRITE,
+        ["MAP_SHARED"] = Libc.MAP_SHARED,
+        ["MAP_PRIVATE"] = Libc.MAP_PRIVATE,
+        ["MAP_ANONYMOUS"] = Libc.MAP_ANONYMOUS,
+        ["MADV_HUGEPAGE"] = Libc.MADV_HUGEPAGE,
+        ["PR_SET_PDEATHSIG"] = Libc.PR_SET_PDEATHSIG,
+        ["SIGINT"] = (int)PosixSignalNumber.Interrupt,
+        ["SIGKILL"] = (int)PosixSignalNumber.Kill,
+        ["SIGTERM"] = (int)PosixSignalNumber.Terminate,
+        ["EPERM"] = Errno.NotPermitted,
+        ["ENOENT"] = Errno.NotFound,
+        ["ESRCH"] = Errno.NoSuchProcess,
+        ["EINTR"] = Errno.Interrupted,
+        ["ENXIO"] = Errno.NoDataThere,
+        ["EAGAIN"] = Errno.WouldBlock,
+        ["EACCES"] = Errno.AccessDenied,
+        ["EEXIST"] = Errno.Exists,
+        ["ENOTDIR"] = Errno.NotAFolder,
+        ["EISDIR"] = Errno.IsAFolder,
+        ["EINVAL"] = Errno.Invalid,
+        ["ENOSPC"] = Errno.NoSpace,
+        ["EROFS"] = Errno.ReadOnlyFileSystem,
+        ["ENOSYS"] = Errno.NotImplemented,
+        ["ELOOP"] = Errno.SymlinkLoop,
+        ["EOPNOTSUPP"] = Errno.NotSupported,
+        ["EDQUOT"] = Errno.QuotaExceeded,
+    };
+}

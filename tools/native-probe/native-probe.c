@@ -1,0 +1,40 @@
+/* Prints, as "name value" lines, what the C headers say about every struct and constant that src/Native states by hand.
+   tests/Native.Tests compiles and runs it with cc and compares. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define VALUE(name) printf(#name " %lld\n", (long long)(name))
+#define FIELD(type, field) printf(#type "." #field " %zu\n", offsetof(struct type, field))
+
+int main(void) {
+    printf("statx %zu\n", sizeof(struct statx));
+    FIELD(statx, stx_mode);
+    FIELD(statx, stx_ino);
+    FIELD(statx, stx_size);
+    FIELD(statx, stx_blocks);
+    FIELD(statx, stx_mtime.tv_sec);
+    FIELD(statx, stx_mtime.tv_nsec);
+    FIELD(statx, stx_dev_major);
+    FIELD(statx, stx_dev_minor);
+    VALUE(STATX_BASIC_STATS);
+    VALUE(sizeof(off_t));
+
+    VALUE(O_RDONLY); VALUE(O_RDWR); VALUE(O_CREAT); VALUE(O_EXCL); VALUE(O_NONBLOCK); VALUE(O_CLOEXEC); VALUE(O_DIRECTORY); VALUE(O_NOFOLLOW);
+    VALUE(AT_FDCWD); VALUE(AT_SYMLINK_NOFOLLOW); VALUE(AT_EMPTY_PATH); VALUE(RENAME_NOREPLACE);
+    VALUE(LOCK_EX); VALUE(LOCK_NB); VALUE(SEEK_DATA); VALUE(SEEK_HOLE);
+    VALUE(PROT_READ); VALUE(PROT_WRITE); VALUE(MAP_SHARED); VALUE(MAP_PRIVATE); VALUE(MAP_ANONYMOUS); VALUE(MADV_HUGEPAGE);
+    VALUE(PR_SET_PDEATHSIG); VALUE(SIGINT); VALUE(SIGKILL); VALUE(SIGTERM);
+
+    VALUE(EPERM); VALUE(ENOENT); VALUE(ESRCH); VALUE(EINTR); VALUE(ENXIO); VALUE(EAGAIN); VALUE(EACCES); VALUE(EEXIST); VALUE(ENOTDIR); VALUE(EISDIR);
+    VALUE(EINVAL); VALUE(ENOSPC); VALUE(EROFS); VALUE(ENOSYS); VALUE(ELOOP); VALUE(EOPNOTSUPP); VALUE(EDQUOT);
+    return 0;
+}
