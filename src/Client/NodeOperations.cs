@@ -1,10 +1,10 @@
 namespace P2PWeights.Client;
 
 /// <summary>
-/// The requests under way in a node. Every one of them runs through here, so that failures come out as <see cref="NodeException"/>, and so that a stop
-/// cancels them all and waits for their end before the parts that they use are taken down.
+/// The requests under way in a node. Every one of them runs through here, so that it is measured, so that failures come out as <see cref="NodeException"/>,
+/// and so that a stop cancels them all and waits for their end before the parts that they use are taken down.
 /// </summary>
-internal sealed class NodeOperations : IAsyncDisposable
+internal sealed class NodeOperations(TimeProvider time) : IAsyncDisposable
 {
     private readonly Lock _lock = new();
     private readonly CancellationTokenSource _stopping = new();
@@ -13,21 +13,21 @@ internal sealed class NodeOperations : IAsyncDisposable
     private bool _stopped;
 
     /// <summary>Runs one request; its token is cancelled when the caller goes away and when the node stops.</summary>
-    public async Task<T> RunAsync<T>(Func<CancellationToken, Task<T>> operation, CancellationToken cancellationToken)
+    /// <param name="name">What it is, for the measurements.</param>
+    public async Task<T> RunAsync<T>(string name, Func<CancellationToken, Task<T>> operation, CancellationToken cancellationToken)
     {
         Enter();
+        var started = time.GetTimestamp();
         try
         {
-            using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _stopping.Token);
-            return await operation(either.Token).ConfigureAwait(false);
+            var result = await TranslateAsync(operation, cancellationToken).ConfigureAwait(false);
+            NodeMetrics.RequestEnded(name, null, time.GetElapsedTime(started));
+            return result;
         }
-        catch (OperationCanceledException) when (_stopping.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
+        catch (NodeException e)
         {
-            throw Stopping();
-        }
-        catch (Exception e) when (e is not NodeException && NodeFailure.TryTranslate(e, out var failure))
-        {
-            throw failure;
+            NodeMetrics.RequestEnded(name, e.Error, time.GetElapsedTime(started));
+            throw;
         }
         finally
         {
@@ -36,8 +36,9 @@ internal sealed class NodeOperations : IAsyncDisposable
     }
 
     /// <inheritdoc cref="RunAsync{T}"/>
-    public Task RunAsync(Func<CancellationToken, Task> operation, CancellationToken cancellationToken) =>
+    public Task RunAsync(string name, Func<CancellationToken, Task> operation, CancellationToken cancellationToken) =>
         RunAsync(
+            name,
             async token =>
             {
                 await operation(token).ConfigureAwait(false);
@@ -59,6 +60,23 @@ internal sealed class NodeOperations : IAsyncDisposable
         await _stopping.CancelAsync().ConfigureAwait(false);
         await _drained.Task.ConfigureAwait(false);
         _stopping.Dispose();
+    }
+
+    private async Task<T> TranslateAsync<T>(Func<CancellationToken, Task<T>> operation, CancellationToken cancellationToken)
+    {
+        try
+        {
+            using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _stopping.Token);
+            return await operation(either.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (_stopping.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
+        {
+            throw Stopping();
+        }
+        catch (Exception e) when (e is not NodeException && NodeFailure.TryTranslate(e, out var failure))
+        {
+            throw failure;
+        }
     }
 
     private static NodeException Stopping() =>

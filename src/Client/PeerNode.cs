@@ -9,6 +9,7 @@ using P2PWeights.Client.Sync;
 using P2PWeights.Store;
 using P2PWeights.Store.Content;
 using P2PWeights.Store.Folders;
+using P2PWeights.Store.Telemetry;
 using P2PWeights.Tracker;
 using P2PWeights.Transfer;
 
@@ -28,7 +29,7 @@ public sealed class PeerNode : INodeApi, IAsyncDisposable
     private readonly TimeProvider _time;
     private readonly ILogger _log;
     private readonly long _started;
-    private readonly NodeOperations _operations = new();
+    private readonly NodeOperations _operations;
     private readonly Teardown _teardown;
     private readonly ShardStore _store;
     private readonly TransferService _transfer;
@@ -44,6 +45,7 @@ public sealed class PeerNode : INodeApi, IAsyncDisposable
     private PeerNode(NodeOptions options, TimeProvider time, ILogger log, Teardown teardown, ShardStore store, TransferService transfer)
     {
         (_options, _time, _log, _teardown, _store, _transfer) = (options, time, log, teardown, store, transfer);
+        _operations = new NodeOperations(time);
         _started = time.GetTimestamp();
         _self = PeerIdentity.Describe(store.NodeId, options, transfer.LocalEndPoint);
         _tracker = teardown.AddSync(new TrackerClient(options.Trackers, options.ClusterKey, time));
@@ -66,11 +68,13 @@ public sealed class PeerNode : INodeApi, IAsyncDisposable
         var teardown = new Teardown();
         try
         {
+            // First of all, so that it sees everything that the parts measure.
+            var metrics = teardown.AddSync(new MetricsText());
             var store = teardown.Add(await ShardStore.OpenAsync(ForStore(options), time, loggers, cancellationToken).ConfigureAwait(false));
             var transfer = teardown.Add(new TransferService(store, ForTransfer(options), time, loggers));
             await transfer.StartAsync(cancellationToken).ConfigureAwait(false);
             var node = new PeerNode(options, time, loggers.CreateLogger<PeerNode>(), teardown, store, transfer);
-            await node.JoinAsync(loggers, cancellationToken).ConfigureAwait(false);
+            await node.JoinAsync(metrics, loggers, cancellationToken).ConfigureAwait(false);
             return node;
         }
         catch (Exception e)
@@ -91,6 +95,7 @@ public sealed class PeerNode : INodeApi, IAsyncDisposable
     /// </summary>
     public Task WaitForCopyAsync(string checkpoint, CancellationToken cancellationToken) =>
         _operations.RunAsync(
+            "wait",
             async token =>
             {
                 var name = CheckpointCatalog.Parse(checkpoint);
@@ -102,13 +107,14 @@ public sealed class PeerNode : INodeApi, IAsyncDisposable
             cancellationToken);
 
     public Task<PublishReport> PublishAsync(PublishRequest request, IProgress<PublishProgress>? progress, CancellationToken cancellationToken) =>
-        _operations.RunAsync(token => _publisher.PublishAsync(request, progress, token), cancellationToken);
+        _operations.RunAsync("publish", token => _publisher.PublishAsync(request, progress, token), cancellationToken);
 
     public Task<CheckpointPullReport> PullAsync(CheckpointPullRequest request, IProgress<PullProgress>? progress, CancellationToken cancellationToken) =>
-        _operations.RunAsync(token => _puller.PullAsync(request, progress, token), cancellationToken);
+        _operations.RunAsync("pull", token => _puller.PullAsync(request, progress, token), cancellationToken);
 
     public Task<VerifyReport> VerifyAsync(string folder, string checkpoint, IProgress<long>? bytesHashed, CancellationToken cancellationToken) =>
         _operations.RunAsync(
+            "verify",
             async token =>
             {
                 var path = LocalPath.RequireFolder(folder, "the folder to verify");
@@ -119,7 +125,7 @@ public sealed class PeerNode : INodeApi, IAsyncDisposable
             cancellationToken);
 
     public Task<NodeScrubReport> ScrubAsync(IProgress<NodeScrubReport>? progress, CancellationToken cancellationToken) =>
-        _operations.RunAsync(token => _scrubber.RunAsync(bytesPerSecond: 0, progress, token), cancellationToken);
+        _operations.RunAsync("scrub", token => _scrubber.RunAsync(bytesPerSecond: 0, progress, token), cancellationToken);
 
     public Task<NodeStatus> StatusAsync(CancellationToken cancellationToken)
     {
@@ -143,10 +149,11 @@ public sealed class PeerNode : INodeApi, IAsyncDisposable
     public Task<IReadOnlyList<PeerStatus>> PeersAsync(CancellationToken cancellationToken) => Task.FromResult(_transfer.Peers);
 
     public Task<IReadOnlyList<CheckpointInfo>> ListAsync(string? name, CancellationToken cancellationToken) =>
-        _operations.RunAsync(token => _tracker.ListAsync(name, token), cancellationToken);
+        _operations.RunAsync("list", token => _tracker.ListAsync(name, token), cancellationToken);
 
     public Task<CheckpointDetails> ShowAsync(string checkpoint, CancellationToken cancellationToken) =>
         _operations.RunAsync(
+            "show",
             async token =>
             {
                 var (found, manifest) = await ResolveAsync(checkpoint, token).ConfigureAwait(false);
@@ -155,10 +162,10 @@ public sealed class PeerNode : INodeApi, IAsyncDisposable
             cancellationToken);
 
     public Task TagAsync(string checkpoint, string tag, CancellationToken cancellationToken) =>
-        _operations.RunAsync(token => _catalog.TagAsync(CheckpointCatalog.Parse(checkpoint), tag, token), cancellationToken);
+        _operations.RunAsync("tag", token => _catalog.TagAsync(CheckpointCatalog.Parse(checkpoint), tag, token), cancellationToken);
 
     public Task RemoveAsync(string checkpoint, CancellationToken cancellationToken) =>
-        _operations.RunAsync(token => _catalog.RemoveAsync(CheckpointCatalog.Parse(checkpoint), token), cancellationToken);
+        _operations.RunAsync("remove", token => _catalog.RemoveAsync(CheckpointCatalog.Parse(checkpoint), token), cancellationToken);
 
     /// <summary>Stops: ends the requests under way, says goodbye to the tracker, closes the store.</summary>
     public async ValueTask DisposeAsync()
@@ -172,7 +179,7 @@ public sealed class PeerNode : INodeApi, IAsyncDisposable
     }
 
     /// <summary>Enters the swarms of everything kept from earlier runs, starts the loops, and opens the local API last: whoever reaches it finds a node that works.</summary>
-    private async Task JoinAsync(ILoggerFactory loggers, CancellationToken cancellationToken)
+    private async Task JoinAsync(MetricsText metrics, ILoggerFactory loggers, CancellationToken cancellationToken)
     {
         foreach (var manifest in _store.Manifests.Select(_store.FindManifest).OfType<Manifest>())
         {
@@ -188,7 +195,7 @@ public sealed class PeerNode : INodeApi, IAsyncDisposable
         NodeLog.Started(_log, _self.Name, _self.Id, _self.Endpoints[0], _options.DataDirectory);
         if (_options.Socket is { } socket)
         {
-            _teardown.Add(await NodeServer.StartAsync(socket, this, _time, loggers, cancellationToken).ConfigureAwait(false));
+            _teardown.Add(await NodeServer.StartAsync(socket, this, metrics, _time, loggers, cancellationToken).ConfigureAwait(false));
             NodeLog.Listening(_log, socket);
         }
     }

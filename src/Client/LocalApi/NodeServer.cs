@@ -9,6 +9,7 @@ using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
+using P2PWeights.Store.Telemetry;
 
 namespace P2PWeights.Client.LocalApi;
 
@@ -24,10 +25,11 @@ internal sealed class NodeServer : IAsyncDisposable
     private readonly TimeProvider _time;
     private readonly string _socket;
     private readonly WebApplication _app;
+    private readonly MetricsText _metrics;
 
-    private NodeServer(string socket, UnixDomainSocketEndPoint endPoint, INodeApi node, TimeProvider time, ILoggerFactory loggers)
+    private NodeServer(string socket, UnixDomainSocketEndPoint endPoint, INodeApi node, MetricsText metrics, TimeProvider time, ILoggerFactory loggers)
     {
-        (_node, _time, _socket) = (node, time, socket);
+        (_node, _metrics, _time, _socket) = (node, metrics, time, socket);
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
         {
@@ -45,11 +47,12 @@ internal sealed class NodeServer : IAsyncDisposable
 
     /// <summary>Starts to answer on the socket.</summary>
     /// <exception cref="NodeException">Another node listens there, or the path cannot be used.</exception>
-    public static async Task<NodeServer> StartAsync(string socket, INodeApi node, TimeProvider time, ILoggerFactory loggers, CancellationToken cancellationToken)
+    public static async Task<NodeServer> StartAsync(
+        string socket, INodeApi node, MetricsText metrics, TimeProvider time, ILoggerFactory loggers, CancellationToken cancellationToken)
     {
         var endPoint = NodeSocket.EndPoint(socket);
         await NodeSocket.PrepareAsync(endPoint.ToString()!, cancellationToken).ConfigureAwait(false);
-        var server = new NodeServer(endPoint.ToString()!, endPoint, node, time, loggers);
+        var server = new NodeServer(endPoint.ToString()!, endPoint, node, metrics, time, loggers);
         try
         {
             await server._app.StartAsync(cancellationToken).ConfigureAwait(false);
@@ -84,7 +87,14 @@ internal sealed class NodeServer : IAsyncDisposable
         _app.MapGet(ApiRoutes.Checkpoint, ShowAsync);
         _app.MapDelete(ApiRoutes.Checkpoint, http => DoAsync(http, token => _node.RemoveAsync(CheckpointOf(http), token)));
         _app.MapPost(ApiRoutes.Tags, http => DoAsync(http, token => TagAsync(http, token)));
+        _app.MapGet(ApiRoutes.Metrics, WriteMetricsAsync);
         _app.MapFallback(http => FailAsync(http, new NodeException(NodeError.Usage, $"no such request: {http.Request.Method} {http.Request.Path}")));
+    }
+
+    private Task WriteMetricsAsync(HttpContext http)
+    {
+        http.Response.ContentType = MetricsText.ContentType;
+        return http.Response.WriteAsync(_metrics.Render(), http.RequestAborted);
     }
 
     private Task ListAsync(HttpContext http) =>

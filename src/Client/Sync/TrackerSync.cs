@@ -105,6 +105,7 @@ internal sealed class TrackerSync : IAsyncDisposable
             {
                 await SyncAsync(cancellationToken).ConfigureAwait(false);
                 waiters.ForEach(waiter => waiter.TrySetResult());
+                NodeMetrics.Synced(answered: true);
                 NoteReachable(failures);
                 failures = 0;
                 await WaitForReasonAsync(cancellationToken).ConfigureAwait(false);
@@ -114,6 +115,7 @@ internal sealed class TrackerSync : IAsyncDisposable
                 // What the tracker took of the failed request is unknown, so the next one tells everything.
                 _full = true;
                 _reachable = false;
+                NodeMetrics.Synced(answered: false);
                 waiters.ForEach(waiter => waiter.TrySetException(e));
                 if (++failures == 1)
                 {
