@@ -1,0 +1,63 @@
+using System.Runtime.InteropServices;
+using P2PWeights.Store.Content;
+
+namespace P2PWeights.Store.Memory;
+
+/// <summary>
+/// Page 0 of an arena file, little-endian. After it, at <see cref="DirectoryOffset"/>, lies one <see cref="ArenaEntry"/> per unit, and at
+/// <see cref="DataOffset"/> the units themselves. Another process that maps the file compares <see cref="Nonce"/> with the
+/// one it was told over the network: equal means that both see the same memory.
+/// </summary>
+[StructLayout(LayoutKind.Sequential, Pack = 1)]
+internal struct ArenaHeader
+{
+    /// <summary>Bytes set aside for the header: one page.</summary>
+    public const int Bytes = 4096;
+
+    /// <summary>"P2PWAREN" read as a little-endian number. Written last, so a half-made arena is not taken for one.</summary>
+    public const ulong ExpectedMagic = 0x4E45524157503250;
+
+    public const uint ExpectedVersion = 1;
+
+    public ulong Magic;
+    public uint Version;
+
+    /// <summary>Bytes per unit.</summary>
+    public uint UnitBytes;
+
+    /// <summary>16 random bytes, new whenever the arena is made.</summary>
+    public Guid Nonce;
+
+    /// <summary>Units of data.</summary>
+    public long Units;
+
+    /// <summary>Where the block directory starts in the file.</summary>
+    public long DirectoryOffset;
+
+    /// <summary>Where the data starts in the file.</summary>
+    public long DataOffset;
+
+    /// <summary>1 when the arena belongs to one command and may be swept away by anybody once its owner is gone; else 0.</summary>
+    public uint Ephemeral;
+}
+
+/// <summary>
+/// One entry of the block directory: the shard in the block that starts at the unit of the same number. It is what makes the memory tier
+/// survive a killed process without a journal: size and digest are written first, the state last.
+/// </summary>
+[StructLayout(LayoutKind.Sequential, Pack = 1, Size = Bytes)]
+internal struct ArenaEntry
+{
+    /// <summary>One cache line.</summary>
+    public const int Bytes = 64;
+
+    /// <summary>No shard starts here.</summary>
+    public const int Empty = 0;
+
+    /// <summary>A whole, verified shard starts here.</summary>
+    public const int Live = 1;
+
+    public Digest Digest;
+    public int Size;
+    public int State;
+}

@@ -1,0 +1,156 @@
+using Microsoft.Win32.SafeHandles;
+using P2PWeights.Store.Content;
+
+namespace P2PWeights.Store.Memory;
+
+/// <summary>
+/// The memory tier: blocks of the arena, each kept by a count of holds. The index holds a block while its record points there, every
+/// lease and every write holds it too; the last to let go frees it. So a replica can be dropped while it is being read, and its room comes back after the read.
+/// Thread-safe; the lock is held for bookkeeping only.
+/// </summary>
+internal sealed class MemoryTier : IDisposable
+{
+    private readonly Arena _arena;
+    private readonly BuddyAllocator _blocks;
+    private readonly int[] _holds;
+    private readonly Lock _gate = new();
+    private int _shards;
+
+    /// <param name="recovered">Whether the arena comes from an earlier process, so that its blocks must be taken from the allocator again.</param>
+    public MemoryTier(Arena arena, bool recovered)
+    {
+        _arena = arena;
+        _blocks = new BuddyAllocator(arena.Units);
+        _holds = new int[arena.Units];
+        if (recovered)
+        {
+            Recovered = [.. Reclaim()];
+        }
+    }
+
+    /// <summary>Shards found at the start; nobody has hashed them yet.</summary>
+    public IReadOnlyList<(ShardInfo Shard, int Unit)> Recovered { get; } = [];
+
+    /// <summary>Largest shard that fits a block; larger ones go to disk.</summary>
+    public static int MaxShardBytes => BuddyAllocator.MaxBlockBytes;
+
+    public SafeFileHandle File => _arena.File;
+
+    public string ArenaPath => _arena.Path;
+
+    public Guid Nonce => _arena.Nonce;
+
+    public long QuotaBytes => (long)_blocks.Units * BuddyAllocator.UnitBytes;
+
+    /// <summary>Bytes of all blocks in use, rounding included.</summary>
+    public long UsedBytes
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return (long)(_blocks.Units - _blocks.FreeUnits) * BuddyAllocator.UnitBytes;
+            }
+        }
+    }
+
+    public int Shards => Volatile.Read(ref _shards);
+
+    /// <summary>Bytes that a shard takes here.</summary>
+    public static long BlockBytes(int size) => (long)BuddyAllocator.UnitBytes << BuddyAllocator.OrderFor(size);
+
+    /// <summary>Takes a block and holds it for the caller; false when no block is free.</summary>
+    public bool TryAllocate(int size, out int unit)
+    {
+        lock (_gate)
+        {
+            if (!_blocks.TryAllocate(BuddyAllocator.OrderFor(size), out unit))
+            {
+                return false;
+            }
+
+            _holds[unit] = 1;
+            return true;
+        }
+    }
+
+    public Memory<byte> Bytes(int unit, int size) => _arena.Bytes(unit, size);
+
+    public long OffsetOf(int unit) => _arena.OffsetOf(unit);
+
+    /// <summary>Makes a filled block outlive the process. The caller's hold becomes the index's.</summary>
+    public void Publish(int unit, ShardInfo shard)
+    {
+        _arena.Enter(unit, shard);
+        Interlocked.Increment(ref _shards);
+    }
+
+    /// <summary>Ends the index's hold of a published block: it is forgotten at once, and free after the last lease.</summary>
+    public void Withdraw(int unit)
+    {
+        _arena.Remove(unit);
+        Interlocked.Decrement(ref _shards);
+        Release(unit);
+    }
+
+    /// <summary>Adds a hold. The caller sees to it that one exists, by having the index's record locked.</summary>
+    public void Hold(int unit) => Interlocked.Increment(ref _holds[unit]);
+
+    /// <summary>Whether anybody besides the index holds a published block.</summary>
+    public bool IsLeased(int unit) => Volatile.Read(ref _holds[unit]) > 1;
+
+    /// <summary>Ends one hold.</summary>
+    public void Release(int unit)
+    {
+        if (Interlocked.Decrement(ref _holds[unit]) == 0)
+        {
+            lock (_gate)
+            {
+                _blocks.Free(unit);
+            }
+        }
+    }
+
+    /// <summary>Digests of published shards, a snapshot to be checked against the index.</summary>
+    public List<Digest> Published()
+    {
+        var digests = new List<Digest>(Shards);
+        for (var unit = 0; unit < _arena.Units; unit++)
+        {
+            if (_arena.EntryAt(unit) is { State: ArenaEntry.Live } entry)
+            {
+                digests.Add(entry.Digest);
+            }
+        }
+
+        return digests;
+    }
+
+    public void Dispose() => _arena.Dispose();
+
+    /// <summary>Reads the directory back and drops entries that are absurd or overlap an earlier one.</summary>
+    private IEnumerable<(ShardInfo, int)> Reclaim()
+    {
+        for (var unit = 0; unit < _arena.Units; unit++)
+        {
+            var entry = _arena.EntryAt(unit);
+            if (entry.State == ArenaEntry.Empty)
+            {
+                continue;
+            }
+
+            if (entry.State == ArenaEntry.Live
+                && entry.Size is > 0 and <= BuddyAllocator.MaxBlockBytes
+                && _blocks.TryReserve(unit, BuddyAllocator.OrderFor(entry.Size)))
+            {
+                _holds[unit] = 1;
+                _shards++;
+                yield return (new ShardInfo(entry.Digest, entry.Size), unit);
+            }
+            else
+            {
+                _arena.Remove(unit);
+            }
+        }
+    }
+}
