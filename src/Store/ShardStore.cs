@@ -1,22 +1,18 @@
 using Microsoft.Extensions.Logging;
 using P2PWeights.Store.Content;
+using P2PWeights.Store.Disk;
+using P2PWeights.Store.Eviction;
 using P2PWeights.Store.Folders;
+using P2PWeights.Store.Index;
+using P2PWeights.Store.Leasing;
+using P2PWeights.Store.Manifests;
+using P2PWeights.Store.Memory;
+using P2PWeights.Store.References;
+using P2PWeights.Store.Scrubbing;
+using P2PWeights.Store.Upkeep;
+using P2PWeights.Store.Writing;
 
 namespace P2PWeights.Store;
-
-/// <summary>Where a replica lies.</summary>
-[Flags]
-public enum Tiers
-{
-    None = 0,
-    Gpu = 1,
-    Memory = 2,
-    Disk = 4,
-    Reference = 8,
-}
-
-/// <summary>A shard was gained (it can be leased from now on) or lost (it cannot any more).</summary>
-public readonly record struct ShardChange(ShardInfo Shard, bool Gained);
 
 /// <summary>
 /// The shards of one node, in tiers. The one entry of this project: reads go through a lease, writes through
@@ -25,36 +21,88 @@ public readonly record struct ShardChange(ShardInfo Shard, bool Gained);
 /// </summary>
 public sealed class ShardStore : IAsyncDisposable
 {
-    private ShardStore() => throw new NotImplementedException();
+    private readonly DataFolder _folder;
+    private readonly ShardIndex _index;
+    private readonly ChangeQueue _changes;
+    private readonly MemoryTier? _memory;
+    private readonly DiskTier _disk;
+    private readonly DiskKeeper _diskKeeper;
+    private readonly ReferenceJournal _journal;
+    private readonly ReferenceTier _references;
+    private readonly PinTable _pins = new();
+    private readonly Evictor _evictor;
+    private readonly LeaseDesk _leases;
+    private readonly ShardPlacer _placer;
+    private readonly ManifestShelf _manifests;
+    private readonly Scrubber _scrubber;
+    private readonly StoreUpkeep _upkeep;
+    private readonly StoreMetrics _metrics;
+    private int _disposed;
+
+    private ShardStore(StoreOptions options, OpenedParts parts, TimeProvider time, StoreLog log)
+    {
+        _folder = parts.Folder;
+        (_index, _changes, _memory, _disk, _journal, _references, _metrics) =
+            (parts.Index, parts.Changes, parts.Memory, parts.Disk, parts.Journal, parts.References, parts.Metrics);
+        _diskKeeper = new DiskKeeper(_disk, _index, time);
+        _evictor = new Evictor(_index, _memory, _disk, _diskKeeper, _pins, options.LowWatermark, _metrics);
+        _leases = new LeaseDesk(_index, _memory, _disk, _diskKeeper, _references, time, log, _metrics);
+        _placer = new ShardPlacer(_index, _memory, _disk, _diskKeeper, _references, _evictor, _metrics, time);
+        _manifests = new ManifestShelf(_folder.Path, log);
+        _scrubber = new Scrubber(_index, _leases, time, _metrics);
+        _upkeep = new StoreUpkeep(_folder.Path, _index, _journal, _references, _scrubber, options.ScrubBytesPerSecond, time, log);
+        _metrics.Observe(this);
+    }
 
     /// <summary>Opens or creates the store; after a crash it holds everything acknowledged and nothing it cannot prove.</summary>
-    /// <exception cref="StoreException">Locked by another process, or the folder cannot be used.</exception>
+    /// <exception cref="StoreException"><see cref="StoreError.Locked"/> by another process; <see cref="StoreError.Full"/>: no room for the arena;
+    /// or the folder cannot be used.</exception>
     public static Task<ShardStore> OpenAsync(StoreOptions options, TimeProvider time, ILoggerFactory loggers, CancellationToken cancellationToken) =>
-        throw new NotImplementedException();
+        Task.Run(() => Open(options, time, new StoreLog(loggers.CreateLogger<ShardStore>())), cancellationToken);
 
     /// <summary>Identity of this node: made once, kept in the data folder.</summary>
-    public Guid NodeId => throw new NotImplementedException();
-
-    /// <summary>Raised after each gain and loss, on the thread that made it; handlers must not block or throw.</summary>
-    public event Action<ShardChange>? Changed { add => throw new NotImplementedException(); remove => throw new NotImplementedException(); }
-
-    /// <summary>Whether a replica is held that may be leased.</summary>
-    public bool Contains(Digest digest) => throw new NotImplementedException();
-
-    /// <summary>The tiers that hold the shard.</summary>
-    public Tiers Locate(Digest digest) => throw new NotImplementedException();
-
-    /// <summary>All shards held, a snapshot.</summary>
-    public IReadOnlyList<ShardInfo> List() => throw new NotImplementedException();
-
-    /// <summary>Bytes and shards per tier, quotas, leases and pins out.</summary>
-    public StoreUsage Usage => throw new NotImplementedException();
+    public Guid NodeId => _folder.NodeId;
 
     /// <summary>
-    /// Promises the shard's bytes until the lease is disposed. Bytes that this process has not proved since it started (recovered memory, disk after a
-    /// crash, references) are hashed first; a replica that fails is dropped. Null when no replica is left.
+    /// Raised after each gain and loss, in their order for each shard, on the thread that made it; handlers must not block or throw. They may ask the store anything.
     /// </summary>
-    public ValueTask<ShardLease?> LeaseAsync(Digest digest, CancellationToken cancellationToken) => throw new NotImplementedException();
+    public event Action<ShardChange>? Changed
+    {
+        add => _changes.Changed += value;
+        remove => _changes.Changed -= value;
+    }
+
+    /// <summary>Whether a replica is held that may be leased.</summary>
+    public bool Contains(Digest digest) => Locate(digest) != Tiers.None;
+
+    /// <summary>The tiers that hold the shard.</summary>
+    public Tiers Locate(Digest digest) => _index.Find(digest).Tiers;
+
+    /// <summary>All shards held, a snapshot.</summary>
+    public IReadOnlyList<ShardInfo> List() => [.. _index.Snapshot().Select(entry => new ShardInfo(entry.Digest, entry.Record.Size))];
+
+    /// <summary>Bytes and shards per tier, quotas, leases and pins out.</summary>
+    public StoreUsage Usage
+    {
+        get
+        {
+            var references = _references.Usage;
+            return new StoreUsage(
+                [
+                    new TierUsage(Tiers.Memory, _memory?.Shards ?? 0, _memory?.UsedBytes ?? 0, _memory?.QuotaBytes ?? 0),
+                    new TierUsage(Tiers.Disk, _disk.Shards, _disk.UsedBytes, _disk.QuotaBytes),
+                    new TierUsage(Tiers.Reference, references.Shards, references.Bytes, 0),
+                ],
+                _leases.Out,
+                _pins.Count);
+        }
+    }
+
+    /// <summary>
+    /// Promises the shard's bytes until the lease is disposed. Bytes that this process has not proved since it started (recovered memory, disk,
+    /// references) are hashed first; a replica that fails is dropped. Null when no replica is left.
+    /// </summary>
+    public ValueTask<ShardLease?> LeaseAsync(Digest digest, CancellationToken cancellationToken) => _leases.LeaseAsync(digest, cancellationToken);
 
     /// <summary>
     /// Room to receive a shard. Fill <see cref="ShardWrite.Buffer"/>, then commit; disposing without a commit gives the room back.
@@ -62,59 +110,104 @@ public sealed class ShardStore : IAsyncDisposable
     /// they stay in the memory tier when there is room, else on disk. Waits while the bounded staging room is out.
     /// </summary>
     /// <exception cref="StoreException"><see cref="StoreError.Full"/>.</exception>
-    public ValueTask<ShardWrite> BeginWriteAsync(ShardInfo shard, CheckpointFolder? folder, CancellationToken cancellationToken) => throw new NotImplementedException();
+    public ValueTask<ShardWrite> BeginWriteAsync(ShardInfo shard, CheckpointFolder? folder, CancellationToken cancellationToken) =>
+        _placer.PlaceAsync(shard, folder, cancellationToken);
 
     /// <summary>
     /// Takes ranges of a file that somebody else owns as replicas. The caller has hashed the ranges while the file had
     /// <paramref name="identity"/>; from now on the bytes are served only while the file still has it. Durable on return.
     /// </summary>
     /// <exception cref="StoreException"><see cref="StoreError.NotAllowed"/>: the file's identity is another by now.</exception>
-    public ValueTask ReferenceAsync(string path, FileIdentity identity, IReadOnlyList<FileExtent> extents, CancellationToken cancellationToken) => throw new NotImplementedException();
+    public ValueTask ReferenceAsync(string path, FileIdentity identity, IReadOnlyList<FileExtent> extents, CancellationToken cancellationToken) =>
+        _references.ReferenceAsync(path, identity, extents, cancellationToken);
+
+    /// <summary>
+    /// Serves what a scan has found in a folder whose pull is resumed, from the unfinished files. Not durable: when the folder is complete, pass each of its
+    /// files to <see cref="ReferenceAsync"/>.
+    /// </summary>
+    /// <param name="folder">A folder that has been scanned.</param>
+    public async ValueTask AdoptFolderAsync(CheckpointFolder folder, CancellationToken cancellationToken)
+    {
+        foreach (var shard in folder.Manifest.Shards)
+        {
+            await _references.ReferenceUnfinishedAsync(shard, folder.PlacesOf(shard.Digest), cancellationToken).ConfigureAwait(false);
+        }
+    }
 
     /// <summary>Keeps shards from eviction until the returned pin is disposed. Shards that are not held yet are kept once they come.</summary>
-    public IDisposable Pin(IEnumerable<Digest> shards) => throw new NotImplementedException();
+    public IDisposable Pin(IEnumerable<Digest> shards) => _pins.Pin(shards);
 
     /// <summary>Drops every unleased, unpinned replica of the shard in the tiers given. Reference files are never touched, only forgotten. Returns the tiers dropped.</summary>
-    public ValueTask<Tiers> EvictAsync(Digest digest, Tiers tiers, CancellationToken cancellationToken) => throw new NotImplementedException();
+    public async ValueTask<Tiers> EvictAsync(Digest digest, Tiers tiers, CancellationToken cancellationToken)
+    {
+        var dropped = Tiers.None;
+        if (tiers.HasFlag(Tiers.Memory) && _evictor.TryDropFromMemory(digest))
+        {
+            dropped |= Tiers.Memory;
+        }
+
+        if (tiers.HasFlag(Tiers.Disk) && await _evictor.TryDropFromDiskAsync(digest, cancellationToken).ConfigureAwait(false))
+        {
+            dropped |= Tiers.Disk;
+        }
+
+        if (tiers.HasFlag(Tiers.Reference) && !_pins.IsPinned(digest) && await _references.ForgetAsync(digest, cancellationToken).ConfigureAwait(false))
+        {
+            dropped |= Tiers.Reference;
+        }
+
+        return dropped;
+    }
 
     /// <summary>Tells how many replicas other nodes hold, for eviction: the last known replica goes last. Unknown digests count as 0.</summary>
-    public void SetReplicaHint(Func<Digest, int> otherReplicas) => throw new NotImplementedException();
+    public void SetReplicaHint(Func<Digest, int> otherReplicas) => _evictor.ReplicasElsewhere = otherReplicas;
 
     /// <summary>Keeps a manifest, durable on return; the node serves its swarm again after a restart.</summary>
-    public ValueTask SaveManifestAsync(Manifest manifest, CancellationToken cancellationToken) => throw new NotImplementedException();
+    public ValueTask SaveManifestAsync(Manifest manifest, CancellationToken cancellationToken) =>
+        new(Task.Run(() => _manifests.Save(manifest), cancellationToken));
 
     /// <summary>A manifest kept by <see cref="SaveManifestAsync"/>, or null.</summary>
-    public Manifest? FindManifest(Digest digest) => throw new NotImplementedException();
+    public Manifest? FindManifest(Digest digest) => _manifests.Find(digest);
 
     /// <summary>Digests of the manifests kept.</summary>
-    public IReadOnlyList<Digest> Manifests => throw new NotImplementedException();
+    public IReadOnlyList<Digest> Manifests => _manifests.Digests;
 
     /// <summary>Forgets a manifest; its shards stay until evicted.</summary>
-    public ValueTask RemoveManifestAsync(Digest digest, CancellationToken cancellationToken) => throw new NotImplementedException();
+    public ValueTask RemoveManifestAsync(Digest digest, CancellationToken cancellationToken) =>
+        new(Task.Run(() => _manifests.Remove(digest), cancellationToken));
 
     /// <summary>Hashes every replica of the shards given (all when null), quarantines and drops what is wrong.</summary>
     /// <param name="bytesPerSecond">Read rate; 0 for unlimited.</param>
-    public Task<ScrubReport> ScrubAsync(IReadOnlyCollection<Digest>? shards, long bytesPerSecond, IProgress<ScrubReport>? progress, CancellationToken cancellationToken) => throw new NotImplementedException();
+    public Task<ScrubReport> ScrubAsync(IReadOnlyCollection<Digest>? shards, long bytesPerSecond, IProgress<ScrubReport>? progress, CancellationToken cancellationToken) =>
+        Task.Run(() => _scrubber.RunAsync(shards, bytesPerSecond, progress, cancellationToken), cancellationToken);
 
     /// <summary>Checkpoints the index and releases the data folder. Leases must be back.</summary>
-    public ValueTask DisposeAsync() => throw new NotImplementedException();
+    public async ValueTask DisposeAsync()
+    {
+        if (Interlocked.Exchange(ref _disposed, 1) != 0)
+        {
+            return;
+        }
+
+        await _upkeep.StopAsync(_leases.Out).ConfigureAwait(false);
+        _metrics.Dispose();
+        _placer.Dispose();
+        _evictor.Dispose();
+        _diskKeeper.Dispose();
+        _references.Dispose();
+        _journal.Dispose();
+        _index.Dispose();
+        _memory?.Close(keepMapped: _leases.Out > 0);
+        _folder.Dispose();
+    }
+
+    private static ShardStore Open(StoreOptions options, TimeProvider time, StoreLog log)
+    {
+        var start = time.GetTimestamp();
+        var parts = OpenedParts.Open(options, time, log);
+        var store = new ShardStore(options, parts, time, log);
+        log.Opened(store.NodeId, parts.Folder.Path, parts.Index.Count, parts.Memory?.UsedBytes ?? 0, parts.Disk.UsedBytes, time.GetElapsedTime(start));
+        store._upkeep.Start();
+        return store;
+    }
 }
-
-/// <summary>A range of a file that holds a shard.</summary>
-public readonly record struct FileExtent(ShardInfo Shard, long Offset);
-
-/// <summary>State of one tier.</summary>
-/// <param name="Tier">The tier.</param>
-/// <param name="Shards">Replicas held.</param>
-/// <param name="Bytes">Bytes they take, room lost to rounding included.</param>
-/// <param name="QuotaBytes">Most bytes allowed; 0 for the reference tier, which has no quota.</param>
-public readonly record struct TierUsage(Tiers Tier, long Shards, long Bytes, long QuotaBytes);
-
-/// <summary>A snapshot of the store's contents.</summary>
-public sealed record StoreUsage(IReadOnlyList<TierUsage> Tiers, int Leases, int Pinned);
-
-/// <summary>What a scrub found so far.</summary>
-/// <param name="Checked">Replicas hashed.</param>
-/// <param name="Bytes">Bytes hashed.</param>
-/// <param name="Wrong">Shards with a replica that was wrong and has been dropped, to be repaired from peers.</param>
-public sealed record ScrubReport(long Checked, long Bytes, IReadOnlyList<(ShardInfo Shard, Tiers Tier, string Where)> Wrong);

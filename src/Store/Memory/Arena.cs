@@ -10,7 +10,7 @@ namespace P2PWeights.Store.Memory;
 /// It is a file so that it outlives a killed process, so that sendfile serves from it, and so that a peer on the same host can map it.
 /// All of it is allocated when it is made: a page that the file system cannot supply would be a SIGBUS later.
 /// </summary>
-internal sealed unsafe class Arena : IDisposable
+internal sealed unsafe class Arena
 {
     private const string FolderPrefix = "p2pweights-";
 
@@ -153,15 +153,20 @@ internal sealed unsafe class Arena : IDisposable
     /// <summary>The directory's entry for a unit.</summary>
     public ArenaEntry EntryAt(int unit) => Directory[unit];
 
-    public void Dispose()
+    /// <summary>Removes an ephemeral arena and lets go of the file.</summary>
+    /// <param name="keepMapped">Leaves the memory and the file open until the last slice of it is garbage.</param>
+    public void Close(bool keepMapped)
     {
-        _mapping.Dispose();
         if (_ephemeral)
         {
             System.IO.Directory.Delete(_folder, recursive: true);
         }
 
-        File.Dispose();
+        if (!keepMapped)
+        {
+            _mapping.Dispose();
+            File.Dispose();
+        }
     }
 
     private static ArenaHeader LayOut(long bytes, bool ephemeral)

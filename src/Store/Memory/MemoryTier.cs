@@ -8,7 +8,7 @@ namespace P2PWeights.Store.Memory;
 /// lease and every write holds it too; the last to let go frees it. So a replica can be dropped while it is being read, and its room comes back after the read.
 /// Thread-safe; the lock is held for bookkeeping only.
 /// </summary>
-internal sealed class MemoryTier : IDisposable
+internal sealed class MemoryTier
 {
     private readonly Arena _arena;
     private readonly BuddyAllocator _blocks;
@@ -126,7 +126,8 @@ internal sealed class MemoryTier : IDisposable
         return digests;
     }
 
-    public void Dispose() => _arena.Dispose();
+    /// <summary>Closes the arena. While leases are out it must stay mapped: reading it unmapped would end the process.</summary>
+    public void Close(bool keepMapped) => _arena.Close(keepMapped);
 
     /// <summary>Reads the directory back and drops entries that are absurd or overlap an earlier one.</summary>
     private IEnumerable<(ShardInfo, int)> Reclaim()

@@ -1,0 +1,84 @@
+using System.Globalization;
+using System.Text;
+using Microsoft.Win32.SafeHandles;
+using P2PWeights.Native.Posix;
+
+namespace P2PWeights.Store;
+
+/// <summary>The data folder: makes it, keeps every other process out while it is open, and knows the node's identity.</summary>
+internal sealed class DataFolder : IDisposable
+{
+    private readonly SafeFileHandle _lock;
+
+    private DataFolder(string path, SafeFileHandle held, Guid nodeId) => (Path, _lock, NodeId) = (path, held, nodeId);
+
+    public string Path { get; }
+
+    /// <summary>Made at the first open, kept in the file <c>node-id</c>.</summary>
+    public Guid NodeId { get; }
+
+    /// <exception cref="StoreException"><see cref="StoreError.Locked"/>, naming the process; NotAllowed or Io: the folder cannot be used.</exception>
+    public static DataFolder Open(string path)
+    {
+        path = System.IO.Path.GetFullPath(path);
+        SafeFileHandle? held = null;
+        try
+        {
+            Directory.CreateDirectory(path);
+            var lockPath = System.IO.Path.Combine(path, "lock");
+            held = PosixFile.TryLockExclusive(lockPath)
+                ?? throw new StoreException(StoreError.Locked, $"the data folder {path} is in use by process {Holder(lockPath)}; stop that one, or give this one another folder");
+            RandomAccess.SetLength(held, 0);
+            RandomAccess.Write(held, Encoding.ASCII.GetBytes(Environment.ProcessId.ToString(CultureInfo.InvariantCulture)), 0);
+            return new DataFolder(path, held, ReadOrMakeNodeId(path));
+        }
+        catch (Exception failure) when (StoreFailure.IsOfFileSystem(failure))
+        {
+            held?.Dispose();
+            throw StoreFailure.Of(failure, $"opening the data folder {path}");
+        }
+        catch
+        {
+            held?.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Writes a file so that after a crash it is there whole or not at all.</summary>
+    public static void WriteDurably(string path, ReadOnlySpan<byte> bytes)
+    {
+        var unfinished = path + ".tmp";
+        using (var file = File.OpenHandle(unfinished, FileMode.Create, FileAccess.Write))
+        {
+            RandomAccess.Write(file, bytes, 0);
+            RandomAccess.FlushToDisk(file);
+        }
+
+        File.Move(unfinished, path, overwrite: true);
+        PosixFile.SyncFolder(System.IO.Path.GetDirectoryName(path)!);
+    }
+
+    public void Dispose() => _lock.Dispose();
+
+    private static string Holder(string lockPath)
+    {
+        // The holder writes its number just after it has the lock, so for a moment there may be none.
+        var text = File.ReadAllText(lockPath);
+        return text.Length > 0 ? text : "(unknown)";
+    }
+
+    private static Guid ReadOrMakeNodeId(string path)
+    {
+        var file = System.IO.Path.Combine(path, "node-id");
+        if (!File.Exists(file))
+        {
+            var made = Guid.NewGuid();
+            WriteDurably(file, Encoding.ASCII.GetBytes(made.ToString("N")));
+            return made;
+        }
+
+        return Guid.TryParseExact(File.ReadAllText(file).Trim(), "N", out var nodeId)
+            ? nodeId
+            : throw new StoreException(StoreError.Corrupt, $"{file} does not hold a node id (32 hex digits); restore it, or remove it to become a new node");
+    }
+}

@@ -1,0 +1,197 @@
+using P2PWeights.Store.Content;
+using P2PWeights.Store.Disk;
+using P2PWeights.Store.Index;
+using P2PWeights.Store.Memory;
+
+namespace P2PWeights.Store.Eviction;
+
+/// <summary>
+/// Makes room: asks the planner and carries its plan out, one plan at a time. A memory victim that is, as far as known, the last replica of its shard moves
+/// to the disk tier when that has room to spare; it is never worth evicting another shard for.
+/// </summary>
+internal sealed class Evictor(
+    ShardIndex index, MemoryTier? memory, DiskTier disk, DiskKeeper diskKeeper, PinTable pins, double lowWatermark, StoreMetrics metrics) : IDisposable
+{
+    private readonly SemaphoreSlim _onePlan = new(1);
+
+    /// <summary>Replicas that other nodes hold; see <see cref="ShardStore.SetReplicaHint"/>.</summary>
+    public Func<Digest, int> ReplicasElsewhere { get; set; } = static _ => 0;
+
+    /// <summary>Takes a block of the arena, evicting if need be; null when everything there must stay.</summary>
+    public async ValueTask<int?> AllocateMemoryAsync(int size, CancellationToken cancellationToken)
+    {
+        if (memory!.TryAllocate(size, out var unit))
+        {
+            return unit;
+        }
+
+        await _onePlan.WaitAsync(cancellationToken).ConfigureAwait(false);
+        try
+        {
+            // Room in pieces does not make a block, so several rounds may be needed; each frees something or is the last.
+            while (!memory.TryAllocate(size, out unit))
+            {
+                var toFree = EvictionPlanner.BytesToFree(memory.UsedBytes, memory.QuotaBytes, MemoryTier.BlockBytes(size), lowWatermark);
+                var freed = false;
+                foreach (var victim in EvictionPlanner.Plan(MemoryCandidates(), toFree))
+                {
+                    freed |= await TryDropFromMemoryAsync(victim, cancellationToken).ConfigureAwait(false);
+                }
+
+                if (!freed)
+                {
+                    return null;
+                }
+            }
+
+            return unit;
+        }
+        finally
+        {
+            _onePlan.Release();
+        }
+    }
+
+    /// <summary>Takes quota of the disk tier, evicting if need be; null when what may go is not enough.</summary>
+    public async ValueTask<DiskReservation?> ReserveDiskAsync(int size, CancellationToken cancellationToken)
+    {
+        var room = DiskTier.RoomFor(size);
+        if (room > disk.QuotaBytes)
+        {
+            return null;
+        }
+
+        if (disk.TryReserve(size) is { } atOnce)
+        {
+            return atOnce;
+        }
+
+        await _onePlan.WaitAsync(cancellationToken).ConfigureAwait(false);
+        try
+        {
+            DiskReservation? reservation;
+            while ((reservation = disk.TryReserve(size)) is null)
+            {
+                var toFree = EvictionPlanner.BytesToFree(disk.UsedBytes, disk.QuotaBytes, room, lowWatermark);
+                var freed = false;
+                foreach (var victim in EvictionPlanner.Plan(DiskCandidates(), toFree))
+                {
+                    freed |= await TryDropFromDiskAsync(victim.Digest, cancellationToken).ConfigureAwait(false);
+                }
+
+                if (!freed)
+                {
+                    break;
+                }
+            }
+
+            return reservation;
+        }
+        finally
+        {
+            _onePlan.Release();
+        }
+    }
+
+    /// <summary>Drops a replica from memory unless it is pinned or leased.</summary>
+    public bool TryDropFromMemory(Digest digest)
+    {
+        using var slot = index.Lock(digest);
+        var record = slot.Record;
+        if (!record.Has(Tiers.Memory) || memory!.IsLeased(record.MemoryUnit) || pins.IsPinned(digest))
+        {
+            return false;
+        }
+
+        record.Tiers &= ~Tiers.Memory;
+        record.Proven &= ~Tiers.Memory;
+        slot.Set(record);
+        memory.Withdraw(record.MemoryUnit);
+        metrics.Evicted(Tiers.Memory, record.Size);
+        return true;
+    }
+
+    /// <summary>Drops a replica from disk unless it is pinned or leased.</summary>
+    public async ValueTask<bool> TryDropFromDiskAsync(Digest digest, CancellationToken cancellationToken)
+    {
+        var size = index.Find(digest).Size;
+        if (pins.IsPinned(digest) || !await diskKeeper.RemoveAsync(digest, cancellationToken).ConfigureAwait(false))
+        {
+            return false;
+        }
+
+        metrics.Evicted(Tiers.Disk, size);
+        return true;
+    }
+
+    public void Dispose() => _onePlan.Dispose();
+
+    private async ValueTask<bool> TryDropFromMemoryAsync(EvictionCandidate victim, CancellationToken cancellationToken)
+    {
+        if (victim.OtherReplicas == 0)
+        {
+            await DemoteAsync(victim.Digest, cancellationToken).ConfigureAwait(false);
+        }
+
+        return TryDropFromMemory(victim.Digest);
+    }
+
+    /// <summary>Copies a shard from memory to disk, if it is there and proven, and the disk tier has room without evicting.</summary>
+    private async ValueTask DemoteAsync(Digest digest, CancellationToken cancellationToken)
+    {
+        ShardRecord record;
+        DiskReservation? reservation;
+        using (var slot = index.Lock(digest))
+        {
+            record = slot.Record;
+            if (!record.IsProven(Tiers.Memory) || record.Has(Tiers.Disk) || (reservation = disk.TryReserve(record.Size)) is null)
+            {
+                return;
+            }
+
+            memory!.Hold(record.MemoryUnit);
+        }
+
+        using (reservation)
+        {
+            try
+            {
+                var shard = new ShardInfo(digest, record.Size);
+                await diskKeeper.StoreAsync(shard, memory.Bytes(record.MemoryUnit, record.Size), reservation, cancellationToken).ConfigureAwait(false);
+                metrics.Demoted(record.Size);
+            }
+            finally
+            {
+                memory.Release(record.MemoryUnit);
+            }
+        }
+    }
+
+    private IEnumerable<EvictionCandidate> MemoryCandidates()
+    {
+        foreach (var digest in memory!.Published())
+        {
+            var record = index.Find(digest);
+            if (record.Has(Tiers.Memory))
+            {
+                var kept = pins.IsPinned(digest) || memory.IsLeased(record.MemoryUnit);
+                yield return new EvictionCandidate(digest, MemoryTier.BlockBytes(record.Size), record.LastUse, kept, OtherReplicas(digest, record, Tiers.Memory));
+            }
+        }
+    }
+
+    private IEnumerable<EvictionCandidate> DiskCandidates()
+    {
+        foreach (var (digest, record) in index.Snapshot())
+        {
+            if (record.Has(Tiers.Disk))
+            {
+                var kept = pins.IsPinned(digest) || disk.IsLeased(digest);
+                yield return new EvictionCandidate(digest, DiskTier.RoomFor(record.Size), record.LastUse, kept, OtherReplicas(digest, record, Tiers.Disk));
+            }
+        }
+    }
+
+    private int OtherReplicas(Digest digest, in ShardRecord record, Tiers tier) =>
+        ReplicasElsewhere(digest) + ((record.Tiers & ~tier) != Tiers.None ? 1 : 0);
+}

@@ -1,0 +1,259 @@
+using P2PWeights.Store.Content;
+using P2PWeights.Store.Disk;
+using P2PWeights.Store.Index;
+using P2PWeights.Store.Memory;
+using P2PWeights.Store.References;
+
+namespace P2PWeights.Store.Leasing;
+
+/// <summary>
+/// Gives out leases: chooses a replica, holds it, has it hashed if this process has not proved it yet, and drops it when it is wrong or gone.
+/// </summary>
+internal sealed class LeaseDesk(
+    ShardIndex index, MemoryTier? memory, DiskTier disk, DiskKeeper diskKeeper, ReferenceTier references, TimeProvider time, StoreLog log, StoreMetrics metrics)
+{
+    /// <summary>Memory first: no file to open; then files that are probably in the page cache because somebody works with them.</summary>
+    private static readonly Tiers[] Preference = [Tiers.Memory, Tiers.Reference, Tiers.Disk];
+
+    private int _out;
+
+    /// <summary>Leases out now.</summary>
+    public int Out => Volatile.Read(ref _out);
+
+    /// <summary>A lease on any good replica, or null when there is none.</summary>
+    public async ValueTask<ShardLease?> LeaseAsync(Digest digest, CancellationToken cancellationToken)
+    {
+        // Ends: each round either returns or drops a replica.
+        while (true)
+        {
+            var tier = Choose(digest);
+            if (tier == Tiers.None)
+            {
+                return null;
+            }
+
+            var attempt = await TryLeaseAsync(digest, tier, evenIfProven: false, cancellationToken).ConfigureAwait(false);
+            if (attempt.Lease is { } lease)
+            {
+                return lease;
+            }
+        }
+    }
+
+    /// <summary>Hashes the replica in one tier, whatever is known of it, and drops it when it is wrong; null when there is none any more.</summary>
+    public async ValueTask<ReplicaCheck?> CheckAsync(Digest digest, Tiers tier, CancellationToken cancellationToken)
+    {
+        var attempt = await TryLeaseAsync(digest, tier, evenIfProven: true, cancellationToken).ConfigureAwait(false);
+        attempt.Lease?.Dispose();
+        return attempt.Held ? new ReplicaCheck(attempt.Shard, attempt.WrongAt) : null;
+    }
+
+    /// <summary>Leases the replica in one tier, unless it turns out to be missing or wrong; then it is dropped.</summary>
+    /// <param name="evenIfProven">Hashes even what this process has proved before.</param>
+    private async ValueTask<Attempt> TryLeaseAsync(Digest digest, Tiers tier, bool evenIfProven, CancellationToken cancellationToken)
+    {
+        var record = Hold(digest, tier);
+        if (!record.Has(tier))
+        {
+            return default;
+        }
+
+        var shard = new ShardInfo(digest, record.Size);
+        var lease = Open(shard, tier, record);
+        var problem = "it is missing or has been changed";
+        if (lease is not null)
+        {
+            if (record.IsProven(tier) && !evenIfProven)
+            {
+                return new Attempt(shard, lease, WrongAt: null);
+            }
+
+            problem = await ProveAsync(lease, cancellationToken).ConfigureAwait(false);
+            if (problem is null)
+            {
+                MarkProven(digest, tier, record);
+                return new Attempt(shard, lease, WrongAt: null);
+            }
+
+            lease.Dispose();
+        }
+
+        var where = await DropAsync(shard, tier, record, cancellationToken).ConfigureAwait(false);
+        log.ReplicaDropped(digest, tier, where, problem);
+        metrics.Wrong(tier);
+        return new Attempt(shard, Lease: null, where);
+    }
+
+    /// <summary>Null when the bytes are right, else what they are instead.</summary>
+    private static async ValueTask<string?> ProveAsync(ShardLease lease, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await ReplicaProof.ProblemAsync(lease, cancellationToken).ConfigureAwait(false);
+        }
+        catch
+        {
+            lease.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>The tier to read from: a proven replica before one that must be hashed first.</summary>
+    private Tiers Choose(Digest digest)
+    {
+        var record = index.Find(digest);
+        var from = record.Proven != Tiers.None ? record.Proven : record.Tiers;
+        return Preference.FirstOrDefault(tier => (from & tier) != 0);
+    }
+
+    /// <summary>Reads the record and, in the same moment, makes sure that its replica in the tier is not evicted.</summary>
+    private ShardRecord Hold(Digest digest, Tiers tier)
+    {
+        using var slot = index.Lock(digest);
+        var record = slot.Record;
+        if (!record.Has(tier))
+        {
+            return record;
+        }
+
+        if (tier == Tiers.Memory)
+        {
+            memory!.Hold(record.MemoryUnit);
+        }
+        else if (tier == Tiers.Disk)
+        {
+            disk.AddLease(digest);
+        }
+
+        record.LastUse = time.GetUtcNow().Ticks;
+        slot.Set(record);
+        return record;
+    }
+
+    private ShardLease? Open(ShardInfo shard, Tiers tier, in ShardRecord record)
+    {
+        var lease = tier switch
+        {
+            Tiers.Memory => new ShardLease(
+                shard, tier, memory!.File, memory.OffsetOf(record.MemoryUnit), memory.Bytes(record.MemoryUnit, shard.Size), new MemoryHold(this, memory, record.MemoryUnit)),
+            Tiers.Disk => OpenDisk(shard),
+            _ => OpenReference(shard, record),
+        };
+        if (lease is not null)
+        {
+            Interlocked.Increment(ref _out);
+        }
+
+        return lease;
+    }
+
+    private ShardLease? OpenDisk(ShardInfo shard)
+    {
+        try
+        {
+            if (disk.TryOpen(shard) is { } file)
+            {
+                return new ShardLease(shard, Tiers.Disk, file, 0, default, new DiskHold(this, disk));
+            }
+        }
+        catch (Exception failure) when (StoreFailure.IsOfFileSystem(failure))
+        {
+            disk.EndLease(shard.Digest);
+            throw StoreFailure.Of(failure, $"opening {disk.PathOf(shard.Digest)}", shard.Digest);
+        }
+
+        disk.EndLease(shard.Digest);
+        return null;
+    }
+
+    private ShardLease? OpenReference(ShardInfo shard, in ShardRecord record) =>
+        references.TryOpen(record.FileId) is { } file
+            ? new ShardLease(shard, Tiers.Reference, file.Handle, record.FileOffset, default, new ReferenceHold(this, file))
+            : null;
+
+    private void MarkProven(Digest digest, Tiers tier, in ShardRecord seen)
+    {
+        using var slot = index.Lock(digest);
+        var record = slot.Record;
+        if (record.Has(tier) && IsSameReplica(record, seen, tier))
+        {
+            record.Proven |= tier;
+            slot.Set(record);
+        }
+    }
+
+    private static bool IsSameReplica(in ShardRecord left, in ShardRecord right, Tiers tier) => tier switch
+    {
+        Tiers.Memory => left.MemoryUnit == right.MemoryUnit,
+        Tiers.Reference => left.FileId == right.FileId && left.FileOffset == right.FileOffset,
+        _ => true,
+    };
+
+    /// <summary>Drops a replica and says where it was, or where its file is now.</summary>
+    private async ValueTask<string> DropAsync(ShardInfo shard, Tiers tier, ShardRecord seen, CancellationToken cancellationToken)
+    {
+        switch (tier)
+        {
+            case Tiers.Memory:
+                DropMemory(shard.Digest, seen.MemoryUnit);
+                return memory!.ArenaPath;
+            case Tiers.Disk:
+                return await diskKeeper.QuarantineAsync(shard.Digest, cancellationToken).ConfigureAwait(false) ?? disk.PathOf(shard.Digest);
+            default:
+                var where = references.PathOf(seen.FileId) ?? "a file that is no longer referenced";
+                await references.DropFileAsync(seen.FileId, cancellationToken).ConfigureAwait(false);
+                return where;
+        }
+    }
+
+    private void DropMemory(Digest digest, int unit)
+    {
+        using var slot = index.Lock(digest);
+        var record = slot.Record;
+        if (record.Has(Tiers.Memory) && record.MemoryUnit == unit)
+        {
+            record.Tiers &= ~Tiers.Memory;
+            record.Proven &= ~Tiers.Memory;
+            slot.Set(record);
+            memory!.Withdraw(unit);
+        }
+    }
+
+    private void CountReturn() => Interlocked.Decrement(ref _out);
+
+    /// <param name="Shard">The shard, when a replica was there to be held.</param>
+    /// <param name="Lease">The lease on a good replica.</param>
+    /// <param name="WrongAt">Where the replica was that turned out missing or wrong.</param>
+    private readonly record struct Attempt(ShardInfo Shard, ShardLease? Lease, string? WrongAt)
+    {
+        public bool Held => Shard.Size > 0;
+    }
+
+    private sealed class MemoryHold(LeaseDesk desk, MemoryTier memory, int unit) : IReplicaHold
+    {
+        public void Release(ShardLease lease)
+        {
+            memory.Release(unit);
+            desk.CountReturn();
+        }
+    }
+
+    private sealed class DiskHold(LeaseDesk desk, DiskTier disk) : IReplicaHold
+    {
+        public void Release(ShardLease lease)
+        {
+            lease.File.Dispose();
+            disk.EndLease(lease.Shard.Digest);
+            desk.CountReturn();
+        }
+    }
+
+    private sealed class ReferenceHold(LeaseDesk desk, SharedFile file) : IReplicaHold
+    {
+        public void Release(ShardLease lease)
+        {
+            file.Release();
+            desk.CountReturn();
+        }
+    }
+}

@@ -1,0 +1,91 @@
+using P2PWeights.Store.Disk;
+using P2PWeights.Store.Index;
+using P2PWeights.Store.Memory;
+using P2PWeights.Store.References;
+using P2PWeights.Store.Upkeep;
+
+namespace P2PWeights.Store;
+
+/// <summary>The parts of a store that hold files open, opened in the order of their need and brought into agreement.</summary>
+internal sealed record OpenedParts(
+    DataFolder Folder, ShardIndex Index, ChangeQueue Changes, MemoryTier? Memory, DiskTier Disk, ReferenceJournal Journal, ReferenceTier References, StoreMetrics Metrics)
+{
+    /// <exception cref="StoreException">See <see cref="ShardStore.OpenAsync"/>. What was opened so far is closed again.</exception>
+    public static OpenedParts Open(StoreOptions options, TimeProvider time, StoreLog log)
+    {
+        Check(options);
+        var close = new Stack<Action>();
+        try
+        {
+            var folder = DataFolder.Open(options.DataDirectory);
+            close.Push(folder.Dispose);
+            var disk = new DiskTier(folder.Path, options.DiskBytes);
+            var changes = new ChangeQueue();
+            var index = IndexFolder.Open(StoreUpkeep.IndexPath(folder.Path), changes, out var indexProblem);
+            close.Push(index.Dispose);
+            if (indexProblem is not null)
+            {
+                log.IndexRebuilt(indexProblem);
+            }
+
+            var journal = ReferenceJournal.Open(Path.Combine(folder.Path, "journal"));
+            close.Push(journal.Dispose);
+            if (journal.Damage is { } damage)
+            {
+                log.JournalDamaged(damage);
+            }
+
+            var references = new ReferenceTier(index, journal, time);
+            close.Push(references.Dispose);
+            var memory = OpenMemory(options, folder.NodeId, log);
+            close.Push(() => memory?.Close(keepMapped: false));
+            IndexRecovery.Reconcile(index, memory, disk, references, time);
+            return new OpenedParts(folder, index, changes, memory, disk, journal, references, new StoreMetrics());
+        }
+        catch (Exception failure)
+        {
+            while (close.TryPop(out var undo))
+            {
+                undo();
+            }
+
+            if (StoreFailure.IsOfFileSystem(failure))
+            {
+                throw StoreFailure.Of(failure, $"opening the store in {options.DataDirectory}");
+            }
+
+            throw;
+        }
+    }
+
+    private static void Check(StoreOptions options)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(options.DataDirectory);
+        ArgumentOutOfRangeException.ThrowIfNegative(options.MemoryBytes);
+        ArgumentOutOfRangeException.ThrowIfNegative(options.DiskBytes);
+        ArgumentOutOfRangeException.ThrowIfNegative(options.ScrubBytesPerSecond);
+        if (options.LowWatermark is not (> 0 and <= 1))
+        {
+            throw new ArgumentOutOfRangeException(nameof(options), $"{nameof(StoreOptions.LowWatermark)} is a share of the quota: above 0 and at most 1, not {options.LowWatermark}");
+        }
+
+        // Ordinals of units are ints.
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(options.MemoryBytes, (long)int.MaxValue * BuddyAllocator.UnitBytes, nameof(options));
+    }
+
+    private static MemoryTier? OpenMemory(StoreOptions options, Guid nodeId, StoreLog log)
+    {
+        if (options.MemoryBytes < MemoryTier.MaxShardBytes)
+        {
+            return null;
+        }
+
+        if (Arena.Sweep(options.ArenaRoot) is var swept and > 0)
+        {
+            log.ArenasSwept(swept, options.ArenaRoot);
+        }
+
+        var arena = Arena.Open(options.ArenaRoot, nodeId, options.MemoryBytes, options.Ephemeral, out var recovered);
+        return new MemoryTier(arena, recovered);
+    }
+}

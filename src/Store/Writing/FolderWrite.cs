@@ -1,0 +1,28 @@
+using P2PWeights.Native.Posix;
+using P2PWeights.Store.Content;
+using P2PWeights.Store.Folders;
+using P2PWeights.Store.References;
+
+namespace P2PWeights.Store.Writing;
+
+/// <summary>A shard that is received into staging memory and committed to its places in a checkpoint folder, from where it is served at once.</summary>
+/// <param name="staging">Rented for this write.</param>
+internal sealed class FolderWrite(ShardInfo shard, CheckpointFolder folder, MemoryMapping staging, StagingPool pool, ReferenceTier references) : IWriteTarget
+{
+    public Memory<byte> Buffer { get; } = staging.GetMemory(0, shard.Size);
+
+    public async ValueTask CommitAsync(CancellationToken cancellationToken)
+    {
+        var places = await folder.WriteShardAsync(shard, Buffer, cancellationToken).ConfigureAwait(false);
+        try
+        {
+            await references.ReferenceUnfinishedAsync(shard, places, cancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception failure) when (StoreFailure.IsOfFileSystem(failure))
+        {
+            throw StoreFailure.Of(failure, $"serving shard {shard.Digest.ToShortString()} from {folder.Path}", shard.Digest);
+        }
+    }
+
+    public void Release(bool committed) => pool.Return(staging);
+}
