@@ -190,6 +190,7 @@ public sealed class ShardStore : IAsyncDisposable
         }
 
         await _upkeep.StopAsync(_leases.Out).ConfigureAwait(false);
+        _upkeep.Dispose();
         _metrics.Dispose();
         _placer.Dispose();
         _evictor.Dispose();

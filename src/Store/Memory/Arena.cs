@@ -56,6 +56,11 @@ internal sealed unsafe class Arena
     /// <exception cref="StoreException"><see cref="StoreError.Full"/>: the file system has no room; <see cref="StoreError.Locked"/>; <see cref="StoreError.Io"/>.</exception>
     public static Arena Open(string root, Guid nodeId, long bytes, bool ephemeral, out bool recovered)
     {
+        if (!OperatingSystem.IsLinux())
+        {
+            throw new PlatformNotSupportedException("the memory tier needs Linux: tmpfs, flock, fallocate");
+        }
+
         var folder = System.IO.Path.Combine(root, FolderPrefix + nodeId.ToString("N"));
         var layout = LayOut(bytes, ephemeral);
         try

@@ -16,7 +16,7 @@ internal sealed class StoreUpkeep(
     Scrubber scrubber,
     long scrubBytesPerSecond,
     TimeProvider time,
-    StoreLog log)
+    StoreLog log) : IDisposable
 {
     private static readonly TimeSpan TidyEvery = TimeSpan.FromSeconds(30);
 
@@ -42,7 +42,6 @@ internal sealed class StoreUpkeep(
     {
         await _stop.CancelAsync().ConfigureAwait(false);
         await _loops.ConfigureAwait(false);
-        _stop.Dispose();
         if (leasesOut > 0)
         {
             log.ClosedWithLeases(leasesOut);
@@ -58,6 +57,8 @@ internal sealed class StoreUpkeep(
             log.CheckpointFailed(failure.Message);
         }
     }
+
+    public void Dispose() => _stop.Dispose();
 
     private async Task TidyLoopAsync()
     {
