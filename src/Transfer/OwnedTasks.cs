@@ -10,9 +10,11 @@ internal sealed class OwnedTasks
     public int Count => _running.Count;
 
     /// <summary>Starts work on the thread pool and keeps it until it ends.</summary>
-    public void Start(Func<Task> work)
+    public void Start(Func<Task> work) => Add(Task.Run(work));
+
+    /// <summary>Keeps a task until it ends.</summary>
+    public void Add(Task task)
     {
-        var task = Task.Run(work);
         _running[task] = 0;
         task.ContinueWith(done => _running.TryRemove(done, out _), TaskScheduler.Default);
     }

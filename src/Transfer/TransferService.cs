@@ -90,10 +90,10 @@ public sealed class TransferService : IAsyncDisposable
     {
         ArgumentNullException.ThrowIfNull(request);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token, cancellationToken);
-        var pull = new Pull(_pulling, request, progress, new Random());
-        var done = new TaskCompletionSource<PullReport>(TaskCreationOptions.RunContinuationsAsynchronously);
-        _pulls.Start(async () => await pull.RunAsync(either.Token).ContinueWith(done.SetFromTask, TaskScheduler.Default).ConfigureAwait(false));
-        return await done.Task.ConfigureAwait(false);
+        using var pull = new Pull(_pulling, request, progress, new Random());
+        var running = Task.Run(() => pull.RunAsync(either.Token), CancellationToken.None);
+        _pulls.Add(running);
+        return await running.ConfigureAwait(false);
     }
 
     /// <summary>The peers talked to, with what was moved and why any is banned.</summary>

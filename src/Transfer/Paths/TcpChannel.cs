@@ -46,7 +46,7 @@ internal sealed class TcpChannel(PeerSession peer, int lanes, TimeSpan stallTime
         {
             if (slot.Lane is { } opening)
             {
-                await opening.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                await ((Task)opening).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
                 if (opening.IsCompletedSuccessfully)
                 {
                     await (await opening.ConfigureAwait(false)).DisposeAsync().ConfigureAwait(false);

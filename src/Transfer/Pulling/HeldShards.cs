@@ -10,7 +10,7 @@ namespace P2PWeights.Transfer.Pulling;
 internal readonly record struct HeldCopy(bool Found, Exception? Failure);
 
 /// <summary>The shards of a pull that the store holds already, or will by another pull: copied into the pull's folder, a few at a time.</summary>
-internal sealed class HeldShards(ShardStore store, CheckpointFolder? folder)
+internal sealed class HeldShards(ShardStore store, CheckpointFolder? folder) : IDisposable
 {
     private const int CopiesAtOnce = 4;
 
@@ -22,6 +22,8 @@ internal sealed class HeldShards(ShardStore store, CheckpointFolder? folder)
     public void Begin() => Pending++;
 
     public void End() => Pending--;
+
+    public void Dispose() => _turn.Dispose();
 
     /// <summary>Copies one shard. Never throws: a cancellation is a copy that was not made.</summary>
     public async Task<HeldCopy> CopyAsync(ShardInfo shard, CancellationToken cancellationToken)

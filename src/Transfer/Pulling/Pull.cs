@@ -9,7 +9,7 @@ namespace P2PWeights.Transfer.Pulling;
 /// After every batch of news the loop asks the planner what to ask for next. Whatever ends the pull, everything started for it has ended when
 /// <see cref="RunAsync"/> returns, and every verified shard stays.
 /// </summary>
-internal sealed class Pull : IPullSourceOwner
+internal sealed class Pull : IPullSourceOwner, IDisposable
 {
     private static readonly TimeSpan Tick = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan ProgressInterval = TimeSpan.FromMilliseconds(200);
@@ -78,6 +78,8 @@ internal sealed class Pull : IPullSourceOwner
             _request.Manifest.Digest.ToShortString(), report.BytesFetched, report.BytesReused, report.BytesWasted, report.Elapsed.TotalSeconds);
         return report;
     }
+
+    public void Dispose() => _held.Dispose();
 
     private async Task LoopAsync()
     {
@@ -387,10 +389,10 @@ internal sealed class Pull : IPullSourceOwner
     /// <summary>At the end of the pull: nothing runs any more, so what still stands in the books is only to be given back.</summary>
     private void EndFetches()
     {
-        foreach (var fetch in _fetches.Values.SelectMany(list => list))
+        foreach (var (ordinal, fetches) in _fetches)
         {
-            _context.Flights.End(fetch.Shard.Digest);
-            fetch.Dispose();
+            _context.Flights.End(_request.Manifest.Shards[ordinal].Digest);
+            fetches.ForEach(fetch => fetch.Dispose());
         }
     }
 

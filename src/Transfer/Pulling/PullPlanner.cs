@@ -86,7 +86,7 @@ internal sealed class PullPlanner
         source.Held = held;
     }
 
-    /// <summary>The next decision, or null when nothing can be asked for now. A decision counts as carried out until <see cref="Failed"/> or <see cref="Done"/>.</summary>
+    /// <summary>The next decision, or null when nothing can be asked for now. A decision counts as carried out until <see cref="Failed"/> or <see cref="Done(Assignment)"/>.</summary>
     public Assignment? Next(TimeSpan now)
     {
         foreach (var source in _sources.Where(s => CanAsk(s, now)).OrderBy(Load))

@@ -1,6 +1,5 @@
 using System.Net;
 using System.Net.Sockets;
-using Microsoft.Extensions.Logging;
 using P2PWeights.Transfer.Connections;
 using P2PWeights.Transfer.Sessions;
 using P2PWeights.Transfer.Wire;

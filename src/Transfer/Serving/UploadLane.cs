@@ -1,6 +1,5 @@
 using System.Collections.Concurrent;
 using System.Threading.Channels;
-using Microsoft.Extensions.Logging;
 using P2PWeights.Store;
 using P2PWeights.Store.Content;
 using P2PWeights.Transfer.Connections;

@@ -69,7 +69,7 @@ internal sealed class SessionPool(Dialler dialler, IReadOnlyList<ITransferPath> 
             }
         }
 
-        await shared.Opening.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await ((Task)shared.Opening).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         if (shared.Opening.IsCompletedSuccessfully)
         {
             var (session, _, channel) = await shared.Opening.ConfigureAwait(false);
