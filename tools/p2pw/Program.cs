@@ -1,1 +1,1 @@
-return 1;
+return await P2PWeights.Cli.CommandLine.RunAsync(args);

@@ -1,0 +1,88 @@
+using P2PWeights.Cli.Settings;
+
+namespace P2PWeights.Cli.Tests.Settings;
+
+public sealed class TextsTests
+{
+    [Theory]
+    [InlineData("500ms", 0.5)]
+    [InlineData("2s", 2)]
+    [InlineData("1.5 m", 90)]
+    [InlineData("2H", 7200)]
+    [InlineData("0s", 0)]
+    public void Duration_is_read(string text, double seconds) => Assert.Equal(seconds, Texts.ParseDuration(text).TotalSeconds);
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("10")]
+    [InlineData("s")]
+    [InlineData("-1s")]
+    [InlineData("1.2.3s")]
+    [InlineData("10 days")]
+    [InlineData("8761h")]
+    [InlineData("99999999999999999999999999999999h")]
+    public void Duration_that_is_none_is_refused(string text) => Assert.Contains($"'{text}'", Assert.Throws<FormatException>(() => Texts.ParseDuration(text)).Message, StringComparison.Ordinal);
+
+    [Theory]
+    [InlineData("50MiB", 50L << 20)]
+    [InlineData("50MiB/s", 50L << 20)]
+    [InlineData("1GB", 1_000_000_000)]
+    [InlineData("0", 0)]
+    public void Rate_is_read(string text, long expected) => Assert.Equal(expected, Texts.ParseRate(text));
+
+    [Theory]
+    [InlineData("fast")]
+    [InlineData("/s")]
+    [InlineData("-1")]
+    public void Rate_that_is_none_is_refused(string text) => Assert.Throws<FormatException>(() => Texts.ParseRate(text));
+
+    [Theory]
+    [InlineData("127.0.0.1:7400")]
+    [InlineData("[::1]:0")]
+    [InlineData("tracker.example:65535")]
+    public void Endpoint_is_taken_as_it_stands(string text) => Assert.Equal(text, Texts.ParseEndpoint(text));
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("7400")]
+    [InlineData(":7400")]
+    [InlineData("host")]
+    [InlineData("host:")]
+    [InlineData("host:65536")]
+    [InlineData("::1:7400:x")]
+    [InlineData("a:b:1")]
+    public void Endpoint_that_is_none_is_refused(string text) => Assert.Throws<FormatException>(() => Texts.ParseEndpoint(text));
+
+    [Fact]
+    public void Trackers_are_a_list_and_http_may_be_left_out() =>
+        Assert.Equal(["http://a:1/", "http://b:2/"], Texts.ParseTrackers("http://a:1, b:2").Select(uri => uri.ToString()));
+
+    [Theory]
+    [InlineData("")]
+    [InlineData(",")]
+    [InlineData("ftp://a:1")]
+    [InlineData("http://")]
+    public void Trackers_that_are_none_are_refused(string text) => Assert.Throws<FormatException>(() => Texts.ParseTrackers(text));
+
+    [Fact]
+    public void Pairs_are_read_in_any_order() => Assert.Equal("rack=r7,zone=z1", string.Join(',', Texts.ParsePairs("zone=z1, rack=r7").Select(pair => $"{pair.Key}={pair.Value}")));
+
+    [Theory]
+    [InlineData("zone")]
+    [InlineData("=z1")]
+    [InlineData("zone=1,zone=2")]
+    public void Pairs_that_are_none_are_refused(string text) => Assert.Throws<FormatException>(() => Texts.ParsePairs(text));
+
+    [Theory]
+    [InlineData(107, true)]
+    [InlineData(108, false)]
+    public void Socket_path_ends_where_the_kernel_ends_it(int length, bool accepted)
+    {
+        var path = "/" + new string('s', length - 1);
+
+        if (accepted)
+            Assert.Equal(path, Texts.ParseSocket(path));
+        else
+            Assert.Contains("107", Assert.Throws<FormatException>(() => Texts.ParseSocket(path)).Message, StringComparison.Ordinal);
+    }
+}

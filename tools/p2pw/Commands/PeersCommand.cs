@@ -1,0 +1,66 @@
+using System.CommandLine;
+using System.Globalization;
+using P2PWeights.Cli.Output;
+using P2PWeights.Cli.Targets;
+
+namespace P2PWeights.Cli.Commands;
+
+/// <summary><c>p2pw peers</c>: the peers a node talks to, or all that the tracker knows.</summary>
+internal sealed class PeersCommand : CliCommand
+{
+    private readonly TargetOptions _target = new();
+
+    public PeersCommand()
+        : base("peers", "List the peers of a node, or all that the tracker knows.", "p2pw peers", "p2pw peers --tracker http://tracker:7400 --json") =>
+        _target.AddTo(this);
+
+    protected override async Task<int> RunAsync(ParseResult arguments, Terminal terminal, CancellationToken cancellationToken)
+    {
+        var target = _target.Read(arguments);
+        if (target.Socket is null)
+        {
+            using var tracker = target.OpenTracker();
+            var tracked = await tracker.PeersAsync(cancellationToken);
+            terminal.Result(tracked.Select(JsonShapes.Of), text =>
+            {
+                var table = new TextTable("name", "id", "endpoint", ">shards", ">swarms", ">sending", ">seen", "labels");
+                foreach (var peer in tracked)
+                {
+                    table.Add(
+                        peer.Peer.Name,
+                        peer.Peer.Id.ToString(),
+                        string.Join(',', peer.Peer.Endpoints),
+                        peer.Shards.ToString(CultureInfo.InvariantCulture),
+                        peer.Swarms.ToString(CultureInfo.InvariantCulture),
+                        Format.Rate(peer.LoadBytesPerSecond),
+                        $"{Format.Time(TimeSpan.FromMilliseconds(peer.AgeMs))} ago",
+                        peer.Peer.Labels.IsEmpty ? "-" : string.Join(',', peer.Peer.Labels.Select(label => $"{label.Key}={label.Value}")));
+                }
+
+                table.Write(text);
+            });
+            return 0;
+        }
+
+        using var node = target.OpenNode();
+        var peers = await node.PeersAsync(cancellationToken);
+        terminal.Result(peers.Select(JsonShapes.Of), text =>
+        {
+            var table = new TextTable("name", "id", "endpoint", "connected", "path", ">received", "banned");
+            foreach (var peer in peers)
+            {
+                table.Add(
+                    peer.Peer.Name,
+                    peer.Peer.Id.ToString(),
+                    string.Join(',', peer.Peer.Endpoints),
+                    peer.Connected ? "yes" : "no",
+                    peer.Path ?? "-",
+                    Format.Bytes(peer.BytesReceived),
+                    peer.Banned is null ? "-" : Format.Invariant($"{peer.Banned} (until {peer.BannedUntil:HH:mm:ss'Z'})"));
+            }
+
+            table.Write(text);
+        });
+        return 0;
+    }
+}

@@ -1,0 +1,97 @@
+using P2PWeights.Cli.Doctor;
+using P2PWeights.Cli.Output;
+using P2PWeights.Cli.Synth;
+using P2PWeights.Client;
+using P2PWeights.Transfer;
+using Spectre.Console;
+
+namespace P2PWeights.Cli.Demo;
+
+/// <summary>
+/// A cluster on one machine: a tracker, a publisher and consumers, each a process of its own, on loopback with ports that the system chooses. Everything it
+/// makes lies in one temporary folder; whatever happens, processes stop first, then the folder goes.
+/// </summary>
+internal sealed class DemoRun(DemoPlan plan, Terminal terminal, TimeProvider time)
+{
+    private const string Checkpoint = "demo@1";
+
+    private readonly ProgressView _view = new(terminal, time);
+
+    /// <summary>Runs it all. The report says whether anything differs; failures are thrown.</summary>
+    public async Task<DemoReport> RunAsync(CancellationToken cancellationToken)
+    {
+        var start = time.GetTimestamp();
+        terminal.Say($"[bold]P2PWeights demo[/]: 1 tracker, 1 publisher, {Format.Count(plan.Peers, "consumer")}, a checkpoint of {Format.Bytes(plan.Bytes)}; every node its own process");
+        terminal.Say("");
+        using var workspace = Workspace.Create();
+        Done("space", plan.CheckSpace(Path.GetTempPath(), MachineChecks.Free(Path.GetTempPath()), MachineChecks.Free("/dev/shm")), null);
+
+        var folder = plan.Checkpoint ?? await SynthesizeAsync(workspace["checkpoint"], cancellationToken);
+        await using var cluster = await TimedAsync(
+            "start", DemoCluster.StartAsync(workspace, plan.Peers, cancellationToken), cluster => $"tracker {cluster.TrackerAddress}, {plan.Peers + 1} nodes with {Format.Bytes(DemoPlan.NodeMemoryBytes)} of memory each");
+        var publication = await PublishAsync(cluster, folder, cancellationToken);
+        var pulls = await PullAsync(cluster, workspace, cancellationToken);
+        var differences = await CompareAsync(folder, pulls, cancellationToken);
+        var publisher = await cluster.Publisher.StatusAsync(cancellationToken);
+        return new DemoReport(publication, pulls, publisher.ServedBytes, differences, publication.Files * pulls.Length, time.GetElapsedTime(start));
+    }
+
+    private async Task<string> SynthesizeAsync(string folder, CancellationToken cancellationToken)
+    {
+        var written = new Latest<long>();
+        await TimedAsync(
+            "synth",
+            _view.WatchAsync(
+                SyntheticCheckpoint.WriteAsync(new SynthOptions(folder, plan.Bytes), written, cancellationToken),
+                () => new ProgressFrame("writing a checkpoint", written.Value, plan.Bytes, [])),
+            summary => $"{summary.Tensors} tensors in the names and shapes of qwen3, {Format.Count(summary.Files, "file")}, {Format.Bytes(summary.Bytes)}");
+        return folder;
+    }
+
+    private Task<PublishReport> PublishAsync(DemoCluster cluster, string folder, CancellationToken cancellationToken)
+    {
+        var latest = new Latest<PublishProgress>();
+        var request = new PublishRequest(folder, Checkpoint, Copy: false, [], new Dictionary<string, string>());
+        return TimedAsync(
+            "publish",
+            _view.WatchAsync(cluster.Publisher.PublishAsync(request, latest, cancellationToken), () => latest.Value is { } progress ? new ProgressFrame("hashing", progress.BytesDone, progress.BytesTotal, []) : null),
+            report => $"{report.Checkpoint}: {Format.Count(report.Shards, "shard")}, manifest {report.Manifest.ToString()[..16]}, hashed at {Format.Rate(Format.PerSecond(report.Bytes, report.HashElapsed))}");
+    }
+
+    private Task<(string Node, CheckpointPullReport Report)[]> PullAsync(DemoCluster cluster, Workspace workspace, CancellationToken cancellationToken)
+    {
+        var progress = cluster.Consumers.Select(_ => new Latest<PullProgress>()).ToList();
+        var pulls = cluster.Consumers.Select(async (consumer, index) =>
+        {
+            var request = new CheckpointPullRequest(Checkpoint, workspace[Path.Combine(consumer.Name, "checkpoint")]);
+            return (consumer.Name, await consumer.Client.PullAsync(request, progress[index], cancellationToken));
+        });
+        return TimedAsync(
+            "pull",
+            _view.WatchAsync(Task.WhenAll(pulls), () => new ProgressFrame("pulling", progress.Sum(latest => latest.Value?.BytesDone ?? 0), plan.Bytes * plan.Peers, [])),
+            reports => $"{Format.Count(reports.Length, "node")} at once, {Format.Bytes(reports.Sum(report => report.Item2.Transfer.BytesTotal))} in all, every shard verified");
+    }
+
+    private Task<IReadOnlyList<string>> CompareAsync(string folder, (string Node, CheckpointPullReport Report)[] pulls, CancellationToken cancellationToken)
+    {
+        var compared = Task.Run<IReadOnlyList<string>>(
+            () => [.. pulls.Select(pull => FolderComparison.FirstDifference(folder, pull.Report.Folder!, cancellationToken)).OfType<string>()], cancellationToken);
+        return TimedAsync(
+            "compare",
+            compared,
+            differences => differences.Count == 0
+                ? $"{Format.Count(pulls.Sum(pull => pull.Report.Files), "file")} in {Format.Count(pulls.Length, "folder")} against the original, byte by byte: all equal"
+                : $"{Format.Count(differences.Count, "folder")} differ");
+    }
+
+    private async Task<T> TimedAsync<T>(string step, Task<T> work, Func<T, string> describe)
+    {
+        var start = time.GetTimestamp();
+        var result = await work;
+        Done(step, describe(result), time.GetElapsedTime(start));
+        return result;
+    }
+
+    private void Done(string step, string what, TimeSpan? elapsed) =>
+        terminal.Say($"  [green]✓[/] {step,-8} [grey]{(elapsed is { } spent ? Format.Time(spent) : ""),6}[/]  {Markup.Escape(what)}");
+}

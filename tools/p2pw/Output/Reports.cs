@@ -1,0 +1,137 @@
+using System.Globalization;
+using P2PWeights.Cli.Doctor;
+using P2PWeights.Client;
+using P2PWeights.Store.Folders;
+using P2PWeights.Tracker;
+using P2PWeights.Transfer;
+
+namespace P2PWeights.Cli.Output;
+
+/// <summary>Results as people read them.</summary>
+internal static class Reports
+{
+    public static void Write(TextWriter text, PublishReport report)
+    {
+        text.WriteLine(report.AlreadyPublished ? $"{report.Checkpoint} was published already, with the same content" : $"published {report.Checkpoint}");
+        text.WriteLine($"  manifest  {report.Manifest}");
+        text.WriteLine($"  content   {Format.Bytes(report.Bytes)} in {Format.Count(report.Files, "file")}, {Format.Count(report.Tensors, "tensor")}, {Format.Count(report.Shards, "shard")} ({report.NewShards} new here)");
+        text.WriteLine($"  time      {Format.Time(report.Elapsed)}, of it hashing {Format.Time(report.HashElapsed)} ({Format.Rate(Format.PerSecond(report.Bytes, report.HashElapsed))})");
+    }
+
+    public static void Write(TextWriter text, CheckpointPullReport report)
+    {
+        var transfer = report.Transfer;
+        text.WriteLine($"pulled {report.Checkpoint} {(report.Folder is null ? "into the node's tiers" : $"to {report.Folder}")}");
+        text.WriteLine($"  manifest  {report.Manifest}");
+        text.WriteLine($"  content   {Format.Bytes(transfer.BytesTotal)} in {Format.Count(report.Files, "file")}, every byte verified");
+        text.WriteLine($"  bytes     {Format.Bytes(transfer.BytesFetched)} fetched, {Format.Bytes(transfer.BytesReused)} were here already, {Format.Bytes(transfer.BytesWasted)} wasted");
+        text.WriteLine($"  time      {Format.Time(transfer.Elapsed)} ({Format.Rate(Format.PerSecond(transfer.BytesTotal, transfer.Elapsed))})");
+        if (transfer.Sources.Count > 0)
+            SourceTable(transfer).Write(text, "  ");
+    }
+
+    public static void Write(TextWriter text, CheckpointDetails details, bool tensors)
+    {
+        var info = details.Info;
+        text.WriteLine($"{info.Name}@{info.Version}{(info.Tags.IsDefaultOrEmpty ? "" : $"  ({string.Join(", ", info.Tags)})")}");
+        text.WriteLine($"  manifest   {info.Manifest}");
+        text.WriteLine(Format.Invariant($"  published  {info.PublishedAt.UtcDateTime:yyyy-MM-dd HH:mm:ss'Z'}"));
+        text.WriteLine($"  content    {Format.Bytes(info.Bytes)} in {Format.Count(info.Files, "file")}, {Format.Count(details.Tensors.Count, "tensor")}, {Format.Count(info.Shards, "shard")} of at most {Format.Bytes(details.MaxShardBytes)}");
+        text.WriteLine($"  available  {Format.Share(info.AvailableShards, info.Shards)} of the shards; {Format.Count(info.CompletePeers, "node")} with a whole copy");
+        foreach (var (key, value) in details.Metadata)
+            text.WriteLine($"  {key} = {value}");
+        text.WriteLine();
+        var files = new TextTable("file", ">size", ">shards");
+        foreach (var file in details.Files)
+            files.Add(file.Path, Format.Bytes(file.Size), file.Shards.ToString(CultureInfo.InvariantCulture));
+        files.Write(text, "  ");
+        if (!tensors)
+            return;
+        text.WriteLine();
+        var table = new TextTable("tensor", "dtype", "shape", ">size", "file");
+        foreach (var tensor in details.Tensors)
+            table.Add(tensor.Name, tensor.DType, $"[{string.Join(", ", tensor.Shape)}]", Format.Bytes(tensor.Length), tensor.File);
+        table.Write(text, "  ");
+    }
+
+    public static void Write(TextWriter text, NodeStatus status)
+    {
+        text.WriteLine($"node {status.Name}, up {Format.Time(status.Uptime)}, version {status.Version}");
+        text.WriteLine($"  id           {status.Id}");
+        text.WriteLine($"  peers reach  {status.Endpoint}");
+        text.WriteLine($"  tracker      {status.Tracker} ({(status.TrackerReachable ? "reachable" : "NOT reachable: running pulls go on, new ones cannot start")})");
+        text.WriteLine($"  checkpoints  {status.Checkpoints}");
+        text.WriteLine($"  served       {Format.Bytes(status.ServedBytes)} in {Format.Count(status.ServedShards, "shard")}");
+        text.WriteLine();
+        var tiers = new TextTable("tier", ">shards", ">bytes", ">quota");
+        foreach (var tier in status.Tiers)
+            tiers.Add(tier.Tier, tier.Shards.ToString(CultureInfo.InvariantCulture), Format.Bytes(tier.Bytes), tier.QuotaBytes > 0 ? Format.Bytes(tier.QuotaBytes) : "-");
+        tiers.Write(text, "  ");
+        foreach (var pull in status.Pulls)
+        {
+            text.WriteLine(
+                $"  pulling {pull.Checkpoint} {(pull.Folder is null ? "into the tiers" : $"to {pull.Folder}")}: {Format.Share(pull.Progress.BytesDone, pull.Progress.BytesTotal)} of {Format.Bytes(pull.Progress.BytesTotal)}"
+                + $" from {Format.Count(pull.Progress.Sources, "peer")}");
+        }
+    }
+
+    public static void Write(TextWriter text, TrackerStatus status)
+    {
+        text.WriteLine($"tracker, up {Format.Time(status.Uptime)}, version {status.Version}");
+        text.WriteLine($"  checkpoints  {status.Checkpoints} ({status.Staged} staged)");
+        text.WriteLine($"  peers        {status.Peers}");
+        text.WriteLine($"  shards       {status.DistinctShards}");
+        text.WriteLine($"  syncs        {status.Syncs}");
+        text.WriteLine($"  epoch        {status.Epoch}");
+    }
+
+    public static void Write(TextWriter text, string folder, VerifyReport report)
+    {
+        if (report.Differences.Count == 0)
+        {
+            text.WriteLine($"{folder} is {report.Checkpoint}: {Format.Count(report.Files, "file")}, {Format.Bytes(report.Bytes)}, every byte equal");
+            return;
+        }
+
+        text.WriteLine($"{folder} is not {report.Checkpoint}: {Format.Count(report.Differences.Count, "difference")}");
+        foreach (var difference in report.Differences)
+            text.WriteLine($"  {difference.Path}: {Place(difference)}{difference.Detail}");
+    }
+
+    public static void Write(TextWriter text, NodeScrubReport report)
+    {
+        text.WriteLine($"hashed {Format.Count(report.Checked, "replica")}, {Format.Bytes(report.Bytes)}: {(report.Wrong.Count == 0 ? "all as they should be" : $"{report.Wrong.Count} wrong")}");
+        foreach (var wrong in report.Wrong)
+            text.WriteLine($"  {wrong}");
+        if (report.Wrong.Count > 0)
+            text.WriteLine($"  {report.Repaired} fetched again from peers, {report.Unrepaired} that no peer could give");
+    }
+
+    public static void Write(TextWriter text, IReadOnlyList<Finding> findings)
+    {
+        var table = new TextTable("", "check", "");
+        foreach (var finding in findings)
+            table.Add(finding.Outcome switch { Outcome.Ok => "ok", Outcome.Warning => "warn", Outcome.Failure => "FAIL", _ => "-" }, finding.Check, finding.Detail);
+        table.Write(text);
+    }
+
+    private static TextTable SourceTable(PullReport transfer)
+    {
+        var table = new TextTable("from", "path", ">bytes", ">share", ">shards", ">failures", "");
+        foreach (var source in transfer.Sources.OrderByDescending(source => source.Bytes))
+        {
+            table.Add(
+                source.Name,
+                source.Path,
+                Format.Bytes(source.Bytes),
+                Format.Share(source.Bytes, transfer.BytesFetched),
+                source.Shards.ToString(CultureInfo.InvariantCulture),
+                source.Failures.ToString(CultureInfo.InvariantCulture),
+                source.Banned is null ? "" : $"banned: {source.Banned}");
+        }
+
+        return table;
+    }
+
+    private static string Place(FolderDifference difference) => difference.Offset < 0 ? "" : $"bytes {difference.Offset} to {difference.Offset + difference.Length}: ";
+}
