@@ -18,11 +18,7 @@ public static class CheckpointFiles
     public static IReadOnlyList<CheckpointFile> List(string folder)
     {
         folder = Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder));
-        if (!Directory.Exists(folder))
-        {
-            throw Refused(folder, File.Exists(folder) ? "it is a file; give the folder that holds the checkpoint" : "there is no such folder");
-        }
-
+        RequireFolder(folder);
         var files = new List<CheckpointFile>();
         var pending = new Stack<string>([""]);
         while (pending.TryPop(out var parent))
@@ -67,6 +63,21 @@ public static class CheckpointFiles
         catch (NativeException error)
         {
             throw FolderErrors.Wrap(error, $"'{file.FullPath}' cannot be published");
+        }
+    }
+
+    private static void RequireFolder(string folder)
+    {
+        try
+        {
+            if (PosixFile.TryStat(folder, followSymlinks: true)?.Kind is var kind and not FileKind.Folder)
+            {
+                throw Refused(folder, kind is null ? "there is no such folder" : "it is a file; give the folder that holds the checkpoint");
+            }
+        }
+        catch (NativeException error)
+        {
+            throw FolderErrors.Wrap(error, $"'{folder}' cannot be published");
         }
     }
 

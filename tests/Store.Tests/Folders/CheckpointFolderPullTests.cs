@@ -43,14 +43,6 @@ public sealed class CheckpointFolderPullTests : IDisposable
     }
 
     [Fact]
-    public async Task Manifest_without_files_gives_an_empty_folder()
-    {
-        var checkpoint = new TestCheckpoint();
-        await checkpoint.PullAllAsync(_temp["new"]);
-        Assert.Empty(Directory.GetFileSystemEntries(_temp["new"]));
-    }
-
-    [Fact]
     public async Task Interrupted_pull_resumes_with_exactly_what_was_written()
     {
         var checkpoint = new TestCheckpoint(("a", _seeded.Bytes(10 * ShardBytes)), ("b/c", _seeded.Bytes((5 * ShardBytes) + 100)), ("d", []));
