@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging.Abstractions;
 using P2PWeights.Store.Content;
+using P2PWeights.Store.Folders;
 using P2PWeights.Store.Hashing;
 using P2PWeights.Testing;
 
@@ -78,7 +79,7 @@ internal sealed class StoreFixture : IAsyncDisposable
 internal static class StoreTestExtensions
 {
     /// <summary>Writes a shard in one go.</summary>
-    public static async Task PutAsync(this ShardStore store, ShardInfo shard, byte[] bytes, Folders.CheckpointFolder? folder = null)
+    public static async Task PutAsync(this ShardStore store, ShardInfo shard, byte[] bytes, CheckpointFolder? folder = null)
     {
         using var write = await store.BeginWriteAsync(shard, folder, StoreFixture.Deadline);
         bytes.CopyTo(write.Buffer);
