@@ -1,11 +1,132 @@
+using System.Collections.Concurrent;
+using System.Threading.Channels;
+using P2PWeights.Store.Content;
+using P2PWeights.Transfer.Connections;
+using P2PWeights.Transfer.Sessions;
+using P2PWeights.Transfer.Wire;
+
 namespace P2PWeights.Transfer;
 
-/// <summary>An established, authenticated conversation with one peer: control messages, subscriptions, and what paths need to set themselves up.</summary>
+/// <summary>
+/// An established, authenticated conversation with one peer: control messages, subscriptions, and what paths need to set themselves up. It lives until its
+/// control lane ends; it does not reconnect, whoever needs the peer opens a new one.
+/// </summary>
 public sealed class PeerSession : IAsyncDisposable
 {
-    internal PeerSession() => throw new NotImplementedException();
+    private readonly Dialler _dialler;
+    private readonly OpenLane _control;
+    private readonly TimeProvider _time;
+    private readonly CancellationTokenSource _stop = new();
+    private readonly ConcurrentDictionary<Digest, RemoteSwarm> _swarms = new();
+    private readonly Channel<byte[]> _outgoing = Channel.CreateBounded<byte[]>(WireLimits.MaxSubscriptions);
+    private readonly Task _running;
 
-    public PeerInfo Peer => throw new NotImplementedException();
+    private PeerSession(PeerInfo peer, OpenLane control, Dialler dialler, TimeProvider time)
+    {
+        Peer = peer;
+        _control = control;
+        _dialler = dialler;
+        _time = time;
+        _control.Connection.IdleTimeout = 3 * WireLimits.PingInterval;
+        _running = RunAsync();
+        Closed = _running.ContinueWith(
+            ended => ended.Exception?.InnerException ?? new IOException($"the session with {Peer.Name} was closed"), TaskScheduler.Default);
+    }
 
-    public ValueTask DisposeAsync() => throw new NotImplementedException();
+    /// <summary>Who is at the other end; its id was proved as far as the cluster key proves anything.</summary>
+    public PeerInfo Peer { get; }
+
+    /// <summary>Ends with the reason when the session does. A <see cref="TransferException"/> means that the peer broke the protocol.</summary>
+    internal Task<Exception> Closed { get; }
+
+    /// <exception cref="TransferException">The peer answered, and one side refuses the other.</exception>
+    /// <exception cref="IOException">The peer cannot be reached.</exception>
+    internal static async Task<PeerSession> OpenAsync(PeerInfo peer, Dialler dialler, TimeProvider time, CancellationToken cancellationToken)
+    {
+        var control = await dialler.OpenAsync(peer, LaneKind.Control, cancellationToken).ConfigureAwait(false);
+        return new PeerSession(peer, control, dialler, time);
+    }
+
+    /// <summary>Opens another connection to the same peer, for a path's payload.</summary>
+    internal Task<OpenLane> OpenDataLaneAsync(CancellationToken cancellationToken) => _dialler.OpenAsync(Peer, LaneKind.Data, cancellationToken);
+
+    /// <summary>What the peer holds of a swarm; asked for on the first call, kept up to date from then on. Empty until the peer answers.</summary>
+    internal RemoteSwarm Subscribe(Digest manifest, int shards)
+    {
+        var added = new RemoteSwarm(manifest, shards);
+        var swarm = _swarms.GetOrAdd(manifest, added);
+        if (ReferenceEquals(swarm, added) && !_outgoing.Writer.TryWrite(FrameCodec.Encode(0, new SubscribeMessage(manifest))))
+        {
+            _control.Connection.Abort("the peer takes no more subscriptions");
+        }
+
+        return swarm;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _stop.CancelAsync().ConfigureAwait(false);
+        await _running.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        _stop.Dispose();
+    }
+
+    private async Task RunAsync()
+    {
+        using (_control)
+        {
+            await _control.Connection.RunAsync(ReadAsync, SendAsync, _stop.Token).ConfigureAwait(false);
+        }
+    }
+
+    private async Task ReadAsync(CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            var header = await _control.Connection.ReadHeaderAsync(cancellationToken).ConfigureAwait(false);
+            var payload = await _control.Connection.ReadControlAsync(header, cancellationToken).ConfigureAwait(false);
+            switch (header.Type)
+            {
+                case FrameType.Bitmap:
+                    var bitmap = FrameCodec.Decode<BitmapMessage>(payload);
+                    Find(bitmap.Manifest).Take(bitmap);
+                    break;
+                case FrameType.Have:
+                    var have = FrameCodec.Decode<HaveMessage>(payload);
+                    Find(have.Manifest).Take(have);
+                    break;
+                case FrameType.Pong:
+                    break;
+                default:
+                    throw FrameCodec.Violation($"{Peer.Name} sends {header.Type} on a control lane");
+            }
+        }
+    }
+
+    private RemoteSwarm Find(Digest manifest) =>
+        _swarms.GetValueOrDefault(manifest) ?? throw FrameCodec.Violation($"{Peer.Name} tells of manifest {manifest.ToShortString()}, which was not subscribed to");
+
+    private async Task SendAsync(CancellationToken cancellationToken)
+    {
+        using var ping = new PeriodicTimer(WireLimits.PingInterval, _time);
+        var tick = ping.WaitForNextTickAsync(cancellationToken).AsTask();
+        var more = _outgoing.Reader.WaitToReadAsync(cancellationToken).AsTask();
+        while (true)
+        {
+            var ready = await Task.WhenAny(tick, more).ConfigureAwait(false);
+            await ready.ConfigureAwait(false);
+            if (ready == tick)
+            {
+                await _control.Connection.SendAsync(FrameCodec.Encode(0, FrameType.Ping), cancellationToken).ConfigureAwait(false);
+                tick = ping.WaitForNextTickAsync(cancellationToken).AsTask();
+                continue;
+            }
+
+            while (_outgoing.Reader.TryRead(out var frame))
+            {
+                await _control.Connection.SendAsync(frame, cancellationToken).ConfigureAwait(false);
+            }
+
+            more = _outgoing.Reader.WaitToReadAsync(cancellationToken).AsTask();
+        }
+    }
 }

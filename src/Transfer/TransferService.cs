@@ -2,35 +2,83 @@ using System.Net;
 using Microsoft.Extensions.Logging;
 using P2PWeights.Store;
 using P2PWeights.Store.Content;
+using P2PWeights.Transfer.Connections;
+using P2PWeights.Transfer.Paths;
+using P2PWeights.Transfer.Pulling;
+using P2PWeights.Transfer.Serving;
+using P2PWeights.Transfer.Sessions;
+using P2PWeights.Transfer.Swarms;
 
 namespace P2PWeights.Transfer;
 
 /// <summary>
 /// Moves shards between this node's store and its peers: serves what the store holds, and pulls sets of shards from many sources at once.
 /// The one entry of this project. Knows nothing of the tracker: whoever owns it tells it which peers are neighbours in which swarm.
+/// Thread-safe. Disposing ends running pulls and connections and awaits them; the store, which is not owned, must outlive it.
 /// </summary>
 public sealed class TransferService : IAsyncDisposable
 {
-    public TransferService(ShardStore store, TransferOptions options, TimeProvider time, ILoggerFactory loggers) => throw new NotImplementedException();
+    private readonly TransferOptions _options;
+    private readonly ILogger _log;
+    private readonly TransferMetrics _metrics = new();
+    private readonly ByteRate _uploadRate;
+    private readonly ByteRate _downloadRate;
+    private readonly ConnectionWatch _watch;
+    private readonly SwarmRegistry _swarms;
+    private readonly PeerBook _peers;
+    private readonly ServingContext _serving;
+    private readonly PeerServer _server;
+    private readonly PullContext _pulling;
+    private readonly CancellationTokenSource _stop = new();
+    private readonly OwnedTasks _pulls = new();
+
+    /// <exception cref="ArgumentException">An option is out of its range; the message says which.</exception>
+    public TransferService(ShardStore store, TransferOptions options, TimeProvider time, ILoggerFactory loggers)
+    {
+        TransferOptionsCheck.Require(options);
+        _options = options;
+        _log = loggers.CreateLogger<TransferService>();
+        _uploadRate = new ByteRate(options.UploadBytesPerSecond);
+        _downloadRate = new ByteRate(options.DownloadBytesPerSecond);
+        _watch = new ConnectionWatch(time);
+        _swarms = new SwarmRegistry(store);
+        _peers = new PeerBook(options.BanTime, time, _log);
+        var identity = new Identity(store.NodeId, options.Name, options.ClusterKey);
+        _serving = new ServingContext(store, _swarms, new UploadSlots(options.UploadSlots), _uploadRate, _metrics, time, _log);
+        _server = new PeerServer(identity, _peers, _watch, _serving);
+        ITransferPath[] paths = [new TcpPath(options.LanesPerPeer, options.StallTimeout, _downloadRate)];
+        var sessions = new SessionPool(new Dialler(identity, _watch, time), paths, _peers, time);
+        _pulling = new PullContext(store.NodeId, store, _swarms, sessions, _peers, new FlightTable(), options, _metrics, time, _log);
+    }
 
     /// <summary>Starts to listen and serve.</summary>
     /// <exception cref="TransferException">The address cannot be used.</exception>
-    public Task StartAsync(CancellationToken cancellationToken) => throw new NotImplementedException();
+    public async Task StartAsync(CancellationToken cancellationToken)
+    {
+        await _server.StartAsync(_options.Listen, cancellationToken).ConfigureAwait(false);
+        _log.Listening(LocalEndPoint.ToString());
+    }
 
     /// <summary>Where it listens, after <see cref="StartAsync"/>.</summary>
-    public IPEndPoint LocalEndPoint => throw new NotImplementedException();
+    public IPEndPoint LocalEndPoint => _server.LocalEndPoint;
 
     /// <summary>Enters the swarm of a manifest: peers may subscribe to it here and are told what the store gains and loses. Idempotent.</summary>
-    public void Join(Manifest manifest) => throw new NotImplementedException();
+    public void Join(Manifest manifest) => _swarms.Join(manifest);
 
     /// <summary>Leaves a swarm. Its shards are still served to whoever asks by digest.</summary>
-    public void Leave(Digest manifest) => throw new NotImplementedException();
+    public void Leave(Digest manifest) => _swarms.Leave(manifest);
 
     /// <summary>The swarms joined.</summary>
-    public IReadOnlyList<Digest> Swarms => throw new NotImplementedException();
+    public IReadOnlyList<Digest> Swarms => _swarms.Joined;
 
     /// <summary>Replaces the known neighbours in a swarm. Running pulls take new ones up and keep working connections to old ones.</summary>
-    public void SetNeighbours(Digest manifest, IReadOnlyList<PeerInfo> neighbours) => throw new NotImplementedException();
+    public void SetNeighbours(Digest manifest, IReadOnlyList<PeerInfo> neighbours)
+    {
+        if (_swarms.Find(manifest) is { } swarm)
+        {
+            swarm.Neighbours = [.. neighbours];
+        }
+    }
 
     /// <summary>
     /// Pulls shards into the store (or the request's folder) from the swarm's neighbours. Joins the swarm if need be; every shard is announced and served
@@ -38,13 +86,32 @@ public sealed class TransferService : IAsyncDisposable
     /// </summary>
     /// <exception cref="TransferException">No sources, or deadline; what was fetched is kept.</exception>
     /// <exception cref="StoreException">The disk is full or failed; what was fetched is kept.</exception>
-    public Task<PullReport> PullAsync(PullRequest request, IProgress<PullProgress>? progress, CancellationToken cancellationToken) => throw new NotImplementedException();
+    public async Task<PullReport> PullAsync(PullRequest request, IProgress<PullProgress>? progress, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(request);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token, cancellationToken);
+        using var pull = new Pull(_pulling, request, progress, new Random());
+        var running = Task.Run(() => pull.RunAsync(either.Token), CancellationToken.None);
+        _pulls.Add(running);
+        return await running.ConfigureAwait(false);
+    }
 
     /// <summary>The peers talked to, with what was moved and why any is banned.</summary>
-    public IReadOnlyList<PeerStatus> Peers => throw new NotImplementedException();
+    public IReadOnlyList<PeerStatus> Peers => _peers.Statuses;
 
     /// <summary>Bytes and shards served since the start.</summary>
-    public (long Shards, long Bytes) Served => throw new NotImplementedException();
+    public (long Shards, long Bytes) Served => _serving.Served;
 
-    public ValueTask DisposeAsync() => throw new NotImplementedException();
+    public async ValueTask DisposeAsync()
+    {
+        await _stop.CancelAsync().ConfigureAwait(false);
+        await _pulls.WaitAsync().ConfigureAwait(false);
+        await _server.DisposeAsync().ConfigureAwait(false);
+        await _watch.DisposeAsync().ConfigureAwait(false);
+        _swarms.Dispose();
+        _uploadRate.Dispose();
+        _downloadRate.Dispose();
+        _metrics.Dispose();
+        _stop.Dispose();
+    }
 }

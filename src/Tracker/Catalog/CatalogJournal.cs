@@ -1,0 +1,61 @@
+using FASTER.core;
+
+namespace P2PWeights.Tracker.Catalog;
+
+/// <summary>
+/// The changes of the catalog in order, on disk: a FasterLog. An entry is acknowledged when it and the log's commit record are on disk; what a killed process
+/// had not committed is not there after the next start. Each entry carries a checksum. One writer at a time.
+/// </summary>
+internal sealed class CatalogJournal : IDisposable
+{
+    private readonly IDevice _device;
+    private readonly FasterLog _log;
+
+    /// <summary>Opens the journal in a folder and finds its last commit.</summary>
+    /// <exception cref="FasterException">What is there is no journal.</exception>
+    public CatalogJournal(string folder)
+    {
+        Directory.CreateDirectory(folder);
+        _device = Devices.CreateLogDevice(Path.Combine(folder, "catalog.log"));
+        _log = new FasterLog(new FasterLogSettings
+        {
+            LogDevice = _device,
+            LogCommitDir = folder,
+            LogChecksum = LogChecksumType.PerEntry,
+
+            // Entries are a few hundred bytes and rare: small pages keep the idle tracker small, small segments let a snapshot give disk space back.
+            PageSizeBits = 16,
+            MemorySizeBits = 18,
+            SegmentSizeBits = 22,
+        });
+    }
+
+    /// <summary>Where the next entry goes.</summary>
+    public long Tail => _log.TailAddress;
+
+    /// <summary>Calls <paramref name="take"/> with every committed entry, oldest first. The bytes may be kept.</summary>
+    public void Replay(Action<ReadOnlyMemory<byte>> take)
+    {
+        using var entries = _log.Scan(_log.BeginAddress, _log.CommittedUntilAddress);
+        while (entries.GetNext(out var entry, out var length, out _))
+        {
+            take(entry.AsMemory(0, length));
+        }
+    }
+
+    /// <summary>Adds an entry; done when it is on disk. There is no way back half-way, so this cannot be cancelled.</summary>
+    public async Task AppendAsync(ReadOnlyMemory<byte> entry)
+    {
+        _log.Enqueue(entry.Span);
+        await _log.CommitAsync().ConfigureAwait(false);
+    }
+
+    /// <summary>Gives up entries before an address: a snapshot has them. Takes effect with the next commit, in whole segments.</summary>
+    public void Forget(long before) => _log.TruncateUntil(before);
+
+    public void Dispose()
+    {
+        _log.Dispose();
+        _device.Dispose();
+    }
+}

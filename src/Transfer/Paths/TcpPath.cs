@@ -1,0 +1,12 @@
+using P2PWeights.Transfer.Connections;
+
+namespace P2PWeights.Transfer.Paths;
+
+/// <summary>The path that reaches everybody: shards over a few TCP connections per peer, received straight into their final place.</summary>
+internal sealed class TcpPath(int lanesPerPeer, TimeSpan stallTimeout, ByteRate downloadRate) : ITransferPath
+{
+    public string Name => "tcp";
+
+    public ValueTask<IPathChannel?> OpenAsync(PeerSession peer, CancellationToken cancellationToken) =>
+        ValueTask.FromResult<IPathChannel?>(new TcpChannel(peer, lanesPerPeer, stallTimeout, downloadRate));
+}

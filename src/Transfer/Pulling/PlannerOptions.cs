@@ -1,0 +1,16 @@
+namespace P2PWeights.Transfer.Pulling;
+
+/// <summary>The numbers that a <see cref="PullPlanner"/> goes by.</summary>
+/// <param name="WindowBytes">Bytes asked for and not verified yet, over all sources.</param>
+/// <param name="LanesPerSource">Connections per source; each needs a shard on its way and one asked for.</param>
+internal sealed record PlannerOptions(long WindowBytes, int LanesPerSource)
+{
+    /// <summary>How much a source is asked for ahead, in time at its measured rate: long enough to cover a round trip and a commit, short enough that a slow source holds few shards.</summary>
+    public TimeSpan Horizon { get; init; } = TimeSpan.FromMilliseconds(500);
+
+    /// <summary>Most shards asked of one source at a time; a lane takes <see cref="Wire.WireLimits.MaxOutstandingFetches"/>.</summary>
+    public int MaxShardsPerSource { get; init; } = LanesPerSource * 64;
+
+    /// <summary>A last shard is asked for a second time when it has been out for this long, and for twice as long as the second source would need.</summary>
+    public TimeSpan HedgeAfter { get; init; } = TimeSpan.FromMilliseconds(300);
+}

@@ -1,0 +1,484 @@
+using System.Threading.Channels;
+using P2PWeights.Store;
+using P2PWeights.Transfer.Swarms;
+
+namespace P2PWeights.Transfer.Pulling;
+
+/// <summary>
+/// One pull, carried out. A single loop owns the planner and all other state; sessions, fetches and the timer run beside it and post to it what happened.
+/// After every batch of news the loop asks the planner what to ask for next. Whatever ends the pull, everything started for it has ended when
+/// <see cref="RunAsync"/> returns, and every verified shard stays.
+/// </summary>
+internal sealed class Pull : IPullSourceOwner, IDisposable
+{
+    private static readonly TimeSpan Tick = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan ProgressInterval = TimeSpan.FromMilliseconds(200);
+    private static readonly TimeSpan FirstRetry = TimeSpan.FromMilliseconds(250);
+    private static readonly TimeSpan LongestRetry = TimeSpan.FromSeconds(30);
+
+    private readonly PullContext _context;
+    private readonly PullRequest _request;
+    private readonly IProgress<PullProgress>? _progress;
+    private readonly PullPlanner _planner;
+    private readonly PullTally _tally;
+    private readonly HeldShards _held;
+    private readonly Channel<Action> _inbox = Channel.CreateUnbounded<Action>(new UnboundedChannelOptions { SingleReader = true });
+    private readonly OwnedTasks _tasks = new();
+    private readonly Dictionary<Guid, PullSource> _sources = [];
+    private readonly Dictionary<int, List<Fetch>> _fetches = [];
+    private readonly long _started;
+    private CancellationToken _stopping;
+    private Swarm _swarm = null!;
+    private TimeSpan _lastLife;
+    private TimeSpan _lastProgress;
+    private Exception? _failure;
+
+    public Pull(PullContext context, PullRequest request, IProgress<PullProgress>? progress, Random random)
+    {
+        _context = context;
+        _request = request;
+        _progress = progress;
+        _started = context.Time.GetTimestamp();
+        var wanted = request.Wanted.Distinct().ToArray();
+        _planner = new PullPlanner(request.Manifest.Shards, wanted, new PlannerOptions(context.Options.WindowBytes, context.Options.LanesPerPeer), random);
+        _tally = new PullTally(wanted.Sum(ordinal => (long)request.Manifest.Shards[ordinal].Size), wanted.Length);
+        _held = new HeldShards(context.Store, request.Folder);
+    }
+
+    private TimeSpan Now => _context.Time.GetElapsedTime(_started);
+
+    /// <exception cref="TransferException">No sources.</exception>
+    /// <exception cref="StoreException">The store cannot take more.</exception>
+    public async Task<PullReport> RunAsync(CancellationToken cancellationToken)
+    {
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        using var pin = _request.Folder is null ? _context.Store.Pin(_request.Wanted.Select(o => _request.Manifest.Shards[o].Digest)) : null;
+        _stopping = stop.Token;
+        _swarm = _context.Swarms.Join(_request.Manifest);
+        _swarm.NeighboursChanged += OnNeighboursChanged;
+        _context.Log.PullStarted(_request.Manifest.Digest.ToShortString(), _request.Wanted.Count, _tally.Progress(0).BytesTotal);
+        try
+        {
+            TakeHeldShards();
+            RefreshSources();
+            _tasks.Start(TickAsync);
+            await LoopAsync().ConfigureAwait(false);
+        }
+        finally
+        {
+            _swarm.NeighboursChanged -= OnNeighboursChanged;
+            await stop.CancelAsync().ConfigureAwait(false);
+            await _tasks.WaitAsync().ConfigureAwait(false);
+            EndFetches();
+        }
+
+        var report = _tally.Report(Now, _sources.Values);
+        _progress?.Report(_tally.Progress(0));
+        _context.Log.PullDone(
+            _request.Manifest.Digest.ToShortString(), report.BytesFetched, report.BytesReused, report.BytesWasted, report.Elapsed.TotalSeconds);
+        return report;
+    }
+
+    public void Dispose() => _held.Dispose();
+
+    private async Task LoopAsync()
+    {
+        Schedule();
+        while (_planner.Left > 0)
+        {
+            await _inbox.Reader.WaitToReadAsync(_stopping).ConfigureAwait(false);
+            while (_inbox.Reader.TryRead(out var news))
+            {
+                news();
+            }
+
+            if (_failure is not null)
+            {
+                throw _failure;
+            }
+
+            Schedule();
+        }
+    }
+
+    private void Post(Action news) => _inbox.Writer.TryWrite(news);
+
+    private async Task TickAsync()
+    {
+        using var timer = new PeriodicTimer(Tick, _context.Time);
+        while (await timer.WaitForNextTickAsync(_stopping).ConfigureAwait(false))
+        {
+            Post(OnTick);
+        }
+    }
+
+    private void OnTick()
+    {
+        var now = Now;
+        foreach (var source in _sources.Values)
+        {
+            var bytes = source.TakeReceived();
+            source.Planned?.Progress(bytes, now);
+            if (bytes > 0)
+            {
+                _lastLife = now;
+            }
+
+            if (source.IsSilent(_context.Options.StallTimeout))
+            {
+                GiveUpStalled(source);
+            }
+        }
+
+        // Shards on their way through this node (room, verification, copies) are life too: only a pull that waits for peers alone can lack sources.
+        if (_held.Pending > 0 || _fetches.Values.Any(list => list.Exists(fetch => fetch.Stage != FetchStage.Asked)))
+        {
+            _lastLife = now;
+        }
+        else if (now - _lastLife > _context.Options.NoSourceTimeout)
+        {
+            _failure ??= NoSources();
+        }
+
+        if (now - _lastProgress >= ProgressInterval)
+        {
+            _lastProgress = now;
+            _progress?.Report(_tally.Progress(_sources.Values.Count(source => source.Planned is { Outstanding: > 0 })));
+        }
+    }
+
+    private TransferException NoSources()
+    {
+        var bytes = _planner.Open.Sum(ordinal => (long)_request.Manifest.Shards[ordinal].Size);
+        var tried = _sources.Values.Select(s => $"{s.Peer.Name} ({string.Join(", ", s.Peer.Endpoints)}): {s.Problem ?? "holds none of what is missing"}").ToList();
+        return new TransferException(
+            TransferError.NoSources,
+            $"{_planner.Left} shards ({bytes} bytes) of manifest {_request.Manifest.Digest.ToShortString()} are missing and no peer sent any for "
+            + $"{_context.Options.NoSourceTimeout.TotalSeconds:0.#} s; what was fetched is kept. "
+            + (tried.Count > 0 ? $"Tried {string.Join("; ", tried)}" : "No peer is known to hold them: is the node that published them running?"));
+    }
+
+    // --- Shards that need no fetch ---
+
+    private void TakeHeldShards()
+    {
+        foreach (var ordinal in _planner.Open.ToArray())
+        {
+            if (_context.Store.Contains(_request.Manifest.Shards[ordinal].Digest))
+            {
+                _planner.SetAside(ordinal);
+                TakeHeld(ordinal);
+            }
+        }
+    }
+
+    /// <summary>The store holds the shard, which is set aside: done, or to be copied into the folder.</summary>
+    private void TakeHeld(int ordinal)
+    {
+        var shard = _request.Manifest.Shards[ordinal];
+        if (_request.Folder is null)
+        {
+            _planner.Done(ordinal);
+            _tally.Reused(shard.Size);
+            return;
+        }
+
+        _held.Begin();
+        _tasks.Start(async () =>
+        {
+            var copied = await _held.CopyAsync(shard, _stopping).ConfigureAwait(false);
+            Post(() => OnCopied(ordinal, copied));
+        });
+    }
+
+    private void OnCopied(int ordinal, HeldCopy copied)
+    {
+        _held.End();
+        _lastLife = Now;
+        if (copied.Failure is { } failure)
+        {
+            _failure ??= failure;
+        }
+        else if (copied.Found)
+        {
+            _planner.Done(ordinal);
+            _tally.Reused(_request.Manifest.Shards[ordinal].Size);
+        }
+        else
+        {
+            _planner.PutBack(ordinal);
+        }
+    }
+
+    /// <summary>Another pull of this node fetches the shard: waits for that one.</summary>
+    private void WaitForOther(int ordinal, Task other)
+    {
+        _held.Begin();
+        _tasks.Start(async () =>
+        {
+            await other.WaitAsync(_stopping).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            Post(() =>
+            {
+                _held.End();
+                _lastLife = Now;
+                if (_context.Store.Contains(_request.Manifest.Shards[ordinal].Digest))
+                {
+                    TakeHeld(ordinal);
+                }
+                else
+                {
+                    _planner.PutBack(ordinal);
+                }
+            });
+        });
+    }
+
+    // --- Fetches ---
+
+    private void Schedule()
+    {
+        while (_planner.Next(Now) is { } assignment)
+        {
+            var shard = _request.Manifest.Shards[assignment.Ordinal];
+            var other = assignment.Hedge ? null : _context.Flights.TryBegin(shard.Digest);
+            var isHeld = other is null && !assignment.Hedge && _context.Store.Contains(shard.Digest);
+            if (other is null && !isHeld)
+            {
+                StartFetch(assignment);
+                continue;
+            }
+
+            _planner.Failed(assignment, wasReceived: false);
+            _planner.SetAside(assignment.Ordinal);
+            if (other is not null)
+            {
+                WaitForOther(assignment.Ordinal, other);
+            }
+            else
+            {
+                _context.Flights.End(shard.Digest);
+                TakeHeld(assignment.Ordinal);
+            }
+        }
+    }
+
+    private void StartFetch(Assignment assignment)
+    {
+        var source = _sources.Values.First(s => s.Planned == assignment.Source);
+        var fetch = new Fetch(source, assignment, _request.Manifest.Shards[assignment.Ordinal]);
+        if (!_fetches.TryGetValue(assignment.Ordinal, out var fetches))
+        {
+            _fetches[assignment.Ordinal] = fetches = [];
+        }
+
+        fetches.Add(fetch);
+        var channel = source.Channel!;
+        var path = source.Path;
+        _tasks.Start(async () =>
+        {
+            var begun = _context.Time.GetTimestamp();
+            var end = await fetch.RunAsync(_context.Store, _request.Folder, channel, OnBytes, () => Post(() => OnReceived(fetch)), _stopping).ConfigureAwait(false);
+            if (end is FetchEnd.Verified)
+            {
+                _context.Metrics.Fetched(path, _context.Time.GetElapsedTime(begun));
+            }
+            else
+            {
+                _context.Metrics.Failed(path, end is FetchEnd.Unserved { Outcome.Status: var status } ? status.ToString() : end.GetType().Name);
+            }
+
+            Post(() => OnEnded(fetch, end));
+        });
+
+        void OnBytes(int bytes)
+        {
+            source.Received(bytes);
+            _tally.Received(bytes);
+            _context.Metrics.Received(path, bytes);
+        }
+    }
+
+    private void OnReceived(Fetch fetch)
+    {
+        fetch.IsReceived = true;
+        _planner.Received(fetch.Assignment);
+    }
+
+    private void OnEnded(Fetch fetch, FetchEnd end)
+    {
+        var source = fetch.Source;
+        var isNew = _planner.Open.Contains(fetch.Assignment.Ordinal);
+        if (end is FetchEnd.Verified)
+        {
+            _planner.Done(fetch.Assignment);
+            if (isNew)
+            {
+                _lastLife = Now;
+                _tally.Fetched(fetch.Shard.Size);
+                source.Shards++;
+                source.Bytes += fetch.Shard.Size;
+                _context.Peers.AddReceived(source.Peer, fetch.Shard.Size);
+            }
+        }
+        else
+        {
+            _planner.Failed(fetch.Assignment, fetch.IsReceived);
+        }
+
+        Forget(fetch);
+        switch (end)
+        {
+            case FetchEnd.Unserved unserved:
+                OnUnserved(fetch, unserved.Outcome);
+                break;
+            case FetchEnd.WrongBytes wrong:
+                source.Failures++;
+                Ban(source, wrong.How);
+                break;
+            case FetchEnd.StoreFailed failed:
+                _failure ??= failed.Why;
+                break;
+        }
+    }
+
+    private void OnUnserved(Fetch fetch, FetchOutcome outcome)
+    {
+        var source = fetch.Source;
+        switch (outcome.Status)
+        {
+            case FetchStatus.Busy:
+                _lastLife = Now;
+                fetch.Assignment.Source.NotBefore = Now + (outcome.RetryAfter > Tick / 10 ? outcome.RetryAfter : Tick / 10);
+                source.Problem = "it had no free upload slot";
+                break;
+            case FetchStatus.NotFound:
+                source.Failures++;
+                source.Problem = "it no longer holds a shard that it announced";
+                source.Remote?.Clear(fetch.Assignment.Ordinal);
+                SourceChanged(source);
+                break;
+            case FetchStatus.ProtocolError:
+                source.Failures++;
+                Ban(source, $"it broke the protocol: {outcome.Detail}");
+                break;
+            default:
+                source.Failures++;
+                PutOff(source, fetch.Assignment.Source, outcome.Detail ?? "the connection broke");
+                break;
+        }
+    }
+
+    /// <summary>Takes an ended fetch out of the books; a shard that is here ends the other fetch of it, one that nobody fetches any more is free for other pulls.</summary>
+    private void Forget(Fetch fetch)
+    {
+        var fetches = _fetches[fetch.Assignment.Ordinal];
+        fetches.Remove(fetch);
+        if (fetches.Count == 0)
+        {
+            _fetches.Remove(fetch.Assignment.Ordinal);
+            _context.Flights.End(fetch.Shard.Digest);
+        }
+        else if (!_planner.Open.Contains(fetch.Assignment.Ordinal))
+        {
+            fetches.ForEach(other => other.GiveUp("another source was faster"));
+        }
+
+        fetch.Dispose();
+    }
+
+    /// <summary>At the end of the pull: nothing runs any more, so what still stands in the books is only to be given back.</summary>
+    private void EndFetches()
+    {
+        foreach (var (ordinal, fetches) in _fetches)
+        {
+            _context.Flights.End(_request.Manifest.Shards[ordinal].Digest);
+            fetches.ForEach(fetch => fetch.Dispose());
+        }
+    }
+
+    private void GiveUpStalled(PullSource source)
+    {
+        var stalled = FetchesOf(source).Where(f => f.Stage == FetchStage.Asked && f.GivenUp is null).ToList();
+        if (stalled.Count == 0)
+        {
+            return;
+        }
+
+        source.Failures += stalled.Count;
+        source.Stalls += stalled.Count;
+        var why = $"no byte for {_context.Options.StallTimeout.TotalSeconds:0.#} s";
+        _context.Log.SourceStalled(source.Peer.Name, _context.Options.StallTimeout.TotalSeconds);
+        stalled.ForEach(fetch => fetch.GiveUp(why));
+        if (source.Planned is { } planned)
+        {
+            PutOff(source, planned, why);
+        }
+    }
+
+    private IEnumerable<Fetch> FetchesOf(PullSource source) => _fetches.Values.SelectMany(list => list).Where(fetch => fetch.Source == source);
+
+    private void PutOff(PullSource source, PlannedSource planned, string why)
+    {
+        source.Problem = why;
+        var pause = FirstRetry * Math.Pow(2, Math.Min(planned.FailuresInRow++, 10));
+        planned.NotBefore = Now + (pause < LongestRetry ? pause : LongestRetry);
+    }
+
+    private void Ban(PullSource source, string why)
+    {
+        if (source.Banned is null)
+        {
+            source.Banned = why;
+            source.Problem = $"banned: {why}";
+            _context.Peers.Ban(source.Peer, why);
+        }
+
+        SourceDown(source);
+        foreach (var fetch in FetchesOf(source))
+        {
+            fetch.GiveUp("its source was banned");
+        }
+    }
+
+    // --- Sources ---
+
+    private void OnNeighboursChanged() => Post(RefreshSources);
+
+    private void RefreshSources()
+    {
+        foreach (var peer in _swarm.Neighbours.Where(peer => peer.Id != _context.Self && !_sources.ContainsKey(peer.Id)))
+        {
+            var source = new PullSource(peer, _context, _request.Manifest.Shards.Length, FirstRetry);
+            _sources.Add(peer.Id, source);
+            _tasks.Start(() => source.RunAsync(_request.Manifest.Digest, this, Post, _stopping));
+        }
+    }
+
+    public void SourceUp(PullSource source)
+    {
+        if (source.Banned is null && source.Planned is null)
+        {
+            source.Planned = _planner.AddSource();
+            SourceChanged(source);
+        }
+    }
+
+    public void SourceChanged(PullSource source)
+    {
+        if (source is { Planned: { } planned, Remote: { } remote })
+        {
+            _planner.SetHeld(planned, remote.Held);
+        }
+    }
+
+    public void SourceDown(PullSource source)
+    {
+        if (source.Planned is { } planned)
+        {
+            _planner.RemoveSource(planned);
+            source.Planned = null;
+        }
+    }
+
+    public void SourceBroke(PullSource source, string how) => Ban(source, $"it broke the protocol: {how}");
+}

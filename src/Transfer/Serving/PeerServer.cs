@@ -1,0 +1,141 @@
+using System.Net;
+using System.Net.Sockets;
+using P2PWeights.Transfer.Connections;
+using P2PWeights.Transfer.Sessions;
+using P2PWeights.Transfer.Wire;
+
+namespace P2PWeights.Transfer.Serving;
+
+/// <summary>Listens for peers, lets in those that may, and serves each connection on its own task until it ends. Disposing ends and awaits them all.</summary>
+internal sealed class PeerServer(Identity self, PeerBook peers, ConnectionWatch watch, ServingContext context) : IAsyncDisposable
+{
+    private const int Backlog = 512;
+
+    private readonly OwnedTasks _connections = new();
+    private readonly CancellationTokenSource _stop = new();
+    private Socket? _listener;
+    private Task _accepting = Task.CompletedTask;
+
+    public IPEndPoint LocalEndPoint => (IPEndPoint)(_listener?.LocalEndPoint ?? throw new InvalidOperationException("the server is not started"));
+
+    /// <exception cref="TransferException"><see cref="TransferError.Listen"/>.</exception>
+    public async Task StartAsync(string listen, CancellationToken cancellationToken)
+    {
+        if (!Endpoint.TryParse(listen, out var endpoint))
+        {
+            throw new TransferException(TransferError.Listen, $"cannot listen on '{listen}': it is not host:port");
+        }
+
+        try
+        {
+            var address = await endpoint.ResolveAsync(cancellationToken).ConfigureAwait(false);
+            _listener = new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+            _listener.Bind(address);
+            _listener.Listen(Backlog);
+        }
+        catch (SocketException e)
+        {
+            _listener?.Dispose();
+            throw new TransferException(TransferError.Listen, $"cannot listen on {listen}: {e.Message}; choose another port or end what uses it", e);
+        }
+
+        _accepting = AcceptAsync(_listener);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _stop.CancelAsync().ConfigureAwait(false);
+        _listener?.Dispose();
+        await _accepting.ConfigureAwait(false);
+        await _connections.WaitAsync().ConfigureAwait(false);
+        _stop.Dispose();
+    }
+
+    private async Task AcceptAsync(Socket listener)
+    {
+        while (!_stop.IsCancellationRequested)
+        {
+            try
+            {
+                var socket = await listener.AcceptAsync(_stop.Token).ConfigureAwait(false);
+                if (_connections.Count >= WireLimits.MaxConnections)
+                {
+                    context.Log.TooManyConnections(WireLimits.MaxConnections);
+                    socket.Dispose();
+                    continue;
+                }
+
+                _connections.Start(() => ServeAsync(socket));
+            }
+            catch (OperationCanceledException)
+            {
+                return;
+            }
+            catch (ObjectDisposedException)
+            {
+                return;
+            }
+            catch (SocketException e)
+            {
+                // Out of descriptors, or a caller that left while it was let in: the listener itself lives on.
+                context.Log.AcceptFailed(e.Message);
+                await Task.Delay(TimeSpan.FromMilliseconds(100), context.Time, CancellationToken.None).ConfigureAwait(false);
+            }
+        }
+    }
+
+    /// <summary>One connection from its first byte to its last. Never fails: what ends a connection concerns nobody else.</summary>
+    private async Task ServeAsync(Socket socket)
+    {
+        FrameConnection connection;
+        try
+        {
+            connection = new FrameConnection(socket, context.Time);
+        }
+        catch (SocketException)
+        {
+            socket.Dispose();
+            return;
+        }
+
+        using var watched = watch.Add(connection);
+        try
+        {
+            var hello = await ShakeHandsAsync(connection).ConfigureAwait(false);
+            connection.IdleTimeout = WireLimits.IdleTimeout;
+            context.Log.Serving(hello.Name, connection.Remote, hello.Lane);
+            await (hello.Lane == LaneKind.Control
+                ? new SubscriberLane(connection, context).RunAsync(_stop.Token)
+                : new UploadLane(connection, hello.Node, context).RunAsync(_stop.Token)).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException)
+        {
+            context.Log.ConnectionEnded(connection.Remote, _stop.IsCancellationRequested ? "this node stops" : "the handshake took too long");
+        }
+        catch (IOException e)
+        {
+            context.Log.ConnectionEnded(connection.Remote, e.Message);
+        }
+        catch (TransferException e)
+        {
+            context.Log.Refused(connection.Remote, e.Message);
+        }
+    }
+
+    private async ValueTask<HelloMessage> ShakeHandsAsync(FrameConnection connection)
+    {
+        using var deadline = new CancellationTokenSource(WireLimits.HandshakeTimeout, context.Time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, _stop.Token);
+        return await Handshake.AnswerAsync(connection, self, Refusal, either.Token).ConfigureAwait(false);
+    }
+
+    private string? Refusal(HelloMessage hello)
+    {
+        if (hello.Node == self.Node)
+        {
+            return "this node called itself";
+        }
+
+        return peers.BanOf(hello.Node) is { } reason ? $"this node has banned the caller: {reason}" : null;
+    }
+}

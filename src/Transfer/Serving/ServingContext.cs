@@ -1,0 +1,38 @@
+using Microsoft.Extensions.Logging;
+using P2PWeights.Store;
+using P2PWeights.Transfer.Connections;
+using P2PWeights.Transfer.Swarms;
+
+namespace P2PWeights.Transfer.Serving;
+
+/// <summary>What all connections served share.</summary>
+internal sealed class ServingContext(
+    ShardStore store, SwarmRegistry swarms, UploadSlots slots, ByteRate uploadRate, TransferMetrics metrics, TimeProvider time, ILogger log)
+{
+    private long _servedShards;
+    private long _servedBytes;
+
+    public ShardStore Store => store;
+
+    public SwarmRegistry Swarms => swarms;
+
+    public UploadSlots Slots => slots;
+
+    public ByteRate UploadRate => uploadRate;
+
+    public TransferMetrics Metrics => metrics;
+
+    public TimeProvider Time => time;
+
+    public ILogger Log => log;
+
+    /// <summary>Shards and bytes served since the start.</summary>
+    public (long Shards, long Bytes) Served => (Interlocked.Read(ref _servedShards), Interlocked.Read(ref _servedBytes));
+
+    public void CountServed(int bytes)
+    {
+        Interlocked.Increment(ref _servedShards);
+        Interlocked.Add(ref _servedBytes, bytes);
+        metrics.Served(bytes);
+    }
+}

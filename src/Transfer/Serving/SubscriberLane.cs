@@ -1,0 +1,183 @@
+using System.Collections.Immutable;
+using System.Threading.Channels;
+using P2PWeights.Store.Content;
+using P2PWeights.Transfer.Connections;
+using P2PWeights.Transfer.Swarms;
+using P2PWeights.Transfer.Wire;
+
+namespace P2PWeights.Transfer.Serving;
+
+/// <summary>
+/// Listener's side of one control lane: answers pings, and tells the peer what this node holds of the swarms it subscribed to. What is sent is always the
+/// difference between the bitmap now and the bitmap the peer was told last, so a burst of changes costs one frame and nothing queues up for a slow reader.
+/// </summary>
+internal sealed class SubscriberLane(FrameConnection connection, ServingContext context)
+{
+    private readonly Lock _gate = new();
+    private readonly Dictionary<Digest, Subscription> _subscriptions = [];
+    private readonly Channel<byte> _wake = Channel.CreateBounded<byte>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
+    private readonly Queue<uint> _pings = new();
+
+    /// <summary>Serves until the connection ends.</summary>
+    /// <exception cref="IOException">The connection ended.</exception>
+    /// <exception cref="TransferException">The peer broke the protocol.</exception>
+    public async Task RunAsync(CancellationToken cancellationToken)
+    {
+        context.Swarms.MembershipChanged += Wake;
+        try
+        {
+            await connection.RunAsync(ReadAsync, SendAsync, cancellationToken).ConfigureAwait(false);
+        }
+        finally
+        {
+            context.Swarms.MembershipChanged -= Wake;
+            foreach (var subscription in _subscriptions.Values)
+            {
+                subscription.Follow(null, Wake);
+            }
+        }
+    }
+
+    private void Wake() => _wake.Writer.TryWrite(0);
+
+    private async Task ReadAsync(CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            var header = await connection.ReadHeaderAsync(cancellationToken).ConfigureAwait(false);
+            var payload = await connection.ReadControlAsync(header, cancellationToken).ConfigureAwait(false);
+            lock (_gate)
+            {
+                Take(header, payload);
+            }
+
+            Wake();
+        }
+    }
+
+    private void Take(FrameHeader header, ReadOnlyMemory<byte> payload)
+    {
+        switch (header.Type)
+        {
+            case FrameType.Subscribe:
+                var manifest = FrameCodec.Decode<SubscribeMessage>(payload).Manifest;
+                if (_subscriptions.Count >= WireLimits.MaxSubscriptions)
+                {
+                    throw FrameCodec.Violation($"more than {WireLimits.MaxSubscriptions} swarms are subscribed to on one lane");
+                }
+
+                // Told anew from the start, also when the peer subscribes a second time.
+                if (_subscriptions.Remove(manifest, out var old))
+                {
+                    old.Follow(null, Wake);
+                }
+
+                _subscriptions.Add(manifest, new Subscription());
+                break;
+            case FrameType.Unsubscribe:
+                if (_subscriptions.Remove(FrameCodec.Decode<UnsubscribeMessage>(payload).Manifest, out var ended))
+                {
+                    ended.Follow(null, Wake);
+                }
+
+                break;
+            case FrameType.Ping when _pings.Count < WireLimits.MaxSubscriptions:
+                _pings.Enqueue(header.RequestId);
+                break;
+            default:
+                throw FrameCodec.Violation($"{header.Type} has no place on a control lane, or there is too much of it");
+        }
+    }
+
+    private async Task SendAsync(CancellationToken cancellationToken)
+    {
+        while (await _wake.Reader.WaitToReadAsync(cancellationToken).ConfigureAwait(false))
+        {
+            _wake.Reader.TryRead(out _);
+            var frames = Collect();
+            foreach (var frame in frames)
+            {
+                await connection.SendAsync(frame, cancellationToken).ConfigureAwait(false);
+            }
+
+            if (frames.Count > 0)
+            {
+                await Task.Delay(WireLimits.HaveDelay, context.Time, cancellationToken).ConfigureAwait(false);
+            }
+        }
+    }
+
+    /// <summary>The frames that bring the peer up to date.</summary>
+    private List<byte[]> Collect()
+    {
+        var frames = new List<byte[]>();
+        lock (_gate)
+        {
+            while (_pings.TryDequeue(out var ping))
+            {
+                frames.Add(FrameCodec.Encode(ping, FrameType.Pong));
+            }
+
+            foreach (var (manifest, subscription) in _subscriptions)
+            {
+                subscription.Follow(context.Swarms.Find(manifest), Wake);
+                subscription.Collect(manifest, frames);
+            }
+        }
+
+        return frames;
+    }
+
+    /// <summary>One swarm that the peer subscribed to, joined here or not (yet).</summary>
+    private sealed class Subscription
+    {
+        private Swarm? _swarm;
+        private ShardBitmap? _told;
+
+        /// <summary>Listens to this swarm from now on; a swarm that came or went is told from the start.</summary>
+        public void Follow(Swarm? swarm, Action wake)
+        {
+            if (ReferenceEquals(swarm, _swarm))
+            {
+                return;
+            }
+
+            if (_swarm is not null)
+            {
+                _swarm.HeldChanged -= wake;
+            }
+
+            _swarm = swarm;
+            _told = null;
+            if (swarm is not null)
+            {
+                swarm.HeldChanged += wake;
+            }
+        }
+
+        public void Collect(Digest manifest, List<byte[]> frames)
+        {
+            var held = _swarm?.Held() ?? ShardBitmap.Empty;
+            if (_told is null)
+            {
+                frames.Add(FrameCodec.Encode(0, new BitmapMessage(manifest, held)));
+            }
+            else
+            {
+                var gained = ImmutableArray.CreateBuilder<int>();
+                var lost = ImmutableArray.CreateBuilder<int>();
+                held.VisitChanges(_told, (ordinal, set) => (set ? gained : lost).Add(ordinal));
+                if (gained.Count + lost.Count > WireLimits.MaxHaveOrdinals)
+                {
+                    frames.Add(FrameCodec.Encode(0, new BitmapMessage(manifest, held)));
+                }
+                else if (gained.Count + lost.Count > 0)
+                {
+                    frames.Add(FrameCodec.Encode(0, new HaveMessage(manifest, gained.ToImmutable(), lost.ToImmutable())));
+                }
+            }
+
+            _told = held;
+        }
+    }
+}

@@ -1,0 +1,150 @@
+using System.Collections.Concurrent;
+using System.Threading.Channels;
+using P2PWeights.Store;
+using P2PWeights.Store.Content;
+using P2PWeights.Transfer.Connections;
+using P2PWeights.Transfer.Wire;
+
+namespace P2PWeights.Transfer.Serving;
+
+/// <summary>
+/// Listener's side of one data lane: reads fetches ahead while it answers them in order, so the lane never idles between two shards. Every fetch gets exactly
+/// one answer.
+/// </summary>
+internal sealed class UploadLane(FrameConnection connection, Guid peer, ServingContext context)
+{
+    /// <summary>What a peer is told to wait when no slot is free: about a 16 MiB shard on a 10 Gbit/s line, times a few slots.</summary>
+    private const int BusyRetryMs = 50;
+
+    private readonly Channel<Request> _requests = Channel.CreateBounded<Request>(
+        new BoundedChannelOptions(WireLimits.MaxOutstandingFetches) { SingleReader = true, SingleWriter = true });
+
+    private readonly ConcurrentDictionary<uint, byte> _cancelled = new();
+    private readonly byte[] _header = GC.AllocateArray<byte>(FrameHeader.Size, pinned: true);
+
+    /// <summary>Serves until the connection ends.</summary>
+    /// <exception cref="IOException">The connection ended.</exception>
+    /// <exception cref="TransferException">The peer broke the protocol.</exception>
+    public Task RunAsync(CancellationToken cancellationToken) => connection.RunAsync(ReadAsync, SendAsync, cancellationToken);
+
+    private async Task ReadAsync(CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            var header = await connection.ReadHeaderAsync(cancellationToken).ConfigureAwait(false);
+            switch (header.Type)
+            {
+                case FrameType.Fetch:
+                    var payload = await connection.ReadControlAsync(header, cancellationToken).ConfigureAwait(false);
+                    Enqueue(new Request(FrameType.Fetch, header.RequestId, FrameCodec.Decode<FetchMessage>(payload).Shard));
+                    break;
+                case FrameType.Cancel:
+                    // Cancels of answered fetches stay in the set; it is emptied whenever the queue is, and a peer that only cancels is thrown out.
+                    if (_cancelled.Count >= 2 * WireLimits.MaxOutstandingFetches)
+                    {
+                        throw FrameCodec.Violation("more fetches are cancelled than were asked for");
+                    }
+
+                    _cancelled[header.RequestId] = 0;
+                    break;
+                case FrameType.Ping:
+                    Enqueue(new Request(FrameType.Ping, header.RequestId, default));
+                    break;
+                default:
+                    throw FrameCodec.Violation($"{header.Type} has no place on a data lane");
+            }
+        }
+    }
+
+    private void Enqueue(Request request)
+    {
+        if (!_requests.Writer.TryWrite(request))
+        {
+            throw FrameCodec.Violation($"more than {WireLimits.MaxOutstandingFetches} requests wait on one lane");
+        }
+    }
+
+    private async Task SendAsync(CancellationToken cancellationToken)
+    {
+        using var sender = new ShardSender(connection, context.UploadRate);
+        while (await _requests.Reader.WaitToReadAsync(cancellationToken).ConfigureAwait(false))
+        {
+            while (_requests.Reader.TryRead(out var request))
+            {
+                if (request.Type == FrameType.Ping)
+                {
+                    await connection.SendAsync(FrameCodec.Encode(request.Id, FrameType.Pong), cancellationToken).ConfigureAwait(false);
+                }
+                else
+                {
+                    await AnswerAsync(sender, request.Id, request.Shard, cancellationToken).ConfigureAwait(false);
+                }
+            }
+
+            _cancelled.Clear();
+        }
+    }
+
+    private async ValueTask AnswerAsync(ShardSender sender, uint id, ShardInfo shard, CancellationToken cancellationToken)
+    {
+        if (_cancelled.TryRemove(id, out _))
+        {
+            await connection.SendAsync(FrameCodec.Encode(id, FrameType.Cancelled), cancellationToken).ConfigureAwait(false);
+        }
+        else if (!context.Slots.TryTake(peer))
+        {
+            context.Metrics.ServedBusy();
+            await connection.SendAsync(FrameCodec.Encode(id, new BusyMessage(BusyRetryMs)), cancellationToken).ConfigureAwait(false);
+        }
+        else
+        {
+            try
+            {
+                await ServeAsync(sender, id, shard, cancellationToken).ConfigureAwait(false);
+            }
+            finally
+            {
+                context.Slots.Release(peer);
+            }
+        }
+    }
+
+    private async ValueTask ServeAsync(ShardSender sender, uint id, ShardInfo shard, CancellationToken cancellationToken)
+    {
+        using var lease = await LeaseAsync(shard, cancellationToken).ConfigureAwait(false);
+        if (lease is null)
+        {
+            await connection.SendAsync(FrameCodec.Encode(id, FrameType.NotFound), cancellationToken).ConfigureAwait(false);
+            return;
+        }
+
+        new FrameHeader(FrameType.Data, id, shard.Size).Write(_header);
+        await connection.SendAsync(_header, cancellationToken).ConfigureAwait(false);
+        await sender.SendAsync(lease, cancellationToken).ConfigureAwait(false);
+        context.CountServed(shard.Size);
+    }
+
+    /// <summary>A lease on exactly this shard, or null when it is not held, cannot be read, or has another size than the peer believes.</summary>
+    private async ValueTask<ShardLease?> LeaseAsync(ShardInfo shard, CancellationToken cancellationToken)
+    {
+        try
+        {
+            var lease = await context.Store.LeaseAsync(shard.Digest, cancellationToken).ConfigureAwait(false);
+            if (lease is not null && lease.Shard.Size != shard.Size)
+            {
+                lease.Dispose();
+                return null;
+            }
+
+            return lease;
+        }
+        catch (StoreException e)
+        {
+            context.Log.CannotServe(shard.Digest.ToShortString(), e);
+            return null;
+        }
+    }
+
+    /// <summary>A fetch or a ping that waits for its answer.</summary>
+    private readonly record struct Request(FrameType Type, uint Id, ShardInfo Shard);
+}

@@ -1,0 +1,66 @@
+using P2PWeights.Store.Content;
+using P2PWeights.Transfer.Swarms;
+using P2PWeights.Transfer.Wire;
+
+namespace P2PWeights.Transfer.Sessions;
+
+/// <summary>What one peer holds of one swarm, as it last told. The bitmap is replaced, never changed, so that a reader keeps a consistent one.</summary>
+internal sealed class RemoteSwarm(Digest manifest, int shards)
+{
+    private volatile ShardBitmap _held = new(shards);
+
+    /// <summary>Raised after <see cref="Held"/> was replaced; handlers must not block.</summary>
+    public event Action? Changed;
+
+    public Digest Manifest => manifest;
+
+    public ShardBitmap Held => _held;
+
+    /// <summary>Takes a whole bitmap: the swarm's length, or empty from a peer that does not know the manifest.</summary>
+    /// <exception cref="TransferException">Its length is neither.</exception>
+    public void Take(BitmapMessage message)
+    {
+        if (message.Held.Length != shards && message.Held.Length != 0)
+        {
+            throw FrameCodec.Violation($"a bitmap of {message.Held.Length} shards is no bitmap of manifest {manifest.ToShortString()}, which has {shards}");
+        }
+
+        Replace(message.Held.Length == shards ? message.Held : new ShardBitmap(shards));
+    }
+
+    /// <summary>Takes changes.</summary>
+    /// <exception cref="TransferException">An ordinal is outside the manifest.</exception>
+    public void Take(HaveMessage message)
+    {
+        var held = _held.Clone();
+        foreach (var ordinal in message.Gained)
+        {
+            held[Checked(ordinal)] = true;
+        }
+
+        foreach (var ordinal in message.Lost)
+        {
+            held[Checked(ordinal)] = false;
+        }
+
+        Replace(held);
+    }
+
+    /// <summary>The peer said that it does not hold a shard after all.</summary>
+    public void Clear(int ordinal)
+    {
+        var held = _held.Clone();
+        held[ordinal] = false;
+        Replace(held);
+    }
+
+    private int Checked(int ordinal) => ordinal < shards
+        ? ordinal
+        : throw FrameCodec.Violation($"ordinal {ordinal} is outside manifest {manifest.ToShortString()}, which has {shards} shards");
+
+    private void Replace(ShardBitmap held)
+    {
+        _held = held;
+        Changed?.Invoke();
+    }
+}

@@ -1,0 +1,118 @@
+using System.Collections.Immutable;
+using P2PWeights.Store.Content;
+
+namespace P2PWeights.Transfer.Swarms;
+
+/// <summary>One swarm as this node sees it: the manifest's shard table, which of the shards are held here, and who the neighbours are. Thread-safe.</summary>
+internal sealed class Swarm
+{
+    private readonly Lock _gate = new();
+    private readonly Dictionary<Digest, int> _ordinals;
+    private readonly ShardBitmap _held;
+    private ShardBitmap? _touched;
+    private ImmutableArray<PeerInfo> _neighbours = [];
+
+    public Swarm(Manifest manifest)
+    {
+        if (manifest.Shards.Length > WireLimit)
+        {
+            throw new TransferException(TransferError.Protocol, $"{manifest.Shards.Length} shards are more than a swarm can have ({WireLimit}): publish with a larger MaxShardBytes");
+        }
+
+        Manifest = manifest;
+        _ordinals = new Dictionary<Digest, int>(manifest.Shards.Length);
+        for (var i = 0; i < manifest.Shards.Length; i++)
+        {
+            _ordinals.TryAdd(manifest.Shards[i].Digest, i);
+        }
+
+        _held = new ShardBitmap(manifest.Shards.Length);
+        _touched = new ShardBitmap(manifest.Shards.Length);
+    }
+
+    /// <summary>Raised after a change of the own holdings; handlers must not block.</summary>
+    public event Action? HeldChanged;
+
+    /// <summary>Raised after <see cref="Neighbours"/> was set; handlers must not block.</summary>
+    public event Action? NeighboursChanged;
+
+    public Manifest Manifest { get; }
+
+    public ImmutableArray<PeerInfo> Neighbours
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _neighbours;
+            }
+        }
+
+        set
+        {
+            lock (_gate)
+            {
+                _neighbours = value;
+            }
+
+            NeighboursChanged?.Invoke();
+        }
+    }
+
+    private static int WireLimit => Wire.WireLimits.MaxShards;
+
+    /// <summary>A copy of the bitmap of shards held here.</summary>
+    public ShardBitmap Held()
+    {
+        lock (_gate)
+        {
+            return _held.Clone();
+        }
+    }
+
+    /// <summary>
+    /// Looks once at what the store holds. The store goes on changing meanwhile, without a lock against this: a shard that <see cref="Set"/> was told of
+    /// since the construction keeps what it was told.
+    /// </summary>
+    public void Scan(Func<Digest, bool> contains)
+    {
+        for (var i = 0; i < Manifest.Shards.Length; i++)
+        {
+            var held = contains(Manifest.Shards[i].Digest);
+            lock (_gate)
+            {
+                if (_touched is { } touched && !touched[i])
+                {
+                    _held[i] = held;
+                }
+            }
+        }
+
+        lock (_gate)
+        {
+            _touched = null;
+        }
+
+        HeldChanged?.Invoke();
+    }
+
+    /// <summary>The store gained or lost a shard; shards of other swarms are passed over.</summary>
+    public void Set(Digest digest, bool held)
+    {
+        if (!_ordinals.TryGetValue(digest, out var ordinal))
+        {
+            return;
+        }
+
+        lock (_gate)
+        {
+            _held[ordinal] = held;
+            if (_touched is { } touched)
+            {
+                touched[ordinal] = true;
+            }
+        }
+
+        HeldChanged?.Invoke();
+    }
+}

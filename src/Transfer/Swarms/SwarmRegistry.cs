@@ -1,0 +1,61 @@
+using System.Collections.Concurrent;
+using P2PWeights.Store;
+using P2PWeights.Store.Content;
+
+namespace P2PWeights.Transfer.Swarms;
+
+/// <summary>The swarms that this node is in, kept up to date with its store. Thread-safe.</summary>
+internal sealed class SwarmRegistry : IDisposable
+{
+    private readonly ConcurrentDictionary<Digest, Swarm> _swarms = new();
+    private readonly ShardStore _store;
+
+    public SwarmRegistry(ShardStore store)
+    {
+        _store = store;
+        _store.Changed += OnChanged;
+    }
+
+    /// <summary>Raised after a swarm was joined or left; handlers must not block.</summary>
+    public event Action? MembershipChanged;
+
+    public IReadOnlyList<Digest> Joined => [.. _swarms.Keys];
+
+    public Swarm Join(Manifest manifest)
+    {
+        if (_swarms.TryGetValue(manifest.Digest, out var known))
+        {
+            return known;
+        }
+
+        var added = new Swarm(manifest);
+        var swarm = _swarms.GetOrAdd(manifest.Digest, added);
+        if (ReferenceEquals(swarm, added))
+        {
+            swarm.Scan(_store.Contains);
+            MembershipChanged?.Invoke();
+        }
+
+        return swarm;
+    }
+
+    public void Leave(Digest manifest)
+    {
+        if (_swarms.TryRemove(manifest, out _))
+        {
+            MembershipChanged?.Invoke();
+        }
+    }
+
+    public Swarm? Find(Digest manifest) => _swarms.GetValueOrDefault(manifest);
+
+    public void Dispose() => _store.Changed -= OnChanged;
+
+    private void OnChanged(ShardChange change)
+    {
+        foreach (var swarm in _swarms.Values)
+        {
+            swarm.Set(change.Shard.Digest, change.Gained);
+        }
+    }
+}

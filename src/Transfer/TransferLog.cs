@@ -1,0 +1,47 @@
+using Microsoft.Extensions.Logging;
+using P2PWeights.Transfer.Wire;
+
+namespace P2PWeights.Transfer;
+
+/// <summary>Everything this project logs.</summary>
+internal static partial class TransferLog
+{
+    [LoggerMessage(1, LogLevel.Information, "Serving peers on {EndPoint}")]
+    public static partial void Listening(this ILogger log, string endPoint);
+
+    [LoggerMessage(2, LogLevel.Debug, "{Name} ({Remote}) opened a {Lane} lane")]
+    public static partial void Serving(this ILogger log, string name, string remote, LaneKind lane);
+
+    [LoggerMessage(3, LogLevel.Debug, "Connection of {Remote} ended: {Reason}")]
+    public static partial void ConnectionEnded(this ILogger log, string remote, string reason);
+
+    [LoggerMessage(4, LogLevel.Warning, "Refused {Remote}: {Reason}")]
+    public static partial void Refused(this ILogger log, string remote, string reason);
+
+    [LoggerMessage(5, LogLevel.Warning, "A caller was turned away: {Limit} connections are open")]
+    public static partial void TooManyConnections(this ILogger log, int limit);
+
+    [LoggerMessage(6, LogLevel.Warning, "Accepting a connection failed, going on: {Reason}")]
+    public static partial void AcceptFailed(this ILogger log, string reason);
+
+    [LoggerMessage(7, LogLevel.Warning, "Shard {Shard} cannot be served")]
+    public static partial void CannotServe(this ILogger log, string shard, Exception reason);
+
+    [LoggerMessage(8, LogLevel.Warning, "Peer {Name} ({Node}) is banned until {Until}: {Reason}")]
+    public static partial void Banned(this ILogger log, string name, Guid node, DateTimeOffset until, string reason);
+
+    [LoggerMessage(9, LogLevel.Debug, "Source {Name} is up, by {Path}")]
+    public static partial void SourceUp(this ILogger log, string name, string path);
+
+    [LoggerMessage(10, LogLevel.Debug, "Source {Name} is down: {Reason}")]
+    public static partial void SourceDown(this ILogger log, string name, string reason);
+
+    [LoggerMessage(11, LogLevel.Warning, "Source {Name} sent nothing for {Seconds} s; its shards go to others")]
+    public static partial void SourceStalled(this ILogger log, string name, double seconds);
+
+    [LoggerMessage(12, LogLevel.Information, "Pull of {Manifest}: {Shards} shards, {Bytes} bytes wanted")]
+    public static partial void PullStarted(this ILogger log, string manifest, int shards, long bytes);
+
+    [LoggerMessage(13, LogLevel.Information, "Pull of {Manifest} done: {Fetched} bytes fetched, {Reused} reused, {Wasted} wasted, in {Seconds} s")]
+    public static partial void PullDone(this ILogger log, string manifest, long fetched, long reused, long wasted, double seconds);
+}

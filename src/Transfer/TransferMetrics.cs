@@ -1,0 +1,51 @@
+using System.Diagnostics.Metrics;
+
+namespace P2PWeights.Transfer;
+
+/// <summary>Everything this project measures, on the meter <c>P2PWeights.Transfer</c>. Tags: <c>path</c>, <c>reason</c>; never a peer or a digest.</summary>
+internal sealed class TransferMetrics : IDisposable
+{
+    public const string MeterName = "P2PWeights.Transfer";
+
+    private readonly Meter _meter = new(MeterName);
+    private readonly Counter<long> _receivedBytes;
+    private readonly Counter<long> _fetchedShards;
+    private readonly Counter<long> _failures;
+    private readonly Histogram<double> _fetchSeconds;
+    private readonly Counter<long> _servedBytes;
+    private readonly Counter<long> _servedShards;
+    private readonly Counter<long> _busyAnswers;
+
+    public TransferMetrics()
+    {
+        _receivedBytes = _meter.CreateCounter<long>("p2pw.transfer.received", "By", "Payload received from peers, verified or not");
+        _fetchedShards = _meter.CreateCounter<long>("p2pw.transfer.fetched", "{shard}", "Shards fetched and verified");
+        _failures = _meter.CreateCounter<long>("p2pw.transfer.failures", "{fetch}", "Fetches that gave no shard");
+        _fetchSeconds = _meter.CreateHistogram<double>("p2pw.transfer.fetch.duration", "s", "From the request to the verified shard");
+        _servedBytes = _meter.CreateCounter<long>("p2pw.transfer.sent", "By", "Payload sent to peers");
+        _servedShards = _meter.CreateCounter<long>("p2pw.transfer.served", "{shard}", "Shards sent to peers");
+        _busyAnswers = _meter.CreateCounter<long>("p2pw.transfer.busy", "{fetch}", "Fetches of peers answered Busy");
+    }
+
+    public void Received(string path, int bytes) => _receivedBytes.Add(bytes, new KeyValuePair<string, object?>("path", path));
+
+    public void Fetched(string path, TimeSpan took)
+    {
+        var tag = new KeyValuePair<string, object?>("path", path);
+        _fetchedShards.Add(1, tag);
+        _fetchSeconds.Record(took.TotalSeconds, tag);
+    }
+
+    public void Failed(string path, string reason) =>
+        _failures.Add(1, new KeyValuePair<string, object?>("path", path), new KeyValuePair<string, object?>("reason", reason));
+
+    public void Served(int bytes)
+    {
+        _servedBytes.Add(bytes);
+        _servedShards.Add(1);
+    }
+
+    public void ServedBusy() => _busyAnswers.Add(1);
+
+    public void Dispose() => _meter.Dispose();
+}

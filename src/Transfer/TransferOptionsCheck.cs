@@ -1,0 +1,56 @@
+namespace P2PWeights.Transfer;
+
+/// <summary>Finds every fault of a <see cref="TransferOptions"/> at once.</summary>
+internal static class TransferOptionsCheck
+{
+    private const string OnlyPath = "tcp";
+
+    /// <exception cref="ArgumentException">The options have faults; the message lists them.</exception>
+    public static void Require(TransferOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        var faults = Faults(options).ToList();
+        if (faults.Count > 0)
+        {
+            throw new ArgumentException(string.Join("; ", faults), nameof(options));
+        }
+    }
+
+    private static IEnumerable<string> Faults(TransferOptions options)
+    {
+        if (options.Paths.Count == 0 || options.Paths.Any(path => path != OnlyPath))
+        {
+            yield return $"{nameof(options.Paths)} may name {OnlyPath}, not '{string.Join(",", options.Paths)}'";
+        }
+
+        if (options.LanesPerPeer is < 1 or > 64)
+        {
+            yield return $"{nameof(options.LanesPerPeer)} is {options.LanesPerPeer}, not between 1 and 64";
+        }
+
+        if (options.UploadSlots < 1)
+        {
+            yield return $"{nameof(options.UploadSlots)} is {options.UploadSlots}, not at least 1";
+        }
+
+        if (options.WindowBytes < 1)
+        {
+            yield return $"{nameof(options.WindowBytes)} is {options.WindowBytes}, not at least 1";
+        }
+
+        if (options.UploadBytesPerSecond < 0 || options.DownloadBytesPerSecond < 0)
+        {
+            yield return $"{nameof(options.UploadBytesPerSecond)} and {nameof(options.DownloadBytesPerSecond)} are not negative";
+        }
+
+        if (options.StallTimeout <= TimeSpan.Zero || options.BanTime <= TimeSpan.Zero || options.NoSourceTimeout <= TimeSpan.Zero)
+        {
+            yield return $"{nameof(options.StallTimeout)}, {nameof(options.BanTime)} and {nameof(options.NoSourceTimeout)} are longer than nothing";
+        }
+
+        if (options.ClusterKey is "")
+        {
+            yield return $"{nameof(options.ClusterKey)} is empty: leave it out, or give a long random text";
+        }
+    }
+}

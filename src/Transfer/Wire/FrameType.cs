@@ -1,0 +1,54 @@
+namespace P2PWeights.Transfer.Wire;
+
+/// <summary>What a frame is. The numbers are the wire format; docs/protocol.md, "Peer protocol", gives the payload of each.</summary>
+internal enum FrameType : byte
+{
+    /// <summary>Caller to listener, first frame: who calls, for which kind of lane, with a nonce.</summary>
+    Hello = 1,
+
+    /// <summary>Listener's answer: who listens, its nonce, and its proof of the cluster key.</summary>
+    HelloAck = 2,
+
+    /// <summary>Caller's proof of the cluster key.</summary>
+    Proof = 3,
+
+    /// <summary>Listener: the lane is open.</summary>
+    Ready = 4,
+
+    /// <summary>Listener, in place of its next handshake frame: why it closes the connection.</summary>
+    Error = 5,
+
+    /// <summary>Are you there? Answered by <see cref="Pong"/> with the same request id.</summary>
+    Ping = 6,
+
+    Pong = 7,
+
+    /// <summary>Control lane: tell me which shards of a manifest you hold, now and as that changes.</summary>
+    Subscribe = 16,
+
+    /// <summary>Control lane: no more of that.</summary>
+    Unsubscribe = 17,
+
+    /// <summary>Control lane: all shards held of a manifest.</summary>
+    Bitmap = 18,
+
+    /// <summary>Control lane: shards gained and lost since the last <see cref="Bitmap"/> or <see cref="Have"/>.</summary>
+    Have = 19,
+
+    /// <summary>Data lane: send me a shard. Answered by exactly one of <see cref="Data"/>, <see cref="Busy"/>, <see cref="NotFound"/>, <see cref="Cancelled"/>.</summary>
+    Fetch = 32,
+
+    /// <summary>The shard's bytes, raw; as many as <see cref="Fetch"/> asked for.</summary>
+    Data = 33,
+
+    /// <summary>No free upload slot; ask again later.</summary>
+    Busy = 34,
+
+    /// <summary>The shard is not held.</summary>
+    NotFound = 35,
+
+    /// <summary>Data lane: the fetch of this request id is not wanted any more. One that has not begun is answered by <see cref="Cancelled"/>.</summary>
+    Cancel = 36,
+
+    Cancelled = 37,
+}

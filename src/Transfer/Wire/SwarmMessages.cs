@@ -1,0 +1,96 @@
+using System.Collections.Immutable;
+using P2PWeights.Store.Content;
+using P2PWeights.Store.Serialization;
+using P2PWeights.Transfer.Swarms;
+
+namespace P2PWeights.Transfer.Wire;
+
+/// <summary>Tell me which shards of this manifest you hold.</summary>
+internal sealed record SubscribeMessage(Digest Manifest) : IFrameMessage<SubscribeMessage>
+{
+    public static FrameType Type => FrameType.Subscribe;
+
+    public static int Fields => 1;
+
+    public void Write(ref MessagePackWriter writer) => FrameCodec.Write(ref writer, Manifest);
+
+    public static SubscribeMessage Read(ref MessagePackReader reader) => new(FrameCodec.ReadDigest(ref reader));
+}
+
+/// <summary>No more about this manifest.</summary>
+internal sealed record UnsubscribeMessage(Digest Manifest) : IFrameMessage<UnsubscribeMessage>
+{
+    public static FrameType Type => FrameType.Unsubscribe;
+
+    public static int Fields => 1;
+
+    public void Write(ref MessagePackWriter writer) => FrameCodec.Write(ref writer, Manifest);
+
+    public static UnsubscribeMessage Read(ref MessagePackReader reader) => new(FrameCodec.ReadDigest(ref reader));
+}
+
+/// <summary>All shards held of a manifest.</summary>
+/// <param name="Manifest">The manifest.</param>
+/// <param name="Held">One bit per ordinal; of length 0 while the sender does not know the manifest.</param>
+internal sealed record BitmapMessage(Digest Manifest, ShardBitmap Held) : IFrameMessage<BitmapMessage>
+{
+    public static FrameType Type => FrameType.Bitmap;
+
+    public static int Fields => 3;
+
+    public void Write(ref MessagePackWriter writer)
+    {
+        FrameCodec.Write(ref writer, Manifest);
+        writer.Write(Held.Length);
+        writer.Write(Held.ToBytes());
+    }
+
+    public static BitmapMessage Read(ref MessagePackReader reader)
+    {
+        var manifest = FrameCodec.ReadDigest(ref reader);
+        var shards = FrameCodec.ReadInt32(ref reader, 0, WireLimits.MaxShards, "the number of shards");
+        var bytes = FrameCodec.ReadExact(ref reader, ShardBitmap.BytesFor(shards), "the bitmap");
+        return ShardBitmap.TryFromBytes(bytes, shards, out var held)
+            ? new BitmapMessage(manifest, held)
+            : throw FrameCodec.Violation("the bitmap has bits behind its last shard");
+    }
+}
+
+/// <summary>What changed since the last bitmap or Have of this manifest.</summary>
+internal sealed record HaveMessage(Digest Manifest, ImmutableArray<int> Gained, ImmutableArray<int> Lost) : IFrameMessage<HaveMessage>
+{
+    public static FrameType Type => FrameType.Have;
+
+    public static int Fields => 3;
+
+    public void Write(ref MessagePackWriter writer)
+    {
+        FrameCodec.Write(ref writer, Manifest);
+        WriteOrdinals(ref writer, Gained);
+        WriteOrdinals(ref writer, Lost);
+    }
+
+    public static HaveMessage Read(ref MessagePackReader reader) =>
+        new(FrameCodec.ReadDigest(ref reader), ReadOrdinals(ref reader), ReadOrdinals(ref reader));
+
+    private static void WriteOrdinals(ref MessagePackWriter writer, ImmutableArray<int> ordinals)
+    {
+        writer.WriteArrayHeader(ordinals.Length);
+        foreach (var ordinal in ordinals)
+        {
+            writer.Write(ordinal);
+        }
+    }
+
+    private static ImmutableArray<int> ReadOrdinals(ref MessagePackReader reader)
+    {
+        // The reader believes a count only up to its limit and to the bytes that are there, so this allocates at most four bytes per byte received.
+        var ordinals = ImmutableArray.CreateBuilder<int>(reader.ReadArrayHeader());
+        for (var i = 0; i < ordinals.Capacity; i++)
+        {
+            ordinals.Add(FrameCodec.ReadInt32(ref reader, 0, WireLimits.MaxShards - 1, "an ordinal"));
+        }
+
+        return ordinals.MoveToImmutable();
+    }
+}
