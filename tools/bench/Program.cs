@@ -1,1 +1,32 @@
-return 1;
+using System.CommandLine;
+using P2PWeights.Bench;
+using P2PWeights.Bench.Hashing;
+using P2PWeights.Bench.Measuring;
+
+var root = new RootCommand("Side-by-side benchmarks: every figure is ours against a tool that people know, in alternating runs on this machine.")
+{
+    CommonOptions.Json,
+    CommonOptions.Runs,
+    HashBench.CreateCommand(),
+};
+
+using var stop = new CancellationTokenSource();
+Console.CancelKeyPress += (_, e) =>
+{
+    e.Cancel = true;
+    stop.Cancel();
+};
+
+try
+{
+    return await root.Parse(args).InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false }, stop.Token);
+}
+catch (BenchException error)
+{
+    await Console.Error.WriteLineAsync(error.Message);
+    return 1;
+}
+catch (OperationCanceledException)
+{
+    return 130;
+}

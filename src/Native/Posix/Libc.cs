@@ -36,6 +36,7 @@ internal static unsafe partial class Libc
     public const int MAP_PRIVATE = 2;
     public const int MAP_ANONYMOUS = 0x20;
     public const int MADV_HUGEPAGE = 14;
+    public const int MADV_POPULATE_READ = 22;
 
     // sys/prctl.h
     public const int PR_SET_PDEATHSIG = 1;

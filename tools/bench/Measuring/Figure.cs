@@ -1,0 +1,48 @@
+using System.Text.Json.Serialization;
+
+namespace P2PWeights.Bench.Measuring;
+
+/// <summary>One result: ours beside the anchor's, from paired runs.</summary>
+/// <param name="Name">What was measured, as <c>benchmark/case</c>.</param>
+/// <param name="Ours">Median of our runs.</param>
+/// <param name="Anchor">Median of the anchor's runs.</param>
+/// <param name="Unit">Unit of both; more is better.</param>
+/// <param name="Ratio">Median of the ratios of the pairs; above 1 is better than the anchor.</param>
+/// <param name="Min">Least ratio of a pair.</param>
+/// <param name="Max">Greatest ratio of a pair.</param>
+/// <param name="Runs">Pairs that counted.</param>
+internal sealed record Figure(
+    [property: JsonPropertyName("name")] string Name,
+    [property: JsonPropertyName("ours")] double Ours,
+    [property: JsonPropertyName("anchor")] double Anchor,
+    [property: JsonPropertyName("unit")] string Unit,
+    [property: JsonPropertyName("ratio")] double Ratio,
+    [property: JsonPropertyName("min")] double Min,
+    [property: JsonPropertyName("max")] double Max,
+    [property: JsonPropertyName("runs")] int Runs)
+{
+    /// <summary>The figure of paired values.</summary>
+    public static Figure FromPairs(string name, string unit, IReadOnlyList<(double Ours, double Anchor)> pairs)
+    {
+        var ratios = pairs.Select(pair => pair.Ours / pair.Anchor).Order().ToArray();
+        return new Figure(
+            name,
+            Round(Median(pairs.Select(pair => pair.Ours))),
+            Round(Median(pairs.Select(pair => pair.Anchor))),
+            unit,
+            Round(Median(ratios)),
+            Round(ratios[0]),
+            Round(ratios[^1]),
+            pairs.Count);
+    }
+
+    private static double Median(IEnumerable<double> values)
+    {
+        var sorted = values.Order().ToArray();
+        var middle = sorted.Length / 2;
+        return sorted.Length % 2 != 0 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+    }
+
+    /// <summary>Four decimals: more would claim a precision that no run on a shared machine has.</summary>
+    private static double Round(double value) => Math.Round(value, 4);
+}

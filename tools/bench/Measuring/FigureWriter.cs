@@ -1,0 +1,24 @@
+using System.CommandLine;
+using System.Globalization;
+using System.Text.Json;
+
+namespace P2PWeights.Bench.Measuring;
+
+/// <summary>Prints figures: a table for people, or one line of JSON each. In the latter case what explains them goes to standard error.</summary>
+internal sealed class FigureWriter(bool json)
+{
+    public static FigureWriter For(ParseResult arguments) => new(arguments.GetValue(CommonOptions.Json));
+
+    /// <summary>A sentence that says what the figures that follow compare.</summary>
+    public void Explain(string sentence) => (json ? Console.Error : Console.Out).WriteLine(sentence);
+
+    /// <summary>A value that has no anchor.</summary>
+    public void Info(string name, double value, string unit) =>
+        (json ? Console.Error : Console.Out).WriteLine(string.Create(CultureInfo.InvariantCulture, $"{name,-26} {value,8:F3} {unit}"));
+
+    public void Write(Figure figure) => Console.Out.WriteLine(json ? JsonSerializer.Serialize(figure) : Line(figure));
+
+    private static string Line(Figure figure) => string.Create(
+        CultureInfo.InvariantCulture,
+        $"{figure.Name,-26} {figure.Ours,8:F3} {figure.Unit}   anchor {figure.Anchor,8:F3} {figure.Unit}   ratio {figure.Ratio,6:F3}   ({figure.Min:F3} to {figure.Max:F3}, {figure.Runs} runs)");
+}
