@@ -62,9 +62,11 @@ internal sealed class DataFolder : IDisposable
 
     private static string Holder(string lockPath)
     {
+        // Without FileShare.Write .NET would take a lock of its own, which the holder's forbids.
+        using var file = new StreamReader(new FileStream(lockPath, FileMode.Open, FileAccess.Read, FileShare.ReadWrite));
+
         // The holder writes its number just after it has the lock, so for a moment there may be none.
-        var text = File.ReadAllText(lockPath);
-        return text.Length > 0 ? text : "(unknown)";
+        return file.ReadToEnd() is { Length: > 0 } text ? text : "(unknown)";
     }
 
     private static Guid ReadOrMakeNodeId(string path)

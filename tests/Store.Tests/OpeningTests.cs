@@ -79,7 +79,12 @@ public sealed class OpeningTests
         var store = await OpenAsync(killed);
         var arena = Directory.GetFiles(fixture.ArenaRoot, "arena", SearchOption.AllDirectories).Single(path => path.Contains(store.NodeId.ToString("N")));
         var copy = fixture["copy"];
-        File.Copy(arena, copy);
+        await using (var source = new FileStream(arena, FileMode.Open, FileAccess.Read, FileShare.ReadWrite))
+        await using (var target = File.Create(copy))
+        {
+            await source.CopyToAsync(target);
+        }
+
         await store.DisposeAsync();
         Directory.CreateDirectory(Path.GetDirectoryName(arena)!);
         File.Move(copy, arena);

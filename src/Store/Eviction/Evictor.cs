@@ -1,5 +1,6 @@
 using P2PWeights.Store.Content;
 using P2PWeights.Store.Disk;
+using P2PWeights.Store.Hashing;
 using P2PWeights.Store.Index;
 using P2PWeights.Store.Memory;
 
@@ -136,15 +137,14 @@ internal sealed class Evictor(
         return TryDropFromMemory(victim.Digest);
     }
 
-    /// <summary>Copies a shard from memory to disk, if it is there and proven, and the disk tier has room without evicting.</summary>
+    /// <summary>Copies a shard from memory to disk, if its bytes are right and the disk tier has room without evicting.</summary>
     private async ValueTask DemoteAsync(Digest digest, CancellationToken cancellationToken)
     {
         ShardRecord record;
-        DiskReservation? reservation;
         using (var slot = index.Lock(digest))
         {
             record = slot.Record;
-            if (!record.IsProven(Tiers.Memory) || record.Has(Tiers.Disk) || (reservation = disk.TryReserve(record.Size)) is null)
+            if (!record.Has(Tiers.Memory) || record.Has(Tiers.Disk))
             {
                 return;
             }
@@ -152,18 +152,25 @@ internal sealed class Evictor(
             memory!.Hold(record.MemoryUnit);
         }
 
-        using (reservation)
+        try
         {
-            try
+            var bytes = memory.Bytes(record.MemoryUnit, record.Size);
+            if (disk.TryReserve(record.Size) is { } reservation)
             {
-                var shard = new ShardInfo(digest, record.Size);
-                await diskKeeper.StoreAsync(shard, memory.Bytes(record.MemoryUnit, record.Size), reservation, cancellationToken).ConfigureAwait(false);
-                metrics.Demoted(record.Size);
+                using (reservation)
+                {
+                    // Found at the start and not read since: it must not be given a good name on disk if it is damaged.
+                    if (record.IsProven(Tiers.Memory) || Blake3.Hash(bytes.Span) == digest)
+                    {
+                        await diskKeeper.StoreAsync(new ShardInfo(digest, record.Size), bytes, reservation, cancellationToken).ConfigureAwait(false);
+                        metrics.Demoted(record.Size);
+                    }
+                }
             }
-            finally
-            {
-                memory.Release(record.MemoryUnit);
-            }
+        }
+        finally
+        {
+            memory.Release(record.MemoryUnit);
         }
     }
 

@@ -20,32 +20,52 @@ internal sealed class ReferenceJournal : IDisposable
 
     private readonly FasterLog _log;
     private readonly IDevice _device;
+    private readonly JournalCommits _commits;
 
-    private ReferenceJournal(FasterLog log, IDevice device) => (_log, _device) = (log, device);
+    private ReferenceJournal(FasterLog log, IDevice device, JournalCommits commits) => (_log, _device, _commits) = (log, device, commits);
 
     /// <summary>The files found at the start, with their extents, in the order of their numbers.</summary>
     public IReadOnlyList<ReferencedFile> Recovered { get; private set; } = [];
 
-    /// <summary>What could not be read at the start, as a sentence; null when all could.</summary>
+    /// <summary>What was damaged at the start and what was done about it, as a sentence; null when nothing was.</summary>
     public string? Damage { get; private set; }
 
-    /// <summary>Opens or makes the journal. One that cannot be opened at all is set aside and a new one begun: its files have to be published again, but the node starts.</summary>
+    /// <summary>
+    /// Opens or makes the journal. A damaged one is set aside and what could be read of it goes into a new one: the files that are missing then have to be
+    /// published again, but the node starts.
+    /// </summary>
     public static ReferenceJournal Open(string folder)
     {
-        Directory.CreateDirectory(folder);
+        string problem;
+        IReadOnlyList<ReferencedFile> readable = [];
         try
         {
-            return OpenAndRead(folder);
+            var journal = OpenAndRead(folder, out var damage);
+            if (damage is null)
+            {
+                return journal;
+            }
+
+            (problem, readable) = (damage, journal.Recovered);
+            journal.Dispose();
         }
-        catch (Exception failure) when (failure is FasterException or IOException or ArgumentException or InvalidOperationException or OverflowException)
+        catch (Exception failure) when (failure is FasterException or InvalidDataException)
         {
-            var aside = $"{folder}.damaged-{Guid.NewGuid():N}";
-            Directory.Move(folder, aside);
-            Directory.CreateDirectory(folder);
-            var journal = OpenAndRead(folder);
-            journal.Damage = $"the reference journal could not be opened ({failure.Message}) and was set aside as {aside}; publish again what was referenced";
-            return journal;
+            problem = failure.Message;
         }
+
+        var aside = $"{folder}.damaged-{Guid.NewGuid():N}";
+        Directory.Move(folder, aside);
+        var repaired = OpenAndRead(folder, out _);
+        foreach (var file in readable)
+        {
+            repaired.Append(file, file.Extents);
+        }
+
+        repaired._log.Commit(spinWait: true);
+        repaired.Recovered = readable;
+        repaired.Damage = $"the reference journal was damaged ({problem}) and is set aside as {aside}; {readable.Count} referenced files could be read from it, publish others again";
+        return repaired;
     }
 
     /// <summary>Adds extents of a file; not durable before <see cref="CommitAsync"/>.</summary>
@@ -71,10 +91,11 @@ internal sealed class ReferenceJournal : IDisposable
         try
         {
             await _log.CommitAsync(cancellationToken).ConfigureAwait(false);
+            _commits.ThrowIfFailed();
         }
-        catch (Exception failure) when (failure is IOException or CommitFailureException or FasterException)
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException or CommitFailureException or FasterException)
         {
-            throw new StoreException(StoreError.Io, $"the reference journal could not be written: {failure.Message}", inner: failure);
+            throw StoreFailure.Of(failure, "writing the reference journal");
         }
     }
 
@@ -82,7 +103,7 @@ internal sealed class ReferenceJournal : IDisposable
     public async ValueTask CompactAsync(IReadOnlyList<ReferencedFile> live, CancellationToken cancellationToken)
     {
         var liveBytes = live.Sum(file => 200L + (file.Extents.Count * JournalEntry.ExtentBytes));
-        if (Damage is null && _log.TailAddress - _log.BeginAddress < CompactionBytes + (2 * liveBytes))
+        if (_log.TailAddress - _log.BeginAddress < CompactionBytes + (2 * liveBytes))
         {
             return;
         }
@@ -105,48 +126,53 @@ internal sealed class ReferenceJournal : IDisposable
         _device.Dispose();
     }
 
-    private static ReferenceJournal OpenAndRead(string folder)
+    private static ReferenceJournal OpenAndRead(string folder, out string? damage)
     {
+        Directory.CreateDirectory(folder);
+        var commits = new JournalCommits(folder);
         var device = Devices.CreateLogDevice(Path.Combine(folder, "journal.log"));
+        FasterLog log;
         try
         {
-            var log = new FasterLog(new FasterLogSettings
+            log = new FasterLog(new FasterLogSettings
             {
                 LogDevice = device,
-                LogCommitDir = folder,
+                LogCommitManager = commits,
                 PageSizeBits = PageBits,
                 MemorySizeBits = MemoryBits,
                 SegmentSizeBits = SegmentBits,
                 LogChecksum = LogChecksumType.PerEntry,
-                RemoveOutdatedCommits = true,
             });
-            var journal = new ReferenceJournal(log, device);
-            journal.Read();
-            return journal;
         }
         catch
         {
             device.Dispose();
             throw;
         }
+
+        var journal = new ReferenceJournal(log, device, commits);
+        journal.Recovered = journal.Read(out damage);
+        return journal;
     }
 
-    private void Read()
+    /// <summary>The files that the committed entries tell of, up to the first entry that is damaged.</summary>
+    private IReadOnlyList<ReferencedFile> Read(out string? damage)
     {
-        var files = new JournalReplay();
+        damage = null;
+        var replay = new JournalReplay();
         using var scan = _log.Scan(_log.BeginAddress, _log.TailAddress, recover: false);
         try
         {
             while (scan.GetNext(out var entry, out var length, out _, out _))
             {
-                files.Apply(entry.AsSpan(0, length));
+                replay.Apply(entry.AsSpan(0, length));
             }
         }
         catch (Exception failure) when (failure is FasterException or InvalidDataException)
         {
-            Damage = $"the reference journal is damaged at byte {scan.CurrentAddress} ({failure.Message}); references after it are lost, publish them again";
+            damage = $"at byte {scan.CurrentAddress}: {failure.Message}";
         }
 
-        Recovered = files.Files;
+        return replay.Files;
     }
 }

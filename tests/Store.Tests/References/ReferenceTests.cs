@@ -219,6 +219,8 @@ public sealed class ReferenceTests
             }
         }
 
+        // .NET sets times in steps of 100 ns: so that a test can put the time back after a change.
+        File.SetLastWriteTimeUtc(fixture[name], File.GetLastWriteTimeUtc(fixture[name]));
         await fixture.Store.ReferenceAsync(fixture[name], Identity(fixture[name]), extents, StoreFixture.Deadline);
         return extents;
     }
@@ -253,7 +255,7 @@ public sealed class ReferenceTests
 
     internal static void Flip(string path, long offset)
     {
-        using var file = File.OpenHandle(path, FileMode.Open, FileAccess.ReadWrite);
+        using var file = File.OpenHandle(path, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite);
         var one = new byte[1];
         Assert.Equal(1, RandomAccess.Read(file, one, offset));
         one[0] ^= 0x10;
