@@ -62,8 +62,8 @@ internal sealed class DataFolder : IDisposable
 
     private static string Holder(string lockPath)
     {
-        // Without FileShare.Write .NET would take a lock of its own, which the holder's forbids.
-        using var file = new StreamReader(new FileStream(lockPath, FileMode.Open, FileAccess.Read, FileShare.ReadWrite));
+        // .NET's own way to open a file takes a shared lock, which the holder's forbids.
+        using var file = new StreamReader(new FileStream(PosixFile.OpenRead(lockPath, followSymlinks: true), FileAccess.Read));
 
         // The holder writes its number just after it has the lock, so for a moment there may be none.
         return file.ReadToEnd() is { Length: > 0 } text ? text : "(unknown)";

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using P2PWeights.Native.Posix;
 using P2PWeights.Store.Content;
 
 namespace P2PWeights.Store.Tests;
@@ -79,7 +80,7 @@ public sealed class OpeningTests
         var store = await OpenAsync(killed);
         var arena = Directory.GetFiles(fixture.ArenaRoot, "arena", SearchOption.AllDirectories).Single(path => path.Contains(store.NodeId.ToString("N")));
         var copy = fixture["copy"];
-        await using (var source = new FileStream(arena, FileMode.Open, FileAccess.Read, FileShare.ReadWrite))
+        await using (var source = new FileStream(PosixFile.OpenRead(arena, followSymlinks: false), FileAccess.Read))
         await using (var target = File.Create(copy))
         {
             await source.CopyToAsync(target);
