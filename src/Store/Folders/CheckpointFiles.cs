@@ -17,8 +17,7 @@ public static class CheckpointFiles
     /// it and the reason. <see cref="StoreError.Io"/>: reading a folder failed.</exception>
     public static IReadOnlyList<CheckpointFile> List(string folder)
     {
-        folder = Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder));
-        RequireFolder(folder);
+        folder = Resolve(Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder)));
         var files = new List<CheckpointFile>();
         var pending = new Stack<string>([""]);
         while (pending.TryPop(out var parent))
@@ -66,7 +65,8 @@ public static class CheckpointFiles
         }
     }
 
-    private static void RequireFolder(string folder)
+    /// <summary>The folder without symlinks: a link such as <c>latest</c> may point elsewhere by the time that the files are served.</summary>
+    private static string Resolve(string folder)
     {
         try
         {
@@ -74,6 +74,8 @@ public static class CheckpointFiles
             {
                 throw Refused(folder, kind is null ? "there is no such folder" : "it is a file; give the folder that holds the checkpoint");
             }
+
+            return PosixFile.RealPath(folder);
         }
         catch (NativeException error)
         {

@@ -57,6 +57,9 @@ public sealed class CheckpointFolder : IAsyncDisposable
         try
         {
             var changedParents = Create(path);
+
+            // Without symlinks: the files are referenced by path for longer than a link such as "latest" stays.
+            path = PosixFile.RealPath(path);
             folder = FolderHandle.Open(path);
             if (!folder.TryLock())
             {

@@ -41,6 +41,14 @@ public sealed class CheckpointFilesTests : IDisposable
     }
 
     [Fact]
+    public void Folder_reached_through_a_symlink_is_listed_where_it_is()
+    {
+        Write("v1/a", 1);
+        Directory.CreateSymbolicLink(_temp["latest"], "v1");
+        Assert.Equal(new CheckpointFile("a", _temp["v1/a"], 1), Assert.Single(CheckpointFiles.List(_temp["latest"])));
+    }
+
+    [Fact]
     public void Missing_empty_and_wrong_folders_are_refused()
     {
         Write("file", 1);
