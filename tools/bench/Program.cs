@@ -2,12 +2,15 @@ using System.CommandLine;
 using P2PWeights.Bench;
 using P2PWeights.Bench.Hashing;
 using P2PWeights.Bench.Measuring;
+using P2PWeights.Bench.Pulling;
+using P2PWeights.Client;
 
 var root = new RootCommand("Side-by-side benchmarks: every figure is ours against a tool that people know, in alternating runs on this machine.")
 {
     CommonOptions.Json,
     CommonOptions.Runs,
     HashBench.CreateCommand(),
+    PullBench.CreateCommand(),
 };
 
 using var stop = new CancellationTokenSource();
@@ -21,7 +24,7 @@ try
 {
     return await root.Parse(args).InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false }, stop.Token);
 }
-catch (BenchException error)
+catch (Exception error) when (error is BenchException or NodeException)
 {
     await Console.Error.WriteLineAsync(error.Message);
     return 1;

@@ -45,7 +45,7 @@ internal static class HashBench
             var b3sum = await B3Sum.CreateAsync(folder, cancellationToken);
             await RequireEqualDigestsAsync(path, cancellationToken);
 
-            var label = sizes.Length == 1 ? "" : $"/{ByteSize.Format(size)}";
+            var label = sizes.Length == 1 ? "" : $"/{Label(size)}";
             var allThreads = $"{Environment.ProcessorCount}";
             await CompareAsync("mapped/1-thread", _ => HashMapped(path), ["--num-threads", "1"]);
             await CompareAsync("read/1-thread", _ => HashRead(path), ["--num-threads", "1", "--no-mmap"]);
@@ -154,8 +154,8 @@ internal static class HashBench
         {
             var data = new byte[piece];
             var hasher = new Blake3Hasher();
-            writer.Info($"hash/buffer/{ByteSize.Format(piece)}", BestOf(() => Repeat(() => Blake3.Hash(data))), Unit);
-            writer.Info($"hash/pieces/{ByteSize.Format(piece)}", BestOf(() => Repeat(() => hasher.Update(data))), Unit);
+            writer.Info($"hash/buffer/{Label(piece)}", BestOf(() => Repeat(() => Blake3.Hash(data))), Unit);
+            writer.Info($"hash/pieces/{Label(piece)}", BestOf(() => Repeat(() => hasher.Update(data))), Unit);
 
             double Repeat(Action action) => Rate(total, () =>
             {
@@ -168,6 +168,9 @@ internal static class HashBench
 
         static double BestOf(Func<double> run) => Enumerable.Range(0, 5).Max(_ => run());
     }
+
+    /// <summary>A size as a part of a figure's name.</summary>
+    private static string Label(long bytes) => ByteSize.Format(bytes).Replace(" ", "", StringComparison.Ordinal);
 
     private static double Rate(long bytes, Action action)
     {

@@ -27,10 +27,10 @@ internal sealed class SharedMemoryFolder : IDisposable
         }
     }
 
-    /// <summary>Writes a file of random bytes, always the same for one length.</summary>
+    /// <summary>Writes a file of random bytes.</summary>
     public string CreateRandomFile(string name, long length)
     {
-        var random = new Random(unchecked((int)length));
+        var random = new Random();
         var buffer = new byte[1 << 20];
         using var file = File.Create(this[name], bufferSize: 0);
         for (var left = length; left > 0;)

@@ -1,0 +1,64 @@
+using System.CommandLine;
+using P2PWeights.Bench.Measuring;
+using P2PWeights.Store.Content;
+
+namespace P2PWeights.Bench.Pulling;
+
+/// <summary><c>bench pull</c>: a checkpoint from one node to another over TCP on loopback, verified, into the memory tier, against iperf3.</summary>
+internal static class PullBench
+{
+    private const string Unit = "GB/s";
+
+    /// <summary>Up to this size every run has a checkpoint of its own; above it three take turns and push each other out of the consumer.</summary>
+    private const long LargestHeldBytes = 128L << 20;
+
+    public static Command CreateCommand()
+    {
+        var sizes = CommonOptions.Sizes("--size", "Sizes of the checkpoint.", "1MiB", "64MiB", "2GiB");
+        var tiers = new Option<string[]>("--source")
+        {
+            Description = "Tiers that the source serves from: memory (publish --copy), reference (the published files). Default: both.",
+            AllowMultipleArgumentsPerToken = true,
+            DefaultValueFactory = _ => ["memory", "reference"],
+        };
+        tiers.AcceptOnlyFromAmong("memory", "reference");
+        var command = new Command("pull", "A verified pull over TCP on loopback, against iperf3.") { sizes, tiers };
+        command.SetAction((arguments, cancellationToken) => RunAsync(
+            arguments.GetRequiredValue(sizes),
+            arguments.GetRequiredValue(tiers),
+            arguments.GetValue(CommonOptions.Runs),
+            FigureWriter.For(arguments),
+            cancellationToken));
+        return command;
+    }
+
+    private static async Task<int> RunAsync(long[] sizes, string[] tiers, int runs, FigureWriter writer, CancellationToken cancellationToken)
+    {
+        writer.Explain("Ours: one node pulls a checkpoint from one other into its memory tier, every byte hashed; the time is that of the whole call, catalog and manifest included.");
+        writer.Explain("iperf3: as many bytes, but 256 MiB at least, over one stream, and nobody looks at them; the time is that of the bytes alone, connecting and the tool's start left out.");
+        writer.Explain($"All on loopback of this machine, which has {Environment.ProcessorCount} cores; source, consumer and tracker are processes of their own and warm.");
+        await using var iperf3 = await Iperf3.StartAsync(cancellationToken);
+        foreach (var tier in tiers)
+        {
+            foreach (var size in sizes)
+            {
+                var isHeld = size <= LargestHeldBytes;
+                var contents = isHeld ? runs + 1 : 3;
+                var consumerBytes = isHeld ? contents * size : size + size / 2;
+                SharedMemoryFolder.RequireFree(contents * size + consumerBytes + size);
+                using var folder = new SharedMemoryFolder();
+                await using var cluster = await PullCluster.StartAsync(folder, copy: tier == "memory", size, contents, consumerBytes, cancellationToken);
+                var label = ByteSize.Format(size).Replace(" ", "", StringComparison.Ordinal);
+                writer.Write(await PairedRuns.MeasureAsync(
+                    tier == "memory" ? $"pull/{label}" : $"pull/{label}/{tier}",
+                    Unit,
+                    runs,
+                    cluster.PullAsync,
+                    token => iperf3.SendAsync(size, token),
+                    cancellationToken));
+            }
+        }
+
+        return 0;
+    }
+}
