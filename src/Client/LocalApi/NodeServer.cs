@@ -21,6 +21,9 @@ internal sealed class NodeServer : IAsyncDisposable
 {
     private const int MaxBodyBytes = 1 << 20;
 
+    /// <summary>For the last answers to be written: the node ends its requests before its server.</summary>
+    private static readonly TimeSpan StopDeadline = TimeSpan.FromSeconds(2);
+
     private readonly INodeApi _node;
     private readonly TimeProvider _time;
     private readonly string _socket;
@@ -38,6 +41,7 @@ internal sealed class NodeServer : IAsyncDisposable
             kestrel.Limits.MaxRequestBodySize = MaxBodyBytes;
         });
         builder.Services.Configure<SocketTransportOptions>(transport => transport.CreateBoundListenSocket = Bind);
+        builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = StopDeadline);
         builder.Services.AddSingleton(loggers);
         builder.Services.AddSingleton<IHostLifetime, NoConsoleLifetime>();
         builder.Services.AddRoutingCore();

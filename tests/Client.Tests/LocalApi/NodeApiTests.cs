@@ -1,0 +1,331 @@
+using System.Collections.Immutable;
+using System.Net.Sockets;
+using System.Text;
+using Microsoft.Extensions.Logging.Abstractions;
+using P2PWeights.Client.LocalApi;
+using P2PWeights.Store.Content;
+using P2PWeights.Store.Folders;
+using P2PWeights.Store.Hashing;
+using P2PWeights.Store.Telemetry;
+using P2PWeights.Testing;
+using P2PWeights.Tracker;
+using P2PWeights.Transfer;
+
+namespace P2PWeights.Client.Tests.LocalApi;
+
+public sealed class NodeApiTests : IAsyncLifetime
+{
+    private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(30);
+    private static readonly Digest SomeDigest = Blake3.Hash([1, 2, 3]);
+    private static readonly PullReport SomePull = new(100, 40, 60, 5, TimeSpan.FromSeconds(1.5), [new SourceReport(Guid.NewGuid(), "a", "tcp", 3, 60, 1, 1, "sent wrong bytes")]);
+
+    private readonly TempFolder _folder = new();
+    private readonly ScriptedNode _node = new();
+    private readonly MetricsText _metrics = new();
+    private NodeServer _server = null!;
+    private NodeClient _client = null!;
+
+    private string Socket => _folder["run/node.sock"];
+
+    public async Task InitializeAsync()
+    {
+        _server = await StartAsync(_node);
+        _client = new NodeClient(Socket);
+    }
+
+    public async Task DisposeAsync()
+    {
+        _client.Dispose();
+        await _server.DisposeAsync();
+        _metrics.Dispose();
+        _folder.Dispose();
+    }
+
+    [Fact]
+    public async Task Pull_reports_progress_and_then_its_result()
+    {
+        var seen = new List<PullProgress>();
+        var report = new CheckpointPullReport("m@v1", SomeDigest, "/target", 2, SomePull);
+        CheckpointPullRequest? asked = null;
+        _node.OnPull = async (request, progress, _) =>
+        {
+            asked = request;
+            progress!.Report(new PullProgress(1, 100, 1, 0, 3, 1));
+            await SeenAsync(seen, count: 1);
+            progress.Report(new PullProgress(100, 100, 60, 3, 3, 0));
+            await SeenAsync(seen, count: 2);
+            return report;
+        };
+
+        var answer = await _client.PullAsync(new CheckpointPullRequest("m@latest", "/target"), new ListProgress<PullProgress>(seen), default).WaitAsync(Deadline);
+
+        Assert.Equal(new CheckpointPullRequest("m@latest", "/target"), asked);
+        Assert.Equal(report with { Transfer = answer.Transfer }, answer);
+        Assert.Equal(SomePull with { Sources = answer.Transfer.Sources }, answer.Transfer);
+        Assert.Equal(SomePull.Sources, answer.Transfer.Sources);
+        Assert.Equal([1, 100], seen.Select(progress => progress.BytesDone));
+    }
+
+    [Theory]
+    [InlineData(NodeError.Failed)]
+    [InlineData(NodeError.Usage)]
+    [InlineData(NodeError.NotFound)]
+    [InlineData(NodeError.Integrity)]
+    [InlineData(NodeError.NoPeers)]
+    [InlineData(NodeError.Deadline)]
+    [InlineData(NodeError.NotAllowed)]
+    [InlineData(NodeError.DiskFull)]
+    public async Task Failure_comes_back_with_its_kind_and_message(NodeError error)
+    {
+        _node.OnPull = (_, _, _) => throw new NodeException(error, "what, where, what next: \"ünïcode\"\n");
+        _node.OnShow = _ => throw new NodeException(error, "the same without a stream");
+
+        var streamed = await Assert.ThrowsAsync<NodeException>(() => _client.PullAsync(new CheckpointPullRequest("m@v1", null), null, default).WaitAsync(Deadline));
+        var plain = await Assert.ThrowsAsync<NodeException>(() => _client.ShowAsync("m@v1", default).WaitAsync(Deadline));
+
+        Assert.Equal((error, "what, where, what next: \"ünïcode\"\n"), (streamed.Error, streamed.Message));
+        Assert.Equal((error, "the same without a stream"), (plain.Error, plain.Message));
+    }
+
+    [Fact]
+    public async Task Pull_is_cancelled_when_its_caller_goes_away()
+    {
+        var started = new TaskCompletionSource();
+        var cancelled = new TaskCompletionSource();
+        _node.OnPull = async (_, _, token) =>
+        {
+            started.SetResult();
+            await using var registration = token.Register(() => cancelled.TrySetResult());
+            await Task.Delay(Timeout.Infinite, token);
+            throw new InvalidOperationException("not cancelled");
+        };
+        using var caller = new CancellationTokenSource();
+
+        var pull = _client.PullAsync(new CheckpointPullRequest("m@v1", null), null, caller.Token);
+        await started.Task.WaitAsync(Deadline);
+        await caller.CancelAsync();
+
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => pull.WaitAsync(Deadline));
+        await cancelled.Task.WaitAsync(Deadline);
+    }
+
+    [Fact]
+    public async Task Every_request_and_answer_survives_the_way_there_and_back()
+    {
+        var publish = new PublishRequest("/folder", "org/m@v1", true, ["latest"], new Dictionary<string, string> { ["step"] = "7" }, 1 << 20);
+        PublishRequest? asked = null;
+        var published = new PublishReport("org/m@v1", SomeDigest, true, 1, 2, 3, 4, 5, TimeSpan.FromSeconds(6), TimeSpan.FromMilliseconds(7));
+        _node.OnPublish = request =>
+        {
+            asked = request;
+            return Task.FromResult(published);
+        };
+        var difference = new FolderDifference("a b", DifferenceKind.Bytes, 16, 32, "differs");
+        _node.OnVerify = (folder, checkpoint, progress) =>
+        {
+            progress?.Report(1);
+            return Task.FromResult(new VerifyReport($"{checkpoint} in {folder}", SomeDigest, 1, 2, [difference]));
+        };
+        _node.OnScrub = _ => Task.FromResult(new NodeScrubReport(1, 2, ["wrong"], 3, 4));
+        var status = new NodeStatus(
+            Guid.NewGuid(), "n", "1", "127.0.0.1:1", TimeSpan.FromHours(1), "http://t", true, [new TierStatus("memory", 1, 2, 3)], 4, 5, 6,
+            [new RunningPull("m@v1", null, new PullProgress(1, 2, 3, 4, 5, 6))]);
+        _node.OnStatus = () => status;
+        var peer = new PeerInfo(Guid.NewGuid(), "p", ["h:1"], "host", ImmutableSortedDictionary<string, string>.Empty.Add("zone", "z"));
+        _node.OnPeers = () => [new PeerStatus(peer, true, "tcp", 9, "wrong bytes", DateTimeOffset.UnixEpoch)];
+        var info = new CheckpointInfo("org/m", "v1", ["latest"], SomeDigest, 1, 2, 3, DateTimeOffset.UnixEpoch, 4, 5);
+        string? listed = "nothing asked";
+        _node.OnList = name =>
+        {
+            listed = name;
+            return [info];
+        };
+        _node.OnShow = checkpoint => new CheckpointDetails(
+            info, 16, [new FileDetails(checkpoint, 1, 2)], [new TensorDetails("t", "BF16", [2, 3], "f", 8, 12)], new Dictionary<string, string> { ["a"] = "b" });
+
+        Assert.Equal(published, await _client.PublishAsync(publish, null, default).WaitAsync(Deadline));
+        Assert.Equivalent(publish, asked, strict: true);
+        var verified = await _client.VerifyAsync("/folder", "m@v1", null, default).WaitAsync(Deadline);
+        Assert.Equal("m@v1 in /folder", verified.Checkpoint);
+        Assert.Equal([difference], verified.Differences);
+        Assert.Equivalent(new NodeScrubReport(1, 2, ["wrong"], 3, 4), await _client.ScrubAsync(null, default).WaitAsync(Deadline), strict: true);
+        Assert.Equivalent(status, await _client.StatusAsync(default).WaitAsync(Deadline), strict: true);
+        var peers = await _client.PeersAsync(default).WaitAsync(Deadline);
+        Assert.Equal(("p", "z", DateTimeOffset.UnixEpoch), (peers[0].Peer.Name, peers[0].Peer.Labels["zone"], peers[0].BannedUntil));
+        Assert.Equal("org/m@v1", $"{(await _client.ListAsync("org/m", default).WaitAsync(Deadline))[0].Name}@v1");
+        Assert.Equal("org/m", listed);
+        await _client.ListAsync(null, default).WaitAsync(Deadline);
+        Assert.Null(listed);
+        var details = await _client.ShowAsync("org/m@v1", default).WaitAsync(Deadline);
+        Assert.Equal(("org/m@v1", SomeDigest, 3L), (details.Files[0].Path, details.Info.Manifest, details.Tensors[0].Shape[1]));
+        await _client.TagAsync("org/m@v1", "latest", default).WaitAsync(Deadline);
+        await _client.RemoveAsync("org/m@latest", default).WaitAsync(Deadline);
+        Assert.Equal(["tag org/m@v1 latest", "remove org/m@latest"], _node.Done);
+    }
+
+    [Theory]
+    [InlineData("not json")]
+    [InlineData("null")]
+    [InlineData("""{"folder":"/f"}""")]
+    [InlineData("""{"folder":"/f","checkpoint":"m@v1","forse":true}""")]
+    [InlineData("""{"folder":"/f","checkpoint":7}""")]
+    public async Task Body_that_is_not_the_request_is_refused_with_the_reason(string body)
+    {
+        var (status, answer) = await RawAsync("POST", "/v1/verify", body);
+
+        Assert.Equal(400, status);
+        Assert.Contains("\"error\":\"usage\"", answer, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Body_that_is_too_long_is_refused()
+    {
+        var (status, answer) = await RawAsync("POST", "/v1/verify", new string(' ', (1 << 20) + 1));
+
+        Assert.Equal(400, status);
+        Assert.Contains("too large", answer, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Unknown_address_is_refused_by_name()
+    {
+        var (status, answer) = await RawAsync("GET", "/v1/nonsense", null);
+
+        Assert.Equal(400, status);
+        Assert.Contains("GET /v1/nonsense", answer, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Metrics_are_served_as_text()
+    {
+        NodeMetrics.Synced(answered: true);
+
+        var (status, answer) = await RawAsync("GET", "/metrics", null);
+
+        Assert.Equal(200, status);
+        Assert.Contains("p2pw_node_syncs_total{outcome=\"ok\"}", answer, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Socket_is_for_its_owner_alone()
+    {
+        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(Socket));
+        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute, File.GetUnixFileMode(_folder["run"]));
+    }
+
+    [Fact]
+    public async Task Second_node_on_a_live_socket_refuses_to_start()
+    {
+        var refused = await Assert.ThrowsAsync<NodeException>(() => StartAsync(new ScriptedNode()));
+
+        Assert.Equal(NodeError.NotAllowed, refused.Error);
+        Assert.Contains($"another node listens on {Socket}", refused.Message, StringComparison.Ordinal);
+        _node.OnStatus = () => throw new NodeException(NodeError.Failed, "still here");
+        Assert.Equal("still here", (await Assert.ThrowsAsync<NodeException>(() => _client.StatusAsync(default))).Message);
+    }
+
+    [Fact]
+    public async Task Socket_of_a_dead_process_is_replaced()
+    {
+        var path = _folder["dead.sock"];
+        LeaveDeadSocket(path);
+        Assert.True(File.Exists(path));
+
+        await using var server = await NodeServer.StartAsync(path, _node, _metrics, TimeProvider.System, NullLoggerFactory.Instance, default);
+
+        Assert.Equal(200, (await RawAsync("GET", "/metrics", null, path)).Status);
+    }
+
+    [Fact]
+    public async Task File_in_the_place_of_the_socket_is_not_removed()
+    {
+        var path = _folder["file"];
+        await File.WriteAllTextAsync(path, string.Empty);
+
+        var refused = await Assert.ThrowsAsync<NodeException>(
+            () => NodeServer.StartAsync(path, _node, _metrics, TimeProvider.System, NullLoggerFactory.Instance, default));
+
+        Assert.Equal(NodeError.NotAllowed, refused.Error);
+        Assert.True(File.Exists(path));
+    }
+
+    [Fact]
+    public async Task Client_without_a_node_says_how_to_start_one()
+    {
+        using var client = new NodeClient(_folder["nobody.sock"]);
+
+        var failure = await Assert.ThrowsAsync<NodeException>(() => client.StatusAsync(default));
+
+        Assert.Equal(NodeError.NotFound, failure.Error);
+        Assert.Contains("start one with `p2pw node", failure.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Path_too_long_for_a_socket_is_refused()
+    {
+        var failure = Assert.Throws<NodeException>(() => new NodeClient("/" + new string('x', 120)));
+
+        Assert.Equal(NodeError.Usage, failure.Error);
+    }
+
+    [Fact]
+    public async Task Node_that_dies_during_a_pull_is_reported()
+    {
+        var started = new TaskCompletionSource();
+        _node.OnPull = async (_, _, token) =>
+        {
+            started.SetResult();
+            await Task.Delay(Timeout.Infinite, token);
+            throw new InvalidOperationException("not cancelled");
+        };
+        var pull = _client.PullAsync(new CheckpointPullRequest("m@v1", null), null, default);
+        await started.Task.WaitAsync(Deadline);
+
+        await _server.DisposeAsync();
+
+        var failure = await Assert.ThrowsAsync<NodeException>(() => pull.WaitAsync(Deadline));
+        Assert.Equal(NodeError.Failed, failure.Error);
+        Assert.Contains("what was fetched is kept", failure.Message, StringComparison.Ordinal);
+    }
+
+    private static void LeaveDeadSocket(string path)
+    {
+        // .NET unlinks what it bound when it disposes; a killed process does not. Binding elsewhere and renaming leaves the same file.
+        using var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        socket.Bind(new UnixDomainSocketEndPoint(path + ".bound"));
+        File.Move(path + ".bound", path);
+    }
+
+    private static async Task SeenAsync(List<PullProgress> seen, int count)
+    {
+        using var deadline = new CancellationTokenSource(Deadline);
+        while (seen.Count < count)
+        {
+            await Task.Delay(5, deadline.Token);
+        }
+    }
+
+    private Task<NodeServer> StartAsync(INodeApi node) => NodeServer.StartAsync(Socket, node, _metrics, TimeProvider.System, NullLoggerFactory.Instance, default);
+
+    private async Task<(int Status, string Answer)> RawAsync(string method, string address, string? body, string? socket = null)
+    {
+        using var http = new HttpClient(new SocketsHttpHandler
+        {
+            ConnectCallback = async (_, token) =>
+            {
+                var connection = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+                await connection.ConnectAsync(new UnixDomainSocketEndPoint(socket ?? Socket), token);
+                return new NetworkStream(connection, ownsSocket: true);
+            },
+        });
+        using var request = new HttpRequestMessage(new HttpMethod(method), "http://node" + address);
+        request.Content = body is null ? null : new StringContent(body, Encoding.UTF8, "application/json");
+        using var response = await http.SendAsync(request).WaitAsync(Deadline);
+        return ((int)response.StatusCode, await response.Content.ReadAsStringAsync());
+    }
+
+    private sealed class ListProgress<T>(List<T> seen) : IProgress<T>
+    {
+        public void Report(T value) => seen.Add(value);
+    }
+}
