@@ -319,6 +319,8 @@ public sealed class NodeApiTests : IAsyncLifetime
             },
         });
         using var request = new HttpRequestMessage(new HttpMethod(method), "http://node" + address);
+        // Refused bodies are refused before they are sent: without this the broken pipe may hide the answer.
+        request.Headers.ExpectContinue = body is not null;
         request.Content = body is null ? null : new StringContent(body, Encoding.UTF8, "application/json");
         using var response = await http.SendAsync(request).WaitAsync(Deadline);
         return ((int)response.StatusCode, await response.Content.ReadAsStringAsync());
