@@ -52,6 +52,7 @@ internal sealed class Puller(ShardStore store, TransferService transfer, Checkpo
         await using (folder.ConfigureAwait(false))
         {
             var inPlace = await folder.ScanAsync(null, cancellationToken).ConfigureAwait(false);
+            await store.AdoptFolderAsync(folder, cancellationToken).ConfigureAwait(false);
             await JoinAsync(manifest, cancellationToken).ConfigureAwait(false);
             var report = await TransferAsync(manifest, new PulledParts(manifest, inPlace), folder, entry, progress, started, cancellationToken).ConfigureAwait(false);
             foreach (var file in await folder.CompleteAsync(cancellationToken).ConfigureAwait(false))

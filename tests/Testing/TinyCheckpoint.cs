@@ -5,7 +5,7 @@ using System.Text;
 namespace P2PWeights.Testing;
 
 /// <summary>Small checkpoints in the layout of Hugging Face, made of random bytes.</summary>
-public static class SmallCheckpoint
+public static class TinyCheckpoint
 {
     /// <summary>
     /// Writes a checkpoint of about <paramref name="bytes"/>: two safetensors files with large and small tensors, their index, a nested file, a hidden one, one with
