@@ -25,4 +25,12 @@ internal static class LocalPath
             ? full
             : throw new NodeException(NodeError.Usage, File.Exists(full) ? $"{what} is a file, not a folder: {full}" : $"{what} is missing: {full}");
     }
+
+    /// <summary>The full path of a folder that is there or can be made.</summary>
+    /// <exception cref="NodeException"><see cref="NodeError.Usage"/>: not an absolute path, or a file.</exception>
+    public static string RequireTarget(string path, string what)
+    {
+        var full = Require(path, what);
+        return File.Exists(full) ? throw new NodeException(NodeError.Usage, $"{what} is a file, not a folder: {full}; choose another") : full;
+    }
 }

@@ -22,7 +22,7 @@ internal sealed class Puller(ShardStore store, TransferService transfer, Checkpo
     public async Task<CheckpointPullReport> PullAsync(CheckpointPullRequest request, IProgress<PullProgress>? progress, CancellationToken cancellationToken)
     {
         var started = time.GetTimestamp();
-        var target = request.Folder is null ? null : LocalPath.Require(request.Folder, "the target folder");
+        var target = request.Folder is null ? null : LocalPath.RequireTarget(request.Folder, "the target folder");
         using var entry = _running.Enter(request.Checkpoint, target);
         var checkpoint = await catalog.FindAsync(CheckpointCatalog.Parse(request.Checkpoint), cancellationToken).ConfigureAwait(false);
         var manifest = await catalog.ManifestAsync(checkpoint, cancellationToken).ConfigureAwait(false);

@@ -39,7 +39,7 @@ public sealed class PublishTests
         Assert.Empty((await b.VerifyAsync(cluster.Folder["target"], TestCluster.Checkpoint, null, default)).Differences);
 
         var details = await b.ShowAsync(TestCluster.Checkpoint, default);
-        Assert.Equal(["latest"], details.Info.Tags);
+        Assert.Equal("latest", Assert.Single(details.Info.Tags));
         Assert.Contains(details.Tensors, tensor => tensor is { Name: "model.layers.0.mlp.down_proj.weight", DType: "F8_E4M3" });
         Assert.Contains(details.Files, file => file is { Path: "empty", Size: 0, Shards: 0 });
     }
@@ -104,7 +104,6 @@ public sealed class PublishTests
         Assert.Contains(first.Manifest.ToString(), refused.Message, StringComparison.Ordinal);
         Assert.Contains($"p2pw rm {TestCluster.Checkpoint}", refused.Message, StringComparison.Ordinal);
         Assert.Equal(first.Manifest, (await a.ListAsync(null, default)).Single().Manifest);
-        cluster.AssertSame(cluster.Folder["source"], cluster.Folder["source"]);
     }
 
     [Fact]
