@@ -8,6 +8,7 @@ namespace P2PWeights.Cli.Synth;
 /// </summary>
 internal sealed class Qwen3Architecture : ISynthArchitecture
 {
+    private const int HeadsPerKeyValueHead = 4;
     private const double WidthPerLayer = 114;
 
     // Per layer, in units of width^2: q and o 1 each, k and v 1/4 each, three MLP matrices of 3.
@@ -26,7 +27,7 @@ internal sealed class Qwen3Architecture : ISynthArchitecture
         _headDim = headDim;
         _intermediate = 3 * hidden;
         _heads = hidden / headDim;
-        _keyValueHeads = Enumerable.Range(1, Math.Max(1, _heads / 4)).Last(n => _heads % n == 0);
+        _keyValueHeads = _heads / HeadsPerKeyValueHead;
         _layers = (int)Math.Max(1, parameters / (LayerArea * hidden * hidden));
     }
 
@@ -38,7 +39,8 @@ internal sealed class Qwen3Architecture : ISynthArchitecture
         var parameters = bytes / 2;
         var width = Math.Cbrt(parameters * WidthPerLayer / LayerArea);
         var headDim = width >= 1024 ? 128 : width >= 256 ? 64 : 32;
-        return new Qwen3Architecture(Math.Max(headDim, (int)width / headDim * headDim), headDim, parameters);
+        var group = HeadsPerKeyValueHead * headDim;
+        return new Qwen3Architecture(Math.Max(group, (int)width / group * group), headDim, parameters);
     }
 
     public IEnumerable<SynthTensor> Tensors(int vocabulary)
