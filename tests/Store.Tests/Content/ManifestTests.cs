@@ -1,5 +1,6 @@
 using P2PWeights.Store.Content;
 using P2PWeights.Store.Hashing;
+using P2PWeights.Store.Tests.Serialization;
 using P2PWeights.Testing;
 
 namespace P2PWeights.Store.Tests.Content;
@@ -47,6 +48,23 @@ public sealed class ManifestTests
             + "91" + "96" + "a174" + "a25538" + "9102" + "01" + "03" + "02"
             + "81" + "a16b" + "a176",
             Convert.ToHexStringLower(manifest.Encoded.Span));
+    }
+
+    [Fact]
+    public async Task Python_reads_a_manifest_and_writes_the_same_bytes()
+    {
+        var answer = await PythonMessagePack.RunAsync(
+            """
+            encoded = bytes.fromhex(sys.stdin.read())
+            manifest = msgpack.unpackb(encoded, raw=False)
+            version, limit, digests, sizes, files, tensors, metadata = manifest
+            assert [path for path, size, runs in files] == sorted((path for path, size, runs in files), key=lambda path: path.encode())
+            for path, size, runs in files:
+                assert size == sum(sum(sizes[first:first + count]) for first, count in zip(runs[::2], runs[1::2]))
+            print(len(digests) // 32, tensors[1], metadata, msgpack.packb(manifest, use_bin_type=True) == encoded)
+            """,
+            [Convert.ToHexStringLower(Sample().Encoded.Span)]);
+        Assert.Equal(["3 ['w', 'BF16', [3, 4], 2, 1000, 24] {'architecture': 'Qwen3ForCausalLM', 'é': 'x'} True"], answer);
     }
 
     [Fact]
