@@ -6,38 +6,40 @@ using P2PWeights.Testing;
 namespace P2PWeights.Cli.Tests.Demo;
 
 /// <summary>The demo as a process, in a temporary folder of its own, so that what it leaves can be told from what others do.</summary>
-[Collection("demo")]
 public sealed class DemoTests : IDisposable
 {
     private readonly TempFolder _temp = new();
-    private readonly HashSet<string> _arenasBefore = Arenas();
 
     public void Dispose() => _temp.Dispose();
 
     [Fact]
-    public async Task Demo_proves_every_byte_and_leaves_nothing()
+    public async Task Demo_proves_every_byte_and_reports_in_json()
     {
         var outcome = (await P2pw.RunAsync(Environment, "demo", "--size", "24MiB", "--peers", "2", "--json")).Expect(0);
 
         Assert.True(outcome.Json.GetProperty("ok").GetBoolean());
         Assert.True(outcome.Json.GetProperty("files_compared").GetInt32() > 0);
         Assert.Equal(2, outcome.Json.GetProperty("pulls").GetArrayLength());
-        var fetched = outcome.Json.GetProperty("pulls").EnumerateArray().Sum(pull => pull.GetProperty("report").GetProperty("bytes_fetched").GetInt64());
-        Assert.True(fetched > 0);
+        Assert.All(outcome.Json.GetProperty("pulls").EnumerateArray(), pull =>
+            Assert.Equal(pull.GetProperty("report").GetProperty("bytes").GetInt64(), pull.GetProperty("report").GetProperty("bytes_fetched").GetInt64()));
         Assert.True(outcome.Json.GetProperty("publisher_copies").GetDouble() >= 1);
-        await AssertNothingLeftAsync();
+        AssertNothingLeft([]);
     }
 
     [Fact]
-    public async Task Demo_with_a_checkpoint_of_the_users_leaves_it_alone()
+    public async Task Demo_with_a_checkpoint_of_the_users_leaves_only_that()
     {
-        var mine = SmallCheckpoint.Write(_temp["mine"], 8 << 20);
-        var copy = SmallCheckpoint.Write(_temp["copy"], 8 << 20);
+        using var mine = new TempFolder();
+        SmallCheckpoint.Write(mine["original"], 8 << 20);
+        SmallCheckpoint.Write(mine["copy"], 8 << 20);
+        using var demo = P2pw.Start(Environment, "demo", "--checkpoint", mine["original"], "--peers", "1");
+        var arenas = await ArenasAsync(demo, nodes: 2);
 
-        var outcome = (await P2pw.RunAsync(Environment, "demo", "--checkpoint", mine, "--peers", "1")).Expect(0);
+        var outcome = (await demo.FinishAsync()).Expect(0);
 
         Assert.Contains("all equal", outcome.Output, StringComparison.Ordinal);
-        SmallCheckpoint.AssertSame(copy, mine);
+        SmallCheckpoint.AssertSame(mine["copy"], mine["original"]);
+        AssertNothingLeft(arenas);
     }
 
     [Theory]
@@ -46,26 +48,25 @@ public sealed class DemoTests : IDisposable
     public async Task Demo_that_is_stopped_leaves_nothing(PosixSignalNumber signal, int exitCode)
     {
         using var demo = P2pw.Start(Environment, "demo", "--size", "256MiB", "--peers", "2");
-        // The line of the step before the pull: nodes run, files are there, work is under way.
-        await Eventually.TrueAsync("the demo starts its nodes", () => demo.OutputSoFar.Contains("✓ start", StringComparison.Ordinal) || demo.HasExited);
+        var arenas = await ArenasAsync(demo, nodes: 3);
 
         demo.Signal(signal);
 
         (await demo.FinishAsync()).Expect(exitCode);
-        await AssertNothingLeftAsync();
+        AssertNothingLeft(arenas);
     }
 
     [Fact]
-    public async Task Demo_that_is_killed_takes_its_processes_with_it()
+    public async Task Demo_that_is_killed_takes_its_processes_and_arenas_with_it()
     {
         using var demo = P2pw.Start(Environment, "demo", "--size", "256MiB", "--peers", "2");
-        await Eventually.TrueAsync("the demo starts its nodes", () => demo.OutputSoFar.Contains("✓ start", StringComparison.Ordinal) || demo.HasExited);
+        var arenas = await ArenasAsync(demo, nodes: 3);
         Assert.NotEmpty(ProcessesUsing(_temp.Path));
 
         await demo.KillAsync();
 
         await Eventually.TrueAsync("processes end with the demo", () => ProcessesUsing(_temp.Path).Count == 0);
-        await Eventually.TrueAsync("arenas go", () => !Arenas().Except(_arenasBefore).Any());
+        Assert.DoesNotContain(arenas, Directory.Exists);
     }
 
     [Fact]
@@ -74,7 +75,7 @@ public sealed class DemoTests : IDisposable
         var outcome = (await P2pw.RunAsync(Environment, "demo", "--size", "900TiB", "--peers", "1")).Expect(8);
 
         Assert.Contains("Nothing was made", outcome.Error, StringComparison.Ordinal);
-        await AssertNothingLeftAsync();
+        AssertNothingLeft([]);
     }
 
     private Dictionary<string, string?> Environment => new()
@@ -84,17 +85,24 @@ public sealed class DemoTests : IDisposable
         ["DOTNET_EnableDiagnostics"] = "0",
     };
 
-    private async Task AssertNothingLeftAsync()
+    /// <summary>Waits until the nodes run and the work is under way; gives their arenas, which carry the nodes' ids.</summary>
+    private async Task<List<string>> ArenasAsync(RunningCommand demo, int nodes)
+    {
+        await Eventually.TrueAsync("the demo starts its nodes", () => demo.OutputSoFar.Contains("✓ start", StringComparison.Ordinal) || demo.HasExited);
+        var arenas = Directory.EnumerateFiles(_temp.Path, "node-id", SearchOption.AllDirectories).Select(file => Cluster.Arena(File.ReadAllText(file))).ToList();
+        Assert.Equal(nodes, arenas.Count);
+        Assert.All(arenas, arena => Assert.True(Directory.Exists(arena), arena));
+        return arenas;
+    }
+
+    private void AssertNothingLeft(List<string> arenas)
     {
         Assert.Empty(ProcessesUsing(_temp.Path));
         Assert.Empty(Directory.EnumerateFileSystemEntries(_temp.Path));
-        // Arenas of tests that run beside this one come and go.
-        await Eventually.TrueAsync("no arena is left", () => !Arenas().Except(_arenasBefore).Any());
+        Assert.DoesNotContain(arenas, Directory.Exists);
     }
 
-    private static HashSet<string> Arenas() => [.. Directory.EnumerateFileSystemEntries("/dev/shm", "p2pweights-*")];
-
-    /// <summary>Processes whose command line or environment names a folder.</summary>
+    /// <summary>Processes whose command line names a folder.</summary>
     private static List<int> ProcessesUsing(string folder)
     {
         List<int> found = [];

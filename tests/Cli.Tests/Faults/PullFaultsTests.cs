@@ -10,7 +10,7 @@ namespace P2PWeights.Cli.Tests.Faults;
 /// </summary>
 public sealed class PullFaultsTests : IAsyncLifetime
 {
-    private const long Bytes = 40 << 20;
+    private const long Bytes = 24 << 20;
 
     private Cluster _cluster = null!;
     private ClusterNode _source = null!;
@@ -40,7 +40,7 @@ public sealed class PullFaultsTests : IAsyncLifetime
         // No memory tier: memory does not survive a kill, and is not meant to.
         var node = await _cluster.StartNodeAsync("n1", toFolder ? [] : WithoutMemory);
         using var first = _cluster.Run(pull);
-        var verified = await VerifiedBytesAsync(node, atLeast: 6 << 20);
+        var verified = await VerifiedBytesAsync(node, atLeast: 4 << 20);
 
         await node.Process.KillAsync();
         Assert.NotEqual(0, (await first.FinishAsync()).ExitCode);
@@ -61,7 +61,7 @@ public sealed class PullFaultsTests : IAsyncLifetime
         var target = _cluster.Folder["target"];
         var node = await _cluster.StartNodeAsync("n1");
         using var first = _cluster.Run("pull", "slow@1", "--to", target, "--node", node.Socket);
-        var verified = await VerifiedBytesAsync(node, atLeast: 6 << 20);
+        var verified = await VerifiedBytesAsync(node, atLeast: 4 << 20);
 
         first.Signal(PosixSignalNumber.Interrupt);
         (await first.FinishAsync()).Expect(130);
@@ -100,8 +100,10 @@ public sealed class PullFaultsTests : IAsyncLifetime
 
         (await pull.FinishAsync()).Expect(5);
         _source = await _cluster.StartNodeAsync("source");
-        var report = (await P2pw.RunAsync("pull", "slow@1", "--to", target, "--node", node.Socket, "--json")).Expect(0).Json;
-        Assert.True(report.GetProperty("bytes_reused").GetInt64() >= verified);
+        // The source listens on another port now: until the node hears of it from the tracker, a pull may find nobody again.
+        Outcome again = null!;
+        await Eventually.TrueAsync("a later pull finds the source", async () => (again = await P2pw.RunAsync("pull", "slow@1", "--to", target, "--node", node.Socket, "--json")).ExitCode != 5);
+        Assert.True(again.Expect(0).Json.GetProperty("bytes_reused").GetInt64() >= verified);
         SmallCheckpoint.AssertSame(_folder, target);
     }
 
@@ -109,7 +111,7 @@ public sealed class PullFaultsTests : IAsyncLifetime
     public async Task Disk_full_half_way_is_told_and_a_later_pull_goes_on()
     {
         var small = Directory.CreateDirectory(_cluster.Folder["small-disk"]).FullName;
-        using var disk = SmallDisk.Mount(small, 24 << 20);
+        using var disk = SmallDisk.Mount(small, 16 << 20);
         // The source is not capped here: there is nothing to watch in between.
         await _source.Process.StopAsync();
         await _cluster.StartNodeAsync("source");
@@ -118,7 +120,7 @@ public sealed class PullFaultsTests : IAsyncLifetime
 
         var full = (await P2pw.RunAsync("pull", "slow@1", "--to", target, "--node", node.Socket)).Expect(8);
         Assert.DoesNotContain("unexpected", full.Error, StringComparison.Ordinal);
-        disk.Resize(64 << 20);
+        disk.Resize(48 << 20);
         (await P2pw.RunAsync("pull", "slow@1", "--to", target, "--node", node.Socket)).Expect(0);
 
         SmallCheckpoint.AssertSame(_folder, target);

@@ -49,6 +49,9 @@ public sealed class Cluster : IDisposable
 
     public string Socket(string name) => Folder[$"{name}.sock"];
 
+    /// <summary>Where a node's memory tier lies.</summary>
+    public static string Arena(string nodeId) => $"/dev/shm/p2pweights-{Guid.Parse(nodeId):N}";
+
     /// <summary>Starts a command that this cluster ends when it is disposed.</summary>
     public RunningCommand Run(params string[] arguments)
     {
@@ -66,6 +69,9 @@ public sealed class Cluster : IDisposable
         {
             SpinWait.SpinUntil(() => command.HasExited, TimeSpan.FromSeconds(20));
             command.Dispose();
+            // A node keeps its arena for its next start; here there is none.
+            if (command.Ready("id") is { } id && Directory.Exists(Arena(id)))
+                Directory.Delete(Arena(id), recursive: true);
         }
 
         Folder.Dispose();

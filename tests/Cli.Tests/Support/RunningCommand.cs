@@ -13,6 +13,7 @@ public sealed class RunningCommand : IDisposable
     private readonly StringBuilder _error = new();
     private readonly TaskCompletionSource<string> _ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Task _readers;
+    private bool _disposed;
 
     internal RunningCommand(string line, Process process)
     {
@@ -22,7 +23,7 @@ public sealed class RunningCommand : IDisposable
 
     public int Id => _process.Id;
 
-    public bool HasExited => _process.HasExited;
+    public bool HasExited => _disposed || _process.HasExited;
 
     public string ErrorSoFar
     {
@@ -42,12 +43,15 @@ public sealed class RunningCommand : IDisposable
         }
     }
 
+    /// <summary>The value of a word of the ready line; null before that line.</summary>
+    public string? Ready(string key) => _ready.Task.IsCompletedSuccessfully ? Words(_ready.Task.Result).GetValueOrDefault(key) : null;
+
     /// <summary>The words of the line that starts with <c>ready</c>, <c>key=value</c> each.</summary>
     public async Task<IReadOnlyDictionary<string, string>> ReadyAsync()
     {
         var first = await Task.WhenAny(_ready.Task, _readers).WaitAsync(P2pw.Deadline);
         Assert.True(first == _ready.Task, $"`p2pw {_line}` ended before it was ready:\n{ErrorSoFar}");
-        return (await _ready.Task).Split(' ').Skip(1).Select(word => word.Split('=', 2)).ToDictionary(pair => pair[0], pair => pair[1], StringComparer.Ordinal);
+        return Words(await _ready.Task);
     }
 
     public void Signal(PosixSignalNumber signal) => ProcessControl.Signal(_process.Id, signal);
@@ -87,11 +91,16 @@ public sealed class RunningCommand : IDisposable
 
     public void Dispose()
     {
+        if (_disposed)
+            return;
+        _disposed = true;
         if (!_process.HasExited)
             _process.Kill(entireProcessTree: true);
         _process.WaitForExit();
         _process.Dispose();
     }
+
+    private static Dictionary<string, string> Words(string line) => line.Split(' ').Skip(1).Select(word => word.Split('=', 2)).ToDictionary(pair => pair[0], pair => pair[1], StringComparer.Ordinal);
 
     private async Task ReadAsync(StreamReader reader, StringBuilder text)
     {

@@ -53,7 +53,7 @@ internal sealed class DemoCluster : IAsyncDisposable
             $"node {name}",
             [
                 "node", "--name", name, "--tracker", TrackerAddress, "--listen", "127.0.0.1:0", "--data", workspace[Path.Combine(name, "data")], "--socket", SocketOf(workspace, name),
-                "--memory", DemoPlan.NodeMemoryBytes.ToString(CultureInfo.InvariantCulture), "--disk", "64MiB", "--scrub-rate", "0", "--log-level", "warning",
+                "--memory", DemoPlan.NodeMemoryBytes.ToString(CultureInfo.InvariantCulture), "--disk", "64MiB", "--ephemeral", "--log-level", "warning",
             ],
             cancellationToken);
         lock (_nodes)

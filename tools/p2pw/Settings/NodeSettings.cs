@@ -21,8 +21,10 @@ internal sealed class NodeSettings() : ServingSettings("NODE")
     private readonly Setting<TimeSpan> _noSourceTimeout = new("no-source-timeout", "DURATION", "How long a pull waits without any source.", Texts.ParseDuration, "30s");
     private readonly Setting<long> _scrubRate = new("scrub-rate", "RATE", "Bytes per second that the background scrub reads; 0 for none.", Texts.ParseRate, "64MiB");
 
+    private readonly Setting<bool> _ephemeral = new("ephemeral", "", "Keep the memory tier for no next start, and do not scrub: for a node that lives as long as a job.", Texts.ParseSwitch, "false");
+
     public override IReadOnlyList<Setting> All =>
-        [_name, _tracker, _listen, _advertise, _data, _memory, _disk, _socket, _labels, _uploadLimit, _downloadLimit, _noSourceTimeout, _scrubRate, ClusterKeyFile, Insecure, Level];
+        [_name, _tracker, _listen, _advertise, _data, _memory, _disk, _socket, _labels, _uploadLimit, _downloadLimit, _noSourceTimeout, _scrubRate, _ephemeral, ClusterKeyFile, Insecure, Level];
 
     /// <summary>The settings as the node wants them.</summary>
     public NodeOptions Options(SettingsReader values, IReadOnlyDictionary<string, string> environment) => new()
@@ -40,6 +42,7 @@ internal sealed class NodeSettings() : ServingSettings("NODE")
         DownloadBytesPerSecond = values.Required(_downloadLimit),
         NoSourceTimeout = values.Required(_noSourceTimeout),
         ScrubBytesPerSecond = values.Required(_scrubRate),
+        Ephemeral = values.Required(_ephemeral),
         ClusterKey = ClusterKeyOf(values, environment, values.Required(_listen)),
     };
 }
