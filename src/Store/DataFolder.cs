@@ -8,6 +8,8 @@ namespace P2PWeights.Store;
 /// <summary>The data folder: makes it, keeps every other process out while it is open, and knows the node's identity.</summary>
 internal sealed class DataFolder : IDisposable
 {
+    private const string UnfinishedSuffix = ".tmp";
+
     private readonly SafeFileHandle _lock;
 
     private DataFolder(string path, SafeFileHandle held, Guid nodeId) => (Path, _lock, NodeId) = (path, held, nodeId);
@@ -30,6 +32,7 @@ internal sealed class DataFolder : IDisposable
                 ?? throw new StoreException(StoreError.Locked, $"the data folder {path} is in use by process {Holder(lockPath)}; stop that one, or give this one another folder");
             RandomAccess.SetLength(held, 0);
             RandomAccess.Write(held, Encoding.ASCII.GetBytes(Environment.ProcessId.ToString(CultureInfo.InvariantCulture)), 0);
+            RemoveUnfinished(path);
             return new DataFolder(path, held, ReadOrMakeNodeId(path));
         }
         catch (Exception failure) when (StoreFailure.IsOfFileSystem(failure))
@@ -44,10 +47,20 @@ internal sealed class DataFolder : IDisposable
         }
     }
 
+    /// <summary>Removes what <see cref="WriteDurably"/> left in a folder when its process was killed.</summary>
+    public static void RemoveUnfinished(string folder)
+    {
+        foreach (var path in Directory.EnumerateFiles(folder, "*" + UnfinishedSuffix))
+        {
+            File.Delete(path);
+        }
+    }
+
     /// <summary>Writes a file so that after a crash it is there whole or not at all.</summary>
     public static void WriteDurably(string path, ReadOnlySpan<byte> bytes)
     {
-        var unfinished = path + ".tmp";
+        // A name of its own: two may write the same file at once.
+        var unfinished = $"{path}.{Guid.NewGuid():N}{UnfinishedSuffix}";
         using (var file = File.OpenHandle(unfinished, FileMode.Create, FileAccess.Write))
         {
             RandomAccess.Write(file, bytes, 0);

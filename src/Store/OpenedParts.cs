@@ -1,5 +1,6 @@
 using P2PWeights.Store.Disk;
 using P2PWeights.Store.Index;
+using P2PWeights.Store.Manifests;
 using P2PWeights.Store.Memory;
 using P2PWeights.Store.References;
 using P2PWeights.Store.Upkeep;
@@ -8,7 +9,7 @@ namespace P2PWeights.Store;
 
 /// <summary>The parts of a store that hold files open, opened in the order of their need and brought into agreement.</summary>
 internal sealed record OpenedParts(
-    DataFolder Folder, ShardIndex Index, ChangeQueue Changes, MemoryTier? Memory, DiskTier Disk, ReferenceJournal Journal, ReferenceTier References, StoreMetrics Metrics)
+    DataFolder Folder, ShardIndex Index, ChangeQueue Changes, MemoryTier? Memory, DiskTier Disk, ReferenceJournal Journal, ReferenceTier References, ManifestShelf Manifests)
 {
     /// <exception cref="StoreException">See <see cref="ShardStore.OpenAsync"/>. What was opened so far is closed again.</exception>
     public static OpenedParts Open(StoreOptions options, TimeProvider time, StoreLog log)
@@ -40,7 +41,7 @@ internal sealed record OpenedParts(
             var memory = OpenMemory(options, folder.NodeId, log);
             close.Push(() => memory?.Close(keepMapped: false));
             IndexRecovery.Reconcile(index, memory, disk, references, time);
-            return new OpenedParts(folder, index, changes, memory, disk, journal, references, new StoreMetrics());
+            return new OpenedParts(folder, index, changes, memory, disk, journal, references, new ManifestShelf(folder.Path, log));
         }
         catch (Exception failure)
         {

@@ -36,19 +36,18 @@ public sealed class ShardStore : IAsyncDisposable
     private readonly ManifestShelf _manifests;
     private readonly Scrubber _scrubber;
     private readonly StoreUpkeep _upkeep;
-    private readonly StoreMetrics _metrics;
+    private readonly StoreMetrics _metrics = new();
     private int _disposed;
 
     private ShardStore(StoreOptions options, OpenedParts parts, TimeProvider time, StoreLog log)
     {
         _folder = parts.Folder;
-        (_index, _changes, _memory, _disk, _journal, _references, _metrics) =
-            (parts.Index, parts.Changes, parts.Memory, parts.Disk, parts.Journal, parts.References, parts.Metrics);
+        (_index, _changes, _memory, _disk, _journal, _references, _manifests) =
+            (parts.Index, parts.Changes, parts.Memory, parts.Disk, parts.Journal, parts.References, parts.Manifests);
         _diskKeeper = new DiskKeeper(_disk, _index, time);
         _evictor = new Evictor(_index, _memory, _disk, _diskKeeper, _pins, options.LowWatermark, _metrics);
         _leases = new LeaseDesk(_index, _memory, _disk, _diskKeeper, _references, time, log, _metrics);
         _placer = new ShardPlacer(_index, _memory, _disk, _diskKeeper, _references, _evictor, _metrics, time);
-        _manifests = new ManifestShelf(_folder.Path, log);
         _scrubber = new Scrubber(_index, _leases, time, _metrics);
         _upkeep = new StoreUpkeep(_folder.Path, _index, _journal, _references, _scrubber, options.ScrubBytesPerSecond, time, log);
         _metrics.Observe(this);

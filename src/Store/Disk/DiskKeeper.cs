@@ -79,8 +79,7 @@ internal sealed class DiskKeeper(DiskTier tier, ShardIndex index, TimeProvider t
         var gate = await EnterAsync(digest, cancellationToken).ConfigureAwait(false);
         try
         {
-            // Proven meanwhile: another writer put good bytes in its place.
-            return index.Find(digest).Has(Tiers.Disk) && Forget(digest, evenIfLeased: true) ? tier.Quarantine(digest) : null;
+            return Forget(digest, evenIfLeased: true) ? tier.Quarantine(digest) : null;
         }
         catch (Exception failure) when (StoreFailure.IsOfFileSystem(failure))
         {

@@ -32,7 +32,7 @@ internal static class IndexRecovery
             after[shard.Digest] = record;
         }
 
-        foreach (var (digest, (extent, fileId)) in references.Load())
+        foreach (var (digest, (fileId, extent)) in references.Load())
         {
             var record = Begin(digest, extent.Shard.Size);
             record.Tiers |= Tiers.Reference;

@@ -17,18 +17,19 @@ internal sealed class ShardIndex : IDisposable
     private const long Buckets = 1 << 16;
 
     // The log in memory: 64 MiB hold about 700,000 records. Pages are allocated as they are reached; older ones spill to the device.
-    private const int MemoryBits = 26;
+    private const int DefaultMemoryBits = 26;
     private const int PageBits = 20;
 
     private readonly FasterKV<Digest, ShardRecord> _table;
     private readonly IDevice _device;
+    private readonly long _memoryBytes;
     private readonly Stripe[] _stripes = new Stripe[StripeCount];
     private readonly ChangeQueue _changes;
     private long _count;
 
-    private ShardIndex(FasterKV<Digest, ShardRecord> table, IDevice device, ChangeQueue changes)
+    private ShardIndex(FasterKV<Digest, ShardRecord> table, IDevice device, long memoryBytes, ChangeQueue changes)
     {
-        (_table, _device, _changes) = (table, device, changes);
+        (_table, _device, _memoryBytes, _changes) = (table, device, memoryBytes, changes);
         for (var i = 0; i < StripeCount; i++)
         {
             _stripes[i] = new Stripe(table.For(new IndexFunctions()).NewSession<IndexFunctions>());
@@ -38,13 +39,15 @@ internal sealed class ShardIndex : IDisposable
     /// <summary>Shards held.</summary>
     public long Count => Interlocked.Read(ref _count);
 
-    /// <summary>Opens the table in a folder; <paramref name="recover"/> loads the last checkpoint, which the caller has found intact.</summary>
-    public static ShardIndex Open(string folder, bool recover, ChangeQueue changes)
+    /// <summary>Opens the table in a folder.</summary>
+    /// <param name="recover">Loads the last checkpoint, which the caller has found intact.</param>
+    /// <param name="memoryBits">Logarithm of the bytes of log kept in memory; from 22 on.</param>
+    public static ShardIndex Open(string folder, bool recover, ChangeQueue changes, int memoryBits = DefaultMemoryBits)
     {
         var device = Devices.CreateLogDevice(Path.Combine(folder, "table.log"), recoverDevice: recover);
         var table = new FasterKV<Digest, ShardRecord>(
             Buckets,
-            new LogSettings { LogDevice = device, MemorySizeBits = MemoryBits, PageSizeBits = PageBits, SegmentSizeBits = MemoryBits },
+            new LogSettings { LogDevice = device, MemorySizeBits = memoryBits, PageSizeBits = PageBits, SegmentSizeBits = DefaultMemoryBits },
             new CheckpointSettings { CheckpointDir = folder, RemoveOutdated = true },
             comparer: new DigestComparer());
         try
@@ -61,7 +64,7 @@ internal sealed class ShardIndex : IDisposable
             throw;
         }
 
-        var index = new ShardIndex(table, device, changes);
+        var index = new ShardIndex(table, device, 1L << memoryBits, changes);
         index._count = recover ? index.Snapshot().Count : 0;
         return index;
     }
@@ -129,7 +132,7 @@ internal sealed class ShardIndex : IDisposable
     {
         const int RecordBytes = 8 + Digest.Size + 48;
         var log = _table.Log;
-        if (log.TailAddress - log.BeginAddress > Math.Max(1L << MemoryBits, 4 * Count * RecordBytes))
+        if (log.TailAddress - log.BeginAddress > Math.Max(_memoryBytes, 4 * Count * RecordBytes))
         {
             using var session = _table.For(new IndexFunctions()).NewSession<IndexFunctions>();
             session.Compact(log.SafeReadOnlyAddress, CompactionType.Lookup);

@@ -201,7 +201,7 @@ internal sealed class LeaseDesk(
                 return await diskKeeper.QuarantineAsync(shard.Digest, cancellationToken).ConfigureAwait(false) ?? disk.PathOf(shard.Digest);
             default:
                 var where = references.PathOf(seen.FileId) ?? "a file that is no longer referenced";
-                await references.DropFileAsync(seen.FileId, cancellationToken).ConfigureAwait(false);
+                await references.DropFileAsync(seen.FileId, shard.Digest, cancellationToken).ConfigureAwait(false);
                 return where;
         }
     }

@@ -16,16 +16,13 @@ internal sealed class ManifestShelf
         _folder = Path.Combine(dataFolder, "manifests");
         _log = log;
         Directory.CreateDirectory(_folder);
+        DataFolder.RemoveUnfinished(_folder);
         foreach (var path in Directory.EnumerateFiles(_folder))
         {
             if (Digest.TryParse(Path.GetFileName(path.AsSpan()), out var digest))
             {
                 // Read when first asked for.
                 _manifests[digest] = null;
-            }
-            else if (path.EndsWith(".tmp", StringComparison.Ordinal))
-            {
-                File.Delete(path);
             }
         }
     }

@@ -67,8 +67,7 @@ internal sealed unsafe class Arena
         {
             System.IO.Directory.CreateDirectory(folder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
             var path = System.IO.Path.Combine(folder, "arena");
-            var file = PosixFile.TryLockExclusive(path)
-                ?? throw new StoreException(StoreError.Locked, $"the arena {path} is in use by another process; stop that node first");
+            var file = Lock(path);
             try
             {
                 recovered = IsUsable(file, layout);
@@ -172,6 +171,32 @@ internal sealed unsafe class Arena
             _mapping.Dispose();
             File.Dispose();
         }
+    }
+
+    /// <summary>
+    /// Locks the arena file. Its node is the only one that may use it, but another that sweeps may hold it for a moment, or even have removed an ephemeral one
+    /// just after it was opened: then the lock is on a file that nobody finds any more.
+    /// </summary>
+    private static SafeFileHandle Lock(string path)
+    {
+        const int Attempts = 200;
+        for (var attempt = 0; attempt < Attempts; attempt++)
+        {
+            System.IO.Directory.CreateDirectory(System.IO.Path.GetDirectoryName(path)!);
+            if (PosixFile.TryLockExclusive(path) is { } file)
+            {
+                if (PosixFile.TryStat(path, followSymlinks: false)?.Inode == PosixFile.Stat(file).Inode)
+                {
+                    return file;
+                }
+
+                file.Dispose();
+            }
+
+            Thread.Sleep(TimeSpan.FromMilliseconds(5));
+        }
+
+        throw new StoreException(StoreError.Locked, $"the arena {path} is in use by another process; stop that node first");
     }
 
     private static ArenaHeader LayOut(long bytes, bool ephemeral)

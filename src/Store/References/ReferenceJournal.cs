@@ -129,6 +129,7 @@ internal sealed class ReferenceJournal : IDisposable
     private static ReferenceJournal OpenAndRead(string folder, out string? damage)
     {
         Directory.CreateDirectory(folder);
+        DataFolder.RemoveUnfinished(folder);
         var commits = new JournalCommits(folder);
         var device = Devices.CreateLogDevice(Path.Combine(folder, "journal.log"));
         FasterLog log;

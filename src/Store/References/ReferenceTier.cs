@@ -8,7 +8,7 @@ namespace P2PWeights.Store.References;
 /// <summary>
 /// The reference tier: ranges of files that somebody else owns. Finished files are journalled, so that they are known after a restart;
 /// files that a pull is still writing are not, the pull's own scan finds them again.
-/// Changes to the set of files run one at a time; look-ups take a short lock.
+/// Changes to the set of files run one at a time; look-ups and shards added to a known unfinished file do not wait for them.
 /// </summary>
 internal sealed class ReferenceTier(ShardIndex index, ReferenceJournal journal, TimeProvider time) : IDisposable
 {
@@ -16,52 +16,33 @@ internal sealed class ReferenceTier(ShardIndex index, ReferenceJournal journal, 
 
     private readonly SemaphoreSlim _oneChange = new(1);
     private readonly OpenFileCache _open = new(OpenFiles);
-    private readonly Lock _gate = new();
-    private readonly Dictionary<int, ReferencedFile> _files = [];
-    private readonly Dictionary<string, ReferencedFile> _byPath = new(StringComparer.Ordinal);
-    private int _lastId;
+    private readonly ReferencedFileTable _files = new();
 
-    /// <summary>Shards that files hold, and their bytes; a shard in two files counts twice.</summary>
-    public (long Shards, long Bytes) Usage
-    {
-        get
-        {
-            lock (_gate)
-            {
-                return (_files.Values.Sum(file => (long)file.Extents.Count), _files.Values.Sum(file => file.Extents.Sum(extent => (long)extent.Shard.Size)));
-            }
-        }
-    }
+    /// <summary>Shards that files hold, and their bytes; a shard in two places counts twice.</summary>
+    public (long Shards, long Bytes) Usage => _files.Usage;
 
     /// <summary>Takes over what the journal holds; files that changed since are dropped.</summary>
-    /// <returns>Per shard, the file and offset to be indexed: the last journalled one.</returns>
-    public Dictionary<Digest, (FileExtent Extent, int FileId)> Load()
+    /// <returns>Per shard, the place to be indexed.</returns>
+    public Dictionary<Digest, ReferencedPlace> Load()
     {
         foreach (var file in journal.Recovered)
         {
-            _lastId = Math.Max(_lastId, file.Id);
             if (file.IsUnchanged())
             {
-                _files[file.Id] = file;
-                _byPath[file.Path] = file;
+                _files.Put(file);
             }
             else
             {
+                _files.Reserve(file.Id);
                 journal.Drop(file.Id);
             }
         }
 
-        return LastPlaces(_files.Values);
+        return _files.LastPlaces(only: null);
     }
 
     /// <summary>Everything that the journal should say, for its compaction.</summary>
-    public List<ReferencedFile> Finished()
-    {
-        lock (_gate)
-        {
-            return [.. _files.Values.Where(file => file.Unfinished is null).OrderBy(file => file.Id)];
-        }
-    }
+    public List<ReferencedFile> Finished() => _files.Where(file => file.Unfinished is null);
 
     /// <summary>See <see cref="ShardStore.ReferenceAsync"/>.</summary>
     public async ValueTask ReferenceAsync(string path, FileIdentity identity, IReadOnlyList<FileExtent> extents, CancellationToken cancellationToken)
@@ -75,39 +56,36 @@ internal sealed class ReferenceTier(ShardIndex index, ReferenceJournal journal, 
             }
         }
 
-        await _oneChange.WaitAsync(cancellationToken).ConfigureAwait(false);
-        try
+        using var change = await EnterAsync(cancellationToken).ConfigureAwait(false);
+        if (ReferencedFile.IdentityAt(path) != identity)
         {
-            if (ReferencedFile.IdentityAt(path) != identity)
-            {
-                throw new StoreException(StoreError.NotAllowed, $"{path} was changed, replaced or removed while it was hashed; let it come to rest and try again");
-            }
-
-            var file = Known(path);
-            if (file is not null && file.Identity != identity)
-            {
-                await DropLockedAsync(file.Id, cancellationToken).ConfigureAwait(false);
-                file = null;
-            }
-
-            file ??= Add(path, identity, unfinished: null);
-            var added = AddExtents(file, extents);
-            journal.Append(file, added);
-            await journal.CommitAsync(cancellationToken).ConfigureAwait(false);
-            foreach (var extent in extents)
-            {
-                Point(extent, file.Id);
-            }
-
-            DropUnfinishedTwins(identity);
+            throw new StoreException(StoreError.NotAllowed, $"{path} was changed, replaced or removed while it was hashed; let it come to rest and try again");
         }
-        finally
+
+        var file = _files.Find(path);
+        if (file is not null && (file.Unfinished is not null || file.Identity != identity))
         {
-            _oneChange.Release();
+            await DropAsync(file.Id, cancellationToken).ConfigureAwait(false);
+            file = null;
+        }
+
+        file ??= _files.Add(path, identity, unfinished: null);
+        journal.Append(file, _files.AddExtents(file, extents) ?? []);
+        await journal.CommitAsync(cancellationToken).ConfigureAwait(false);
+        foreach (var extent in extents)
+        {
+            Point(extent, file.Id);
+        }
+
+        // A pulled file's unfinished self, the same inode under its former name, has nothing more to say.
+        foreach (var twin in _files.Where(other => other.Unfinished is not null && other.Identity.IsSameInode(identity)))
+        {
+            Remove(twin.Id);
         }
     }
 
     /// <summary>Serves a shard from the unfinished files of a pull that has just written or scanned it.</summary>
+    /// <param name="places">Where it lies; the first is used.</param>
     public async ValueTask ReferenceUnfinishedAsync(ShardInfo shard, IReadOnlyList<ShardPlace> places, CancellationToken cancellationToken)
     {
         if (places.Count == 0)
@@ -115,54 +93,37 @@ internal sealed class ReferenceTier(ShardIndex index, ReferenceJournal journal, 
             return;
         }
 
-        var place = places[0];
-        if (Known(place.Path) is { Unfinished: not null } known)
+        var extent = new FileExtent(shard, places[0].Offset);
+        if (_files.Find(places[0].Path) is { Unfinished: not null } known && _files.AddExtents(known, [extent]) is not null)
         {
-            AddExtents(known, [new FileExtent(shard, place.Offset)]);
-            Point(new FileExtent(shard, place.Offset), known.Id);
+            Point(extent, known.Id);
             return;
         }
 
-        await _oneChange.WaitAsync(cancellationToken).ConfigureAwait(false);
-        try
+        using var change = await EnterAsync(cancellationToken).ConfigureAwait(false);
+        var file = _files.Find(places[0].Path);
+        if (file is { Unfinished: null } && !file.IsUnchanged())
         {
-            var file = Known(place.Path);
-            if (file is { Unfinished: null } && !file.IsUnchanged())
-            {
-                await DropLockedAsync(file.Id, cancellationToken).ConfigureAwait(false);
-                file = null;
-            }
-
-            if (file is null)
-            {
-                var handle = PosixFile.OpenRead(place.Path, followSymlinks: false);
-                file = Add(place.Path, FileIdentity.Of(handle), new SharedFile(handle));
-            }
-
-            var added = AddExtents(file, [new FileExtent(shard, place.Offset)]);
-            if (file.Unfinished is null)
-            {
-                journal.Append(file, added);
-            }
-
-            Point(new FileExtent(shard, place.Offset), file.Id);
+            await DropAsync(file.Id, cancellationToken).ConfigureAwait(false);
+            file = null;
         }
-        finally
+
+        file ??= AddUnfinished(places[0].Path);
+        var added = _files.AddExtents(file, [extent]) ?? [];
+        if (file.Unfinished is null)
         {
-            _oneChange.Release();
+            journal.Append(file, added);
         }
+
+        Point(extent, file.Id);
     }
 
     /// <summary>Opens a file that a record points into; null when it is gone or not the same any more. The caller releases it.</summary>
     public SharedFile? TryOpen(int fileId)
     {
-        ReferencedFile? file;
-        lock (_gate)
+        if (_files.Find(fileId) is not { } file)
         {
-            if (!_files.TryGetValue(fileId, out file))
-            {
-                return null;
-            }
+            return null;
         }
 
         if (file.Unfinished is { } unfinished)
@@ -182,111 +143,70 @@ internal sealed class ReferenceTier(ShardIndex index, ReferenceJournal journal, 
     }
 
     /// <summary>The path of a file, for messages.</summary>
-    public string? PathOf(int fileId)
-    {
-        lock (_gate)
-        {
-            return _files.GetValueOrDefault(fileId)?.Path;
-        }
-    }
+    public string? PathOf(int fileId) => _files.Find(fileId)?.Path;
 
-    /// <summary>Drops every replica in a file: it changed, or it holds other bytes than it should, so none of it can be trusted.</summary>
-    public async ValueTask DropFileAsync(int fileId, CancellationToken cancellationToken)
+    /// <summary>
+    /// Drops every replica in a file, because a look at <paramref name="digest"/> showed that it changed or holds other bytes than it should: none of it can be trusted.
+    /// </summary>
+    public async ValueTask DropFileAsync(int fileId, Digest digest, CancellationToken cancellationToken)
     {
-        await _oneChange.WaitAsync(cancellationToken).ConfigureAwait(false);
-        try
-        {
-            await DropLockedAsync(fileId, cancellationToken).ConfigureAwait(false);
-        }
-        finally
-        {
-            _oneChange.Release();
-        }
+        using var change = await EnterAsync(cancellationToken).ConfigureAwait(false);
+        await DropAsync(fileId, cancellationToken).ConfigureAwait(false);
+
+        // Also when the file was gone from the table already and only this record had been left pointing to it.
+        Unpoint(digest, fileId, replacement: null);
     }
 
     /// <summary>Forgets one shard's references, in whatever files. Durable on return.</summary>
     public async ValueTask<bool> ForgetAsync(Digest digest, CancellationToken cancellationToken)
     {
-        await _oneChange.WaitAsync(cancellationToken).ConfigureAwait(false);
-        try
+        using var change = await EnterAsync(cancellationToken).ConfigureAwait(false);
+        if (!Unpoint(digest, fileId: null, replacement: null))
         {
-            if (!Unpoint(digest, fileId: null, replacement: null))
-            {
-                return false;
-            }
-
-            lock (_gate)
-            {
-                foreach (var file in _files.Values)
-                {
-                    file.Extents.RemoveAll(extent => extent.Shard.Digest == digest);
-                }
-            }
-
-            journal.Forget(digest);
-            await journal.CommitAsync(cancellationToken).ConfigureAwait(false);
-            return true;
+            return false;
         }
-        finally
-        {
-            _oneChange.Release();
-        }
+
+        _files.RemoveShard(digest);
+        journal.Forget(digest);
+        await journal.CommitAsync(cancellationToken).ConfigureAwait(false);
+        return true;
     }
 
     /// <summary>Drops unfinished files that were removed by somebody, so that their room on the disk comes back.</summary>
     public async Task DropVanishedAsync(CancellationToken cancellationToken)
     {
-        List<ReferencedFile> unfinished;
-        lock (_gate)
+        foreach (var file in _files.Where(file => file.Unfinished is not null))
         {
-            unfinished = [.. _files.Values.Where(file => file.Unfinished is not null)];
-        }
-
-        foreach (var file in unfinished.Where(file => !file.IsSameInode()))
-        {
-            await DropFileAsync(file.Id, cancellationToken).ConfigureAwait(false);
+            if (ReferencedFile.IdentityAt(file.Path)?.IsSameInode(file.Identity) != true)
+            {
+                using var change = await EnterAsync(cancellationToken).ConfigureAwait(false);
+                Remove(file.Id);
+            }
         }
     }
 
     public void Dispose()
     {
-        foreach (var file in _files.Values)
+        foreach (var file in _files.Where(file => file.Unfinished is not null))
         {
-            file.Unfinished?.Release();
+            file.Unfinished!.Release();
         }
 
         _open.Dispose();
         _oneChange.Dispose();
     }
 
-    private ReferencedFile? Known(string path)
+    private ReferencedFile AddUnfinished(string path)
     {
-        lock (_gate)
+        var handle = PosixFile.OpenRead(path, followSymlinks: false);
+        try
         {
-            return _byPath.GetValueOrDefault(path);
+            return _files.Add(path, FileIdentity.Of(handle), new SharedFile(handle));
         }
-    }
-
-    private ReferencedFile Add(string path, FileIdentity identity, SharedFile? unfinished)
-    {
-        lock (_gate)
+        catch
         {
-            var file = new ReferencedFile(++_lastId, path, identity, unfinished);
-            _files.Add(file.Id, file);
-            _byPath[path] = file;
-            return file;
-        }
-    }
-
-    /// <summary>Adds the extents that the file does not have yet, and returns those.</summary>
-    private List<FileExtent> AddExtents(ReferencedFile file, IReadOnlyList<FileExtent> extents)
-    {
-        lock (_gate)
-        {
-            var known = extents.Count > 1 ? file.Extents.ToHashSet() : null;
-            var added = extents.Where(extent => known is null ? !file.Extents.Contains(extent) : known.Add(extent)).ToList();
-            file.Extents.AddRange(added);
-            return added;
+            handle.Dispose();
+            throw;
         }
     }
 
@@ -305,7 +225,7 @@ internal sealed class ReferenceTier(ShardIndex index, ReferenceJournal journal, 
     }
 
     /// <summary>Makes the record of a shard point to another place, unproven, or nowhere; only if it points into <paramref name="fileId"/> (null: any file).</summary>
-    private bool Unpoint(Digest digest, int? fileId, (FileExtent Extent, int FileId)? replacement)
+    private bool Unpoint(Digest digest, int? fileId, ReferencedPlace? replacement)
     {
         using var slot = index.Lock(digest);
         var record = slot.Record;
@@ -315,9 +235,9 @@ internal sealed class ReferenceTier(ShardIndex index, ReferenceJournal journal, 
         }
 
         record.Proven &= ~Tiers.Reference;
-        if (replacement is { } other)
+        if (replacement is { } place)
         {
-            (record.FileId, record.FileOffset) = (other.FileId, other.Extent.Offset);
+            (record.FileId, record.FileOffset) = (place.FileId, place.Extent.Offset);
         }
         else
         {
@@ -328,45 +248,26 @@ internal sealed class ReferenceTier(ShardIndex index, ReferenceJournal journal, 
         return true;
     }
 
-    private async ValueTask DropLockedAsync(int fileId, CancellationToken cancellationToken)
+    private async ValueTask DropAsync(int fileId, CancellationToken cancellationToken)
     {
-        if (Remove(fileId) is not { } file)
-        {
-            return;
-        }
-
-        if (file.Unfinished is null)
+        if (Remove(fileId) is { Unfinished: null })
         {
             journal.Drop(fileId);
             await journal.CommitAsync(cancellationToken).ConfigureAwait(false);
         }
     }
 
-    /// <summary>Takes a file out of the tables and its shards out of the index, except those that another file holds too.</summary>
+    /// <summary>Takes a file out of the table and its shards out of the index, except those that another file holds too.</summary>
     private ReferencedFile? Remove(int fileId)
     {
-        ReferencedFile? file;
-        Dictionary<Digest, (FileExtent, int)> elsewhere;
-        lock (_gate)
+        if (_files.Remove(fileId, out var elsewhere) is not { } file)
         {
-            if (!_files.Remove(fileId, out file))
-            {
-                return null;
-            }
-
-            if (_byPath.GetValueOrDefault(file.Path) == file)
-            {
-                _byPath.Remove(file.Path);
-            }
-
-            var lost = file.Extents.Select(extent => extent.Shard.Digest).ToHashSet();
-            elsewhere = LastPlaces(_files.Values, lost);
+            return null;
         }
 
         foreach (var extent in file.Extents)
         {
-            var digest = extent.Shard.Digest;
-            Unpoint(digest, fileId, elsewhere.TryGetValue(digest, out var other) ? other : null);
+            Unpoint(extent.Shard.Digest, fileId, elsewhere.TryGetValue(extent.Shard.Digest, out var place) ? place : null);
         }
 
         _open.Close(fileId);
@@ -374,34 +275,15 @@ internal sealed class ReferenceTier(ShardIndex index, ReferenceJournal journal, 
         return file;
     }
 
-    /// <summary>A pulled file has been referenced under its final name; its unfinished self, the same inode, has nothing more to say.</summary>
-    private void DropUnfinishedTwins(FileIdentity identity)
+    private async ValueTask<Change> EnterAsync(CancellationToken cancellationToken)
     {
-        List<int> twins;
-        lock (_gate)
-        {
-            twins = [.. _files.Values
-                .Where(file => file.Unfinished is not null && (file.Identity.Device, file.Identity.Inode) == (identity.Device, identity.Inode))
-                .Select(file => file.Id)];
-        }
-
-        twins.ForEach(id => Remove(id));
+        await _oneChange.WaitAsync(cancellationToken).ConfigureAwait(false);
+        return new Change(_oneChange);
     }
 
-    private static Dictionary<Digest, (FileExtent Extent, int FileId)> LastPlaces(IEnumerable<ReferencedFile> files, HashSet<Digest>? only = null)
+    /// <summary>One change of the set of files, until disposed.</summary>
+    private readonly struct Change(SemaphoreSlim gate) : IDisposable
     {
-        var places = new Dictionary<Digest, (FileExtent, int)>();
-        foreach (var file in files.OrderBy(file => file.Id))
-        {
-            foreach (var extent in file.Extents)
-            {
-                if (only is null || only.Contains(extent.Shard.Digest))
-                {
-                    places[extent.Shard.Digest] = (extent, file.Id);
-                }
-            }
-        }
-
-        return places;
+        public void Dispose() => gate.Release();
     }
 }

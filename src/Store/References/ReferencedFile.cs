@@ -12,14 +12,11 @@ namespace P2PWeights.Store.References;
 /// <param name="Unfinished">The open file while it is being pulled; null otherwise.</param>
 internal sealed record ReferencedFile(int Id, string Path, FileIdentity Identity, SharedFile? Unfinished)
 {
-    /// <summary>The shards in the file. Changed under the lock of <see cref="ReferenceTier"/>.</summary>
+    /// <summary>The shards in the file. Changed under the lock of <see cref="ReferencedFileTable"/>.</summary>
     public List<FileExtent> Extents { get; } = [];
 
     /// <summary>Whether the path still leads to the file with the identity that it had.</summary>
     public bool IsUnchanged() => IdentityAt(Path) == Identity;
-
-    /// <summary>Whether the path still leads to the same inode, whatever has been written to it.</summary>
-    public bool IsSameInode() => IdentityAt(Path) is { } now && (now.Device, now.Inode) == (Identity.Device, Identity.Inode);
 
     /// <summary>Identity of the file that a path leads to now; null when there is none or it cannot be reached.</summary>
     public static FileIdentity? IdentityAt(string path)
