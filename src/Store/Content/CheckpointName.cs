@@ -59,7 +59,7 @@ public sealed record CheckpointName
         {
             if (PartProblem(part) is { } problem)
             {
-                return $"the name '{Printable(name)}' {problem}";
+                return $"the name {PrintableText.Quote(name)} {problem}";
             }
         }
 
@@ -76,7 +76,7 @@ public sealed record CheckpointName
 
         if (PartProblem(version) is { } problem)
         {
-            return $"the version '{Printable(version)}' {problem}";
+            return $"the version {PrintableText.Quote(version)} {problem}";
         }
 
         return char.IsAsciiLetterOrDigit(version[0]) ? null : $"the version '{version}' must start with a letter or digit";
@@ -101,7 +101,4 @@ public sealed record CheckpointName
     }
 
     private static string Describe(char c) => char.IsControl(c) || char.IsSurrogate(c) ? $"the character U+{(int)c:X4}" : $"the character '{c}'";
-
-    // The problem goes to terminals and logs: nothing in it may move a cursor.
-    private static string Printable(string text) => string.Concat(text.Select(c => char.IsControl(c) || char.IsSurrogate(c) ? '?' : c));
 }
