@@ -27,7 +27,6 @@ internal static unsafe partial class Libc
 
     // unistd.h
     public const int SEEK_DATA = 3;
-    public const int SEEK_HOLE = 4;
 
     // sys/mman.h
     public const int PROT_READ = 1;
@@ -35,11 +34,7 @@ internal static unsafe partial class Libc
     public const int MAP_SHARED = 1;
     public const int MAP_PRIVATE = 2;
     public const int MAP_ANONYMOUS = 0x20;
-    public const int MADV_HUGEPAGE = 14;
     public const int MADV_POPULATE_READ = 22;
-
-    // sys/prctl.h
-    public const int PR_SET_PDEATHSIG = 1;
 
     // The two open flags whose values differ between processors: arm64 took over those of 32-bit Arm (asm/fcntl.h).
     public static readonly int O_DIRECTORY = IsArm ? 0x4000 : 0x10000;
@@ -97,12 +92,6 @@ internal static unsafe partial class Libc
 
     [LibraryImport(Library, SetLastError = true)]
     public static partial int madvise(nint address, nuint length, int advice);
-
-    [LibraryImport(Library, SetLastError = true)]
-    public static partial int prctl(int option, nuint argument2, nuint argument3, nuint argument4, nuint argument5);
-
-    [LibraryImport(Library)]
-    public static partial int getppid();
 
     [LibraryImport(Library, SetLastError = true)]
     public static partial int kill(int process, int signal);

@@ -55,9 +55,6 @@ public sealed unsafe class MemoryMapping : SafeHandle
         return new Part(this, offset, length).Memory;
     }
 
-    /// <summary>Asks for transparent huge pages, which save page faults and TLB misses. A wish: false when the kernel does not do it here.</summary>
-    public bool TryUseHugePages() => Libc.madvise((nint)Address, (nuint)Length, Libc.MADV_HUGEPAGE) == 0;
-
     /// <summary>
     /// Maps the pages of a range now, in one call, rather than one fault for every few of them later. A wish: false when the kernel
     /// (before Linux 5.14) or the file does not do it; the range works all the same.

@@ -46,10 +46,11 @@ public static unsafe class PosixFile
     }
 
     /// <summary>The first offset at or after <paramref name="offset"/> that holds data, not a hole; null when only a hole follows. A file system without holes answers <paramref name="offset"/>.</summary>
-    public static long? SeekData(SafeFileHandle file, long offset) => Seek(file, offset, Libc.SEEK_DATA);
-
-    /// <summary>The first offset at or after <paramref name="offset"/> that lies in a hole (the end of the file counts as one); null when <paramref name="offset"/> is past the end.</summary>
-    public static long? SeekHole(SafeFileHandle file, long offset) => Seek(file, offset, Libc.SEEK_HOLE);
+    public static long? SeekData(SafeFileHandle file, long offset)
+    {
+        var found = Libc.lseek(file, offset, Libc.SEEK_DATA);
+        return found >= 0 ? found : Marshal.GetLastPInvokeError() == Errno.NoDataThere ? null : throw Libc.LastError(function: "lseek");
+    }
 
     /// <summary>State of an open file.</summary>
     public static FileStat Stat(SafeFileHandle file)
@@ -190,11 +191,5 @@ public static unsafe class PosixFile
 
         file.Dispose();
         throw new NativeException("libc", "open", Errno.Invalid, "not a regular file", path);
-    }
-
-    private static long? Seek(SafeFileHandle file, long offset, int whence)
-    {
-        var found = Libc.lseek(file, offset, whence);
-        return found >= 0 ? found : Marshal.GetLastPInvokeError() == Errno.NoDataThere ? null : throw Libc.LastError(function: "lseek");
     }
 }

@@ -11,7 +11,7 @@ namespace P2PWeights.Store.Folders;
 /// <remarks>
 /// Call <see cref="Open"/>, <see cref="ScanAsync"/>, then let the store write what is missing, then <see cref="CompleteAsync"/>. Writes are not synced one by one: after a
 /// crash the scan's hashes tell what is there. A file has its final name only when all its bytes are verified and synced.
-/// Writes may come from several threads; scan and completion are each one at a time. One descriptor is open per unfinished file that was written to.
+/// Writes may come from several threads; scan and completion are each one at a time. A file is open only from its first shard to its last.
 /// </remarks>
 public sealed class CheckpointFolder : IAsyncDisposable
 {

@@ -7,13 +7,16 @@ namespace P2PWeights.Store.Folders;
 
 /// <summary>
 /// One file of a <see cref="CheckpointFolder"/>: unfinished under its partial name, or final. Knows which of its extents hold their bytes.
-/// Several threads may write different extents, or the same bytes to the same extent, at once.
+/// Several threads may write different extents, or the same bytes to the same extent, at once. It is open only while extents are missing and one has
+/// been written: a checkpoint may have more files than a process may have descriptors.
 /// </summary>
 internal sealed class PulledFile(FolderHandle folder, ManifestFile file, string partialPath, IReadOnlyList<FileExtent> extents) : IDisposable
 {
     private readonly Lock _opening = new();
     private readonly bool[] _inPlace = new bool[extents.Count];
     private SafeFileHandle? _handle;
+    private int _writers;
+    private int _missing = extents.Count;
 
     /// <summary>Whether it has its final name. Nobody writes to it then.</summary>
     public bool IsFinal { get; set; }
@@ -31,7 +34,13 @@ internal sealed class PulledFile(FolderHandle folder, ManifestFile file, string 
     /// <summary>Whether an extent holds its bytes, proven by a hash in this process.</summary>
     public bool IsInPlace(int extent) => Volatile.Read(ref _inPlace[extent]);
 
-    public void MarkInPlace(int extent) => Volatile.Write(ref _inPlace[extent], true);
+    public void MarkInPlace(int extent)
+    {
+        if (!Interlocked.Exchange(ref _inPlace[extent], true))
+        {
+            Interlocked.Decrement(ref _missing);
+        }
+    }
 
     /// <summary>Writes the verified bytes of an extent; not synced.</summary>
     /// <exception cref="StoreException">Full, NotAllowed or Io.</exception>
@@ -39,18 +48,34 @@ internal sealed class PulledFile(FolderHandle folder, ManifestFile file, string 
     {
         try
         {
-            await RandomAccess.WriteAsync(OpenPartial(), bytes, extents[extent].Offset, cancellationToken).ConfigureAwait(false);
+            var handle = BeginWrite();
+            try
+            {
+                await RandomAccess.WriteAsync(handle, bytes, extents[extent].Offset, cancellationToken).ConfigureAwait(false);
+                MarkInPlace(extent);
+            }
+            finally
+            {
+                EndWrite();
+            }
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
             throw FolderErrors.Wrap(error, $"'{FullPath}' cannot be written");
         }
-
-        MarkInPlace(extent);
     }
 
     /// <summary>Makes the unfinished file's bytes durable; creates it when the checkpoint's file is empty.</summary>
-    public void Sync() => RandomAccess.FlushToDisk(OpenPartial());
+    public void Sync()
+    {
+        // Through a handle opened anew, for most files: fsync covers the file, not what one handle wrote, and an error that a write-back in between
+        // met is kept for whoever syncs first (Linux, errseq_t).
+        lock (_opening)
+        {
+            RandomAccess.FlushToDisk(OpenPartial());
+            Close();
+        }
+    }
 
     /// <summary>Gives the synced file its final name.</summary>
     public void Finish()
@@ -71,46 +96,69 @@ internal sealed class PulledFile(FolderHandle folder, ManifestFile file, string 
     {
         lock (_opening)
         {
-            _handle?.Dispose();
-            _handle = null;
+            Close();
         }
+    }
+
+    private SafeFileHandle BeginWrite()
+    {
+        lock (_opening)
+        {
+            var handle = OpenPartial();
+            _writers++;
+            return handle;
+        }
+    }
+
+    private void EndWrite()
+    {
+        lock (_opening)
+        {
+            if (--_writers == 0 && Volatile.Read(ref _missing) == 0)
+            {
+                Close();
+            }
+        }
+    }
+
+    private void Close()
+    {
+        _handle?.Dispose();
+        _handle = null;
     }
 
     /// <summary>
     /// The unfinished file, at its full size with its blocks reserved: so the disk is found full before the first byte of a file is fetched, not at its last.
+    /// Called under the lock. That is held across IO, but only by the call that opens: the others find the handle.
     /// </summary>
     private SafeFileHandle OpenPartial()
     {
-        // Held across IO, but once per file: later calls find the handle.
-        lock (_opening)
+        if (_handle is not null)
         {
-            if (_handle is not null)
-            {
-                return _handle;
-            }
-
-            if (Path.GetDirectoryName(file.Path) is { Length: > 0 } parent)
-            {
-                folder.CreateFolder(parent);
-            }
-
-            var existing = folder.OpenFile(partialPath, FileOpening.ReadWrite);
-            var handle = existing
-                ?? folder.OpenFile(partialPath, FileOpening.Create)
-                ?? throw new DirectoryNotFoundException($"'{FullPath}': its folder was removed");
-            try
-            {
-                Reserve(handle, isNew: existing is null);
-            }
-            catch
-            {
-                handle.Dispose();
-                throw;
-            }
-
-            HasPartial = true;
-            return _handle = handle;
+            return _handle;
         }
+
+        if (Path.GetDirectoryName(file.Path) is { Length: > 0 } parent)
+        {
+            folder.CreateFolder(parent);
+        }
+
+        var existing = folder.OpenFile(partialPath, FileOpening.ReadWrite);
+        var handle = existing
+            ?? folder.OpenFile(partialPath, FileOpening.Create)
+            ?? throw new DirectoryNotFoundException($"'{FullPath}': its folder was removed");
+        try
+        {
+            Reserve(handle, isNew: existing is null);
+        }
+        catch
+        {
+            handle.Dispose();
+            throw;
+        }
+
+        HasPartial = true;
+        return _handle = handle;
     }
 
     private void Reserve(SafeFileHandle handle, bool isNew)

@@ -78,6 +78,21 @@ public sealed class MemoryMappingTests
     }
 
     [Fact]
+    public void Populating_a_range_changes_no_bytes_and_stays_in_the_mapping()
+    {
+        using var folder = new TempFolder();
+        File.WriteAllBytes(folder["file"], new Seeded(1).Bytes(1 << 20));
+        using var file = File.OpenHandle(folder["file"]);
+        using var mapping = MemoryMapping.Create(file, 0, 1 << 20, writable: false, shared: true);
+
+        // Whether the kernel can is its own affair; what it answers for memory that is not mapped is not.
+        mapping.TryPopulate(1 << 16, 1 << 16);
+        Assert.Equal(new Seeded(1).Bytes(1 << 20), mapping.GetMemory(0, 1 << 20).ToArray());
+        Assert.Throws<ArgumentOutOfRangeException>(() => mapping.TryPopulate(-4096, 4096));
+        Assert.Throws<ArgumentOutOfRangeException>(() => mapping.TryPopulate(4096, 1 << 20));
+    }
+
+    [Fact]
     public void Disposed_mapping_refuses_access()
     {
         var mapping = MemoryMapping.CreateAnonymous(1 << 16);

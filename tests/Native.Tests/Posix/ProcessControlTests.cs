@@ -17,19 +17,4 @@ public sealed class ProcessControlTests
         Assert.Throws<ArgumentOutOfRangeException>(() => ProcessControl.Signal(0, PosixSignalNumber.Kill));
         Assert.Throws<ArgumentOutOfRangeException>(() => ProcessControl.Signal(-1, PosixSignalNumber.Kill));
     }
-
-    [Fact]
-    public void SignalWhenParentEnds_tells_whether_the_parent_is_still_there()
-    {
-        try
-        {
-            Assert.True(ProcessControl.SignalWhenParentEnds(PosixSignalNumber.Terminate, Libc.getppid()));
-            Assert.False(ProcessControl.SignalWhenParentEnds(PosixSignalNumber.Terminate, parentId: int.MaxValue));
-        }
-        finally
-        {
-            // The setting belongs to this thread of the test host, which is to live on whatever happens to its parent's threads.
-            Assert.Equal(0, Libc.prctl(Libc.PR_SET_PDEATHSIG, 0, 0, 0, 0));
-        }
-    }
 }

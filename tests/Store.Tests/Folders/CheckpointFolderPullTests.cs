@@ -212,6 +212,24 @@ public sealed class CheckpointFolderPullTests : IDisposable
     }
 
     [Fact]
+    public async Task Only_files_that_were_begun_and_lack_shards_are_open()
+    {
+        var checkpoint = new TestCheckpoint(("a", _seeded.Bytes(2 * ShardBytes)), ("b", _seeded.Bytes(ShardBytes)), ("c", _seeded.Bytes(ShardBytes)));
+        await using var folder = CheckpointFolder.Open(_temp.Path, checkpoint.Manifest);
+        await checkpoint.PullAsync(folder, [0, 2]);
+        Assert.Equal(["a" + checkpoint.PartialSuffix], Open());
+        await checkpoint.PullAsync(folder, [1, 3]);
+        Assert.Empty(Open());
+        await folder.CompleteAsync(CancellationToken.None);
+        Assert.Empty(Open());
+
+        IEnumerable<string?> Open() => Directory.GetFiles("/proc/self/fd")
+            .Select(descriptor => new FileInfo(descriptor).LinkTarget)
+            .Where(target => target?.StartsWith(_temp.Path + "/", StringComparison.Ordinal) == true)
+            .Select(Path.GetFileName);
+    }
+
+    [Fact]
     public async Task Shard_of_another_manifest_or_of_another_length_is_refused()
     {
         var checkpoint = new TestCheckpoint(("a", _seeded.Bytes(100)));
