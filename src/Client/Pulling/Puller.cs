@@ -69,7 +69,7 @@ internal sealed class Puller(ShardStore store, TransferService transfer, Checkpo
     {
         await store.SaveManifestAsync(manifest, cancellationToken).ConfigureAwait(false);
         transfer.Join(manifest);
-        sync.Request();
+        sync.Request(manifest.Digest);
     }
 
     private async Task<PullReport> TransferAsync(

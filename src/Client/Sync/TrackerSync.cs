@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Collections.Immutable;
 using Microsoft.Extensions.Logging;
 using P2PWeights.Store;
@@ -17,6 +18,9 @@ internal sealed class TrackerSync : IAsyncDisposable
     /// <summary>Most digests in one request, gained and lost together: 2 MiB of them.</summary>
     internal const int MaxDigests = 65_536;
 
+    /// <summary>Most swarms in one request: the tracker takes no more (docs/protocol.md). A node that keeps more is found in those asked for last.</summary>
+    internal const int MaxSwarms = 256;
+
     private const int MaxResyncs = 3;
     private static readonly TimeSpan GoodbyeDeadline = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan MinLease = TimeSpan.FromMilliseconds(300);
@@ -30,6 +34,7 @@ internal sealed class TrackerSync : IAsyncDisposable
     private readonly ILogger _log;
     private readonly ReplicaHints _hints = new();
     private readonly PendingChanges _pending = new();
+    private readonly ConcurrentDictionary<Digest, long> _requested = new();
     private readonly Signal _now = new();
     private readonly Lock _waitersLock = new();
     private readonly CancellationTokenSource _stop = new();
@@ -61,8 +66,12 @@ internal sealed class TrackerSync : IAsyncDisposable
         _loop = RunAsync(_stop.Token);
     }
 
-    /// <summary>Asks for a sync soon: a swarm was joined and needs neighbours.</summary>
-    public void Request() => _now.Set();
+    /// <summary>Asks for a sync soon: this swarm was joined and needs neighbours.</summary>
+    public void Request(Digest manifest)
+    {
+        _requested[manifest] = _time.GetTimestamp();
+        _now.Set();
+    }
 
     /// <summary>Returns once the tracker knows everything that the store held and every swarm that was joined at the time of the call.</summary>
     /// <exception cref="TrackerException">The next sync failed.</exception>
@@ -197,8 +206,11 @@ internal sealed class TrackerSync : IAsyncDisposable
             more = changed.Count == MaxDigests;
         }
 
-        return new SyncRequest(_self, _sequence + 1, _full, Leaving: false, gained, lost, [.. _transfer.Swarms], _eventsSeen, Load());
+        return new SyncRequest(_self, _sequence + 1, _full, Leaving: false, gained, lost, Swarms(), _eventsSeen, Load());
     }
+
+    private ImmutableArray<Digest> Swarms() =>
+        [.. _transfer.Swarms.OrderByDescending(swarm => _requested.GetValueOrDefault(swarm)).Take(MaxSwarms)];
 
     private void Take(SyncResponse response)
     {
