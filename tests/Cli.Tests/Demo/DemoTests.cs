@@ -37,7 +37,7 @@ public sealed class DemoTests : IDisposable
 
         var outcome = (await demo.FinishAsync()).Expect(0);
 
-        Assert.Contains("all equal", outcome.Output, StringComparison.Ordinal);
+        Assert.Contains("byte by byte against the original: equal", outcome.Output, StringComparison.Ordinal);
         SmallCheckpoint.AssertSame(mine["copy"], mine["original"]);
         AssertNothingLeft(arenas);
     }

@@ -59,5 +59,5 @@ internal sealed class PullCommand : CliCommand
     }
 
     private static ProgressFrame Frame(string checkpoint, PullProgress progress) =>
-        new($"pulling {checkpoint}", progress.BytesDone, progress.BytesTotal, [$"{Format.Bytes(progress.BytesFetched)} received", $"from {Format.Count(progress.Sources, "peer")}"]);
+        new($"pulling {checkpoint}", progress.BytesDone, progress.BytesTotal, [$"{Format.Bytes(progress.BytesFetched)} received", .. progress.Sources > 0 ? [$"from {Format.Count(progress.Sources, "peer")}"] : Array.Empty<string>()]);
 }

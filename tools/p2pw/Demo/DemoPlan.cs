@@ -42,6 +42,6 @@ internal sealed record DemoPlan(string? Checkpoint, long Bytes, int Peers)
                 + " (docker run --shm-size 1g; mount -o remount,size=1g /dev/shm).");
         }
 
-        return $"{Format.Bytes(DiskBytes)} of {(diskFree is { } free ? Format.Bytes(free) : "?")} free in {temporaryFolder}, {Format.Bytes(SharedMemoryBytes)} of {Format.Bytes(sharedMemoryFree!.Value)} in /dev/shm";
+        return $"{Format.Bytes(DiskBytes)} of {(diskFree is { } free ? Format.Bytes(free) : "?")} in {temporaryFolder}, {Format.Bytes(SharedMemoryBytes)} of {Format.Bytes(sharedMemoryFree!.Value)} in /dev/shm";
     }
 }

@@ -57,8 +57,9 @@ internal sealed record DemoReport(
         text.WriteLine();
         table.Write(text, "  ");
         text.WriteLine();
-        text.WriteLine(Format.Invariant(
-            $"  The publisher sent {PublisherCopies:0.00} copies of the checkpoint for {Format.Count(Pulls.Count, "pull")}; the rest came from nodes that were still pulling themselves."));
+        text.WriteLine(Format.Invariant($"  The publisher sent the checkpoint {PublisherCopies:0.00} times for {Format.Count(Pulls.Count, "pull")}{(Pulls.Count > 1 ? ";" : ".")}"));
+        if (Pulls.Count > 1)
+            text.WriteLine("  the rest came from nodes that were still pulling it themselves.");
         foreach (var difference in Differences)
             text.WriteLine($"  DIFFERENT: {difference}");
     }

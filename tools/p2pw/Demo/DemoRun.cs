@@ -21,14 +21,14 @@ internal sealed class DemoRun(DemoPlan plan, Terminal terminal, TimeProvider tim
     public async Task<DemoReport> RunAsync(CancellationToken cancellationToken)
     {
         var start = time.GetTimestamp();
-        terminal.Say($"[bold]P2PWeights demo[/]: 1 tracker, 1 publisher, {Format.Count(plan.Peers, "consumer")}, a checkpoint of {Format.Bytes(plan.Bytes)}; every node its own process");
+        terminal.Say($"[bold]P2PWeights demo[/]: one node publishes {Format.Bytes(plan.Bytes)}, {Format.Count(plan.Peers, "other")} pull it at once");
         terminal.Say("");
         using var workspace = Workspace.Create();
-        Done("space", plan.CheckSpace(Path.GetTempPath(), MachineChecks.Free(Path.GetTempPath()), MachineChecks.Free("/dev/shm")), null);
+        Done("space", plan.CheckSpace(Path.TrimEndingDirectorySeparator(Path.GetTempPath()), MachineChecks.Free(Path.GetTempPath()), MachineChecks.Free("/dev/shm")), null);
 
         var folder = plan.Checkpoint ?? await SynthesizeAsync(workspace["checkpoint"], cancellationToken);
         await using var cluster = await TimedAsync(
-            "start", DemoCluster.StartAsync(workspace, plan.Peers, cancellationToken), cluster => $"tracker {cluster.TrackerAddress}, {plan.Peers + 1} nodes with {Format.Bytes(DemoPlan.NodeMemoryBytes)} of memory each");
+            "start", DemoCluster.StartAsync(workspace, plan.Peers, cancellationToken), cluster => $"tracker at {cluster.TrackerAddress}, {plan.Peers + 1} nodes, a process each");
         var publication = await PublishAsync(cluster, folder, cancellationToken);
         var pulls = await PullAsync(cluster, workspace, cancellationToken);
         var differences = await CompareAsync(folder, pulls, cancellationToken);
@@ -44,7 +44,7 @@ internal sealed class DemoRun(DemoPlan plan, Terminal terminal, TimeProvider tim
             _view.WatchAsync(
                 SyntheticCheckpoint.WriteAsync(new SynthOptions(folder, plan.Bytes), written, cancellationToken),
                 () => new ProgressFrame("writing a checkpoint", written.Value, plan.Bytes, [])),
-            summary => $"{summary.Tensors} tensors in the names and shapes of qwen3, {Format.Count(summary.Files, "file")}, {Format.Bytes(summary.Bytes)}");
+            summary => $"a small qwen3: {Format.Count(summary.Tensors, "tensor")} in {Format.Count(summary.Files, "file")}, {Format.Bytes(summary.Bytes)}");
         return folder;
     }
 
@@ -55,7 +55,7 @@ internal sealed class DemoRun(DemoPlan plan, Terminal terminal, TimeProvider tim
         return TimedAsync(
             "publish",
             _view.WatchAsync(cluster.Publisher.PublishAsync(request, latest, cancellationToken), () => latest.Value is { } progress ? new ProgressFrame("hashing", progress.BytesDone, progress.BytesTotal, []) : null),
-            report => $"{report.Checkpoint}: {Format.Count(report.Shards, "shard")}, manifest {report.Manifest.ToString()[..16]}, hashed at {Format.Rate(Format.PerSecond(report.Bytes, report.HashElapsed))}");
+            report => $"{Format.Count(report.Shards, "shard")}, manifest {report.Manifest.ToString()[..16]}, hashed at {Format.Rate(Format.PerSecond(report.Bytes, report.HashElapsed))}");
     }
 
     private Task<(string Node, CheckpointPullReport Report)[]> PullAsync(DemoCluster cluster, Workspace workspace, CancellationToken cancellationToken)
@@ -80,7 +80,7 @@ internal sealed class DemoRun(DemoPlan plan, Terminal terminal, TimeProvider tim
             "compare",
             compared,
             differences => differences.Count == 0
-                ? $"{Format.Count(pulls.Sum(pull => pull.Report.Files), "file")} in {Format.Count(pulls.Length, "folder")} against the original, byte by byte: all equal"
+                ? $"{Format.Count(pulls.Sum(pull => pull.Report.Files), "file")} in {Format.Count(pulls.Length, "folder")}, byte by byte against the original: equal"
                 : $"{Format.Count(differences.Count, "folder")} differ");
     }
 

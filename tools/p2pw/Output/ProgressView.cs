@@ -16,6 +16,7 @@ internal sealed class ProgressView(Terminal terminal, TimeProvider time)
     {
         var meter = new RateMeter();
         var start = time.GetTimestamp();
+        meter.Add(TimeSpan.Zero, frame()?.Done ?? 0);
         ProgressFrame? Sample()
         {
             var newest = frame();
