@@ -1,7 +1,6 @@
 using System.Globalization;
 using P2PWeights.Cli.Doctor;
 using P2PWeights.Client;
-using P2PWeights.Store.Folders;
 using P2PWeights.Tracker;
 using P2PWeights.Transfer;
 
@@ -95,7 +94,7 @@ internal static class Reports
 
         text.WriteLine($"{folder} is not {report.Checkpoint}: {Format.Count(report.Differences.Count, "difference")}");
         foreach (var difference in report.Differences)
-            text.WriteLine($"  {difference.Path}: {Place(difference)}{difference.Detail}");
+            text.WriteLine($"  {difference.Path}: {difference.Detail}");
     }
 
     public static void Write(TextWriter text, NodeScrubReport report)
@@ -131,7 +130,4 @@ internal static class Reports
         }
 
         return table;
-    }
-
-    private static string Place(FolderDifference difference) => difference.Offset < 0 ? "" : $"bytes {difference.Offset} to {difference.Offset + difference.Length}: ";
-}
+    }}
