@@ -62,19 +62,19 @@ internal sealed class ReferenceTier(ShardIndex index, ReferenceJournal journal, 
             throw new StoreException(StoreError.NotAllowed, $"{path} was changed, replaced or removed while it was hashed; let it come to rest and try again");
         }
 
-        var file = _files.Find(path);
-        if (file is not null && (file.Unfinished is not null || file.Identity != identity))
-        {
-            await DropAsync(file.Id, cancellationToken).ConfigureAwait(false);
-            file = null;
-        }
-
-        file ??= _files.Add(path, identity, unfinished: null);
+        var former = _files.Find(path);
+        var file = former is { Unfinished: null } && former.Identity == identity ? former : _files.Add(path, identity, unfinished: null);
         journal.Append(file, _files.AddExtents(file, extents) ?? []);
         await journal.CommitAsync(cancellationToken).ConfigureAwait(false);
         foreach (var extent in extents)
         {
             Point(extent, file.Id);
+        }
+
+        // Only now, so that shards that stay are never announced lost.
+        if (former is not null && former.Id != file.Id)
+        {
+            await DropAsync(former.Id, cancellationToken).ConfigureAwait(false);
         }
 
         // A pulled file's unfinished self, the same inode under its former name, has nothing more to say.
@@ -109,8 +109,7 @@ internal sealed class ReferenceTier(ShardIndex index, ReferenceJournal journal, 
         }
 
         file ??= AddUnfinished(places[0].Path);
-        var added = _files.AddExtents(file, [extent]) ?? [];
-        if (file.Unfinished is null)
+        if (_files.AddExtents(file, [extent]) is { Count: > 0 } added && file.Unfinished is null)
         {
             journal.Append(file, added);
         }

@@ -70,6 +70,36 @@ public sealed class PullFolderTests
         await AssertServedAsync(store, shards);
     }
 
+    [Fact]
+    public async Task Finished_folder_adopted_by_another_node_is_referenced_without_a_gap()
+    {
+        await using var fixture = new StoreFixture();
+        var store = await fixture.OpenAsync(memory: 0, disk: 0);
+        var (manifest, shards) = Checkpoint(fixture);
+        await using var folder = CheckpointFolder.Open(fixture["target"], manifest);
+        foreach (var (shard, bytes) in shards)
+        {
+            await store.PutAsync(shard, bytes, folder);
+        }
+
+        // Killed between the rename and the reference: the files are final, and no journal tells of them.
+        var files = await folder.CompleteAsync(StoreFixture.Deadline);
+        store = await fixture.ReopenAsync(memory: 0, disk: 0);
+        Assert.Empty(store.List());
+        var changes = new List<ShardChange>();
+        store.Changed += changes.Add;
+
+        await store.AdoptFolderAsync(folder, StoreFixture.Deadline);
+        foreach (var file in files)
+        {
+            await store.ReferenceAsync(file.Path, file.Identity, file.Extents, StoreFixture.Deadline);
+        }
+
+        Assert.All(changes, change => Assert.True(change.Gained));
+        Assert.Equal(shards.Length, changes.Count);
+        await AssertServedAsync(await fixture.ReopenAsync(memory: 0, disk: 0), shards);
+    }
+
     private static (Manifest Manifest, (ShardInfo Shard, byte[] Bytes)[] Shards) Checkpoint(StoreFixture fixture)
     {
         var shards = Enumerable.Range(0, 3).Select(i => fixture.NewShard(100_000 + i)).ToArray();
