@@ -9,12 +9,12 @@ namespace P2PWeights.Bench.Pulling;
 /// <summary>A tracker, one node that holds checkpoints and one that pulls them, each a process of its own, on loopback.</summary>
 internal sealed class PullCluster : IAsyncDisposable
 {
-    /// <summary>Enough small shards to have the hot code compiled on both sides before anything is measured.</summary>
-    private const long WarmUpBytes = 256L << 20;
+    /// <summary>Enough small shards to have the hot code compiled on both sides, and to fill the consumer's memory once, before anything is measured.</summary>
+    private const long WarmUpBytes = 512L << 20;
     private const int WarmUpShardBytes = 1 << 20;
 
-    /// <summary>Room beside the checkpoints: manifests' shards, and the warm-up before it is evicted.</summary>
-    private const long SpareBytes = 64L << 20;
+    /// <summary>Room beside the checkpoints.</summary>
+    private const long SpareBytes = 32L << 20;
 
     private readonly SharedMemoryFolder _folder;
     private readonly bool _copy;
@@ -35,16 +35,14 @@ internal sealed class PullCluster : IAsyncDisposable
     /// <summary>Starts the processes, publishes and warms up.</summary>
     /// <param name="copy">True: the source serves from its memory tier; false: from the files that it references.</param>
     /// <param name="contents">Checkpoints of this size to publish; pulls take them in turn.</param>
-    /// <param name="consumerBytes">The consumer's memory tier.</param>
-    public static async Task<PullCluster> StartAsync(
-        SharedMemoryFolder folder, bool copy, long size, int contents, long consumerBytes, CancellationToken cancellationToken)
+    public static async Task<PullCluster> StartAsync(SharedMemoryFolder folder, bool copy, long size, int contents, CancellationToken cancellationToken)
     {
         var cluster = new PullCluster(folder, copy);
         try
         {
             var tracker = await cluster.RunAsync(["tracker", "--listen", "127.0.0.1:0", "--data", folder["tracker"]], cancellationToken);
             await cluster.StartNodeAsync("source", tracker["tracker"], (copy ? contents * size + WarmUpBytes : 0) + SpareBytes, cancellationToken);
-            await cluster.StartNodeAsync("consumer", tracker["tracker"], Math.Max(consumerBytes, WarmUpBytes) + SpareBytes, cancellationToken);
+            await cluster.StartNodeAsync("consumer", tracker["tracker"], ConsumerBytes(size) + SpareBytes, cancellationToken);
             await cluster.PublishAsync("warmup@1", WarmUpBytes, WarmUpShardBytes, cancellationToken);
             await cluster.Consumer.PullAsync(new CheckpointPullRequest("warmup@1", Folder: null), progress: null, cancellationToken);
             for (var i = 0; i < contents; i++)
@@ -61,6 +59,12 @@ internal sealed class PullCluster : IAsyncDisposable
             throw;
         }
     }
+
+    /// <summary>
+    /// The consumer's memory tier: the warm-up fits, and of large checkpoints one and a half. So a checkpoint that comes up again after two others has been
+    /// evicted to its last shard.
+    /// </summary>
+    public static long ConsumerBytes(long size) => Math.Max(WarmUpBytes, size + size / 2);
 
     /// <summary>Pulls the next checkpoint into the consumer's memory tier, as a user of the node does.</summary>
     /// <returns>Bytes per second from the call to its answer, in GB/s.</returns>
