@@ -1,4 +1,5 @@
 using FASTER.core;
+using P2PWeights.Native.Posix;
 
 namespace P2PWeights.Tracker.Catalog;
 
@@ -8,6 +9,7 @@ namespace P2PWeights.Tracker.Catalog;
 /// </summary>
 internal sealed class CatalogJournal : IDisposable
 {
+    private readonly string _folder;
     private readonly IDevice _device;
     private readonly FasterLog _log;
 
@@ -15,7 +17,10 @@ internal sealed class CatalogJournal : IDisposable
     /// <exception cref="FasterException">What is there is no journal.</exception>
     public CatalogJournal(string folder)
     {
-        Directory.CreateDirectory(folder);
+        _folder = folder;
+        Directory.CreateDirectory(CommitFolder);
+        PosixFile.SyncFolder(folder);
+        PosixFile.SyncFolder(Path.GetDirectoryName(folder)!);
         _device = Devices.CreateLogDevice(Path.Combine(folder, "catalog.log"));
         _log = new FasterLog(new FasterLogSettings
         {
@@ -30,16 +35,27 @@ internal sealed class CatalogJournal : IDisposable
         });
     }
 
+    /// <summary>Where FASTER keeps its commit records: a folder of this name beside the log.</summary>
+    private string CommitFolder => Path.Combine(_folder, "log-commits");
+
     /// <summary>Where the next entry goes.</summary>
     public long Tail => _log.TailAddress;
 
     /// <summary>Calls <paramref name="take"/> with every committed entry, oldest first. The bytes may be kept.</summary>
+    /// <exception cref="InvalidDataException">Committed entries are missing.</exception>
+    /// <exception cref="FasterException">An entry does not have its checksum.</exception>
     public void Replay(Action<ReadOnlyMemory<byte>> take)
     {
-        using var entries = _log.Scan(_log.BeginAddress, _log.CommittedUntilAddress);
+        var end = _log.CommittedUntilAddress;
+        using var entries = _log.Scan(_log.BeginAddress, end);
         while (entries.GetNext(out var entry, out var length, out _))
         {
             take(entry.AsMemory(0, length));
+        }
+
+        if (entries.NextAddress < end)
+        {
+            throw new InvalidDataException($"the journal in {_folder} ends at {entries.NextAddress}, before its last commit at {end}");
         }
     }
 
@@ -48,6 +64,10 @@ internal sealed class CatalogJournal : IDisposable
     {
         _log.Enqueue(entry.Span);
         await _log.CommitAsync().ConfigureAwait(false);
+
+        // FASTER opens its files with O_SYNC, so their bytes are on disk; that the files exist is for us to make sure.
+        PosixFile.SyncFolder(_folder);
+        PosixFile.SyncFolder(CommitFolder);
     }
 
     /// <summary>Gives up entries before an address: a snapshot has them. Takes effect with the next commit, in whole segments.</summary>

@@ -37,7 +37,7 @@ internal sealed class TrackerApi(TrackerCore core, MetricsText metrics) : IDispo
         routes.MapGet("/v1/status", StatusAsync);
         routes.MapGet("/healthz", context => context.Response.WriteAsync("ok\n", context.RequestAborted));
         routes.MapGet("/metrics", MetricsAsync);
-        routes.MapFallback(context => throw ApiException.NotFound($"there is no {context.Request.Method} {context.Request.Path} here; see docs/protocol.md"));
+        routes.MapFallback("{**path}", context => throw ApiException.NotFound($"there is no {context.Request.Method} {context.Request.Path} here; see docs/protocol.md"));
     }
 
     public void Dispose() => _manifestSlots.Dispose();

@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Collections.Immutable;
+using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using P2PWeights.Store.Serialization;
@@ -20,12 +21,15 @@ internal enum BodyEncoding
 /// <summary>One kind of message in both encodings.</summary>
 internal sealed class WireFormat<T>(WireWrite<T> write, WireRead<T> read, JsonTypeInfo<T> json)
 {
+    /// <summary>Quotes and the like stay readable: bodies are <c>application/json</c>, never part of a page.</summary>
+    private static readonly JsonWriterOptions Readable = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
     public ReadOnlyMemory<byte> Encode(T value, BodyEncoding encoding)
     {
         var buffer = new ArrayBufferWriter<byte>();
         if (encoding == BodyEncoding.Json)
         {
-            using var writer = new Utf8JsonWriter(buffer);
+            using var writer = new Utf8JsonWriter(buffer, Readable);
             JsonSerializer.Serialize(writer, value, json);
         }
         else
