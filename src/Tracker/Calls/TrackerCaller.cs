@@ -52,8 +52,6 @@ internal sealed class TrackerCaller : IDisposable
         })
         {
             Timeout = Timeout.InfiniteTimeSpan, // the pipelines have the deadlines
-            DefaultRequestVersion = HttpVersion.Version20,
-            DefaultVersionPolicy = HttpVersionPolicy.RequestVersionExact,
         };
         _http.DefaultRequestHeaders.Accept.Add(new MediaTypeWithQualityHeaderValue(Bodies.MessagePackType));
         if (clusterKey is not null)
@@ -128,7 +126,12 @@ internal sealed class TrackerCaller : IDisposable
 
     private async Task<TrackerReply> AttemptAsync(TrackerCall call, Uri tracker, CancellationToken cancellationToken)
     {
-        using var request = new HttpRequestMessage(call.Method, new Uri(tracker, call.Path));
+        using var request = new HttpRequestMessage(call.Method, new Uri(tracker, call.Path))
+        {
+            // HTTP/2 from the first byte on: trackers know it without TLS.
+            Version = HttpVersion.Version20,
+            VersionPolicy = HttpVersionPolicy.RequestVersionExact,
+        };
         if (!call.Body.IsEmpty)
         {
             request.Content = new ReadOnlyMemoryContent(call.Body);

@@ -22,7 +22,7 @@ public sealed class NeighbourPlannerTests
         var chosen = NeighbourPlanner.Choose(candidates, 16, new Random(1));
 
         Assert.Equal(16, chosen.Distinct().Count());
-        Assert.Subset([.. chosen], [0, 1, 2]);
+        Assert.Equal([0, 1, 2], chosen.Where(i => i < 3).Order());
         Assert.InRange(chosen.Count(i => i is >= 10 and < 20), 6, 10);
         Assert.InRange(chosen.Count(i => i >= 20), 1, 7);
     }
