@@ -10,6 +10,7 @@ using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
+using P2PWeights.Store.Telemetry;
 using P2PWeights.Tracker.Http;
 
 namespace P2PWeights.Tracker;
@@ -48,7 +49,7 @@ public sealed class TrackerServer : IAsyncDisposable
         var logger = loggers.CreateLogger<TrackerServer>();
         var endpoint = await ResolveAsync(options.Listen, cancellationToken).ConfigureAwait(false);
         var core = TrackerCore.Open(options, time, new Random(), logger);
-        var metrics = new MetricsText(core.Metrics.Meter);
+        var metrics = new MetricsText(meter => ReferenceEquals(meter, core.Metrics.Meter));
         var api = new TrackerApi(core, metrics);
         var app = Build(options, endpoint, api, core.Metrics, time, loggers, logger);
         try

@@ -3,6 +3,7 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using P2PWeights.Store.Content;
+using P2PWeights.Store.Telemetry;
 using P2PWeights.Tracker.Catalog;
 using P2PWeights.Tracker.Wire;
 
@@ -146,7 +147,7 @@ internal sealed class TrackerApi(TrackerCore core, MetricsText metrics) : IDispo
 
     private Task MetricsAsync(HttpContext context)
     {
-        context.Response.ContentType = "text/plain; version=0.0.4";
+        context.Response.ContentType = MetricsText.ContentType;
         return context.Response.WriteAsync(metrics.Render(), context.RequestAborted);
     }
 
