@@ -154,7 +154,7 @@ public sealed class TrackerClientTests
             try
             {
                 using var connection = await listener.AcceptTcpClientAsync();
-                await connection.GetStream().ReadAsync(request);
+                await connection.GetStream().ReadAtLeastAsync(request, minimumBytes: 1);
                 await connection.GetStream().WriteAsync(System.Text.Encoding.ASCII.GetBytes(answer));
             }
             catch (IOException)
