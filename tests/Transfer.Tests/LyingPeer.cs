@@ -1,0 +1,84 @@
+using System.Collections.Immutable;
+using System.Net.Sockets;
+using P2PWeights.Store.Content;
+using P2PWeights.Testing;
+using P2PWeights.Transfer.Swarms;
+using P2PWeights.Transfer.Wire;
+
+namespace P2PWeights.Transfer.Tests;
+
+/// <summary>A peer that shakes hands properly, announces every shard, and then answers fetches as it was told to.</summary>
+internal sealed class LyingPeer : IAsyncDisposable
+{
+    private readonly Guid _id = Guid.NewGuid();
+    private readonly TestCheckpoint _checkpoint;
+    private readonly Answer _answer;
+    private readonly ScriptedListener _listener;
+    private int _fetches;
+
+    /// <param name="answer">What is done about a fetch.</param>
+    public LyingPeer(TestCheckpoint checkpoint, Answer answer)
+    {
+        _checkpoint = checkpoint;
+        _answer = answer;
+        _listener = new ScriptedListener(PlayAsync);
+    }
+
+    /// <summary>Answers one fetch on the stream.</summary>
+    public delegate Task Answer(NetworkStream stream, uint id, ShardInfo shard, byte[] bytes, CancellationToken cancellationToken);
+
+    /// <summary>Fetches asked so far.</summary>
+    public int Fetches => Volatile.Read(ref _fetches);
+
+    public PeerInfo Info => new(_id, "liar", [_listener.EndPoint.ToString()], "host", ImmutableSortedDictionary<string, string>.Empty);
+
+    /// <summary>A data frame that says it has <paramref name="announced"/> bytes, followed by <paramref name="payload"/>.</summary>
+    public static async Task SendDataAsync(NetworkStream stream, uint id, int announced, ReadOnlyMemory<byte> payload, CancellationToken cancellationToken)
+    {
+        var header = new byte[FrameHeader.Size];
+        new FrameHeader(FrameType.Data, id, announced).Write(header);
+        await stream.WriteAsync(header, cancellationToken);
+        await stream.WriteAsync(payload, cancellationToken);
+    }
+
+    public ValueTask DisposeAsync() => _listener.DisposeAsync();
+
+    private async Task PlayAsync(NetworkStream stream, CancellationToken cancellationToken)
+    {
+        var (_, hello) = await ReadAsync(stream, cancellationToken);
+        var lane = FrameCodec.Decode<HelloMessage>(hello).Lane;
+        await stream.WriteAsync(FrameCodec.Encode(0, new HelloAckMessage(_id, "liar", ClusterProof.NewNonce(), default)), cancellationToken);
+        await ReadAsync(stream, cancellationToken);
+        await stream.WriteAsync(FrameCodec.Encode(0, FrameType.Ready), cancellationToken);
+        while (true)
+        {
+            var (header, payload) = await ReadAsync(stream, cancellationToken);
+            if (lane == LaneKind.Control && header.Type == FrameType.Subscribe)
+            {
+                var all = new ShardBitmap(_checkpoint.Manifest.Shards.Length);
+                foreach (var ordinal in _checkpoint.All)
+                {
+                    all[ordinal] = true;
+                }
+
+                await stream.WriteAsync(FrameCodec.Encode(0, new BitmapMessage(_checkpoint.Manifest.Digest, all)), cancellationToken);
+            }
+            else if (header.Type == FrameType.Fetch)
+            {
+                Interlocked.Increment(ref _fetches);
+                var shard = FrameCodec.Decode<FetchMessage>(payload).Shard;
+                await _answer(stream, header.RequestId, shard, _checkpoint.Bytes[_checkpoint.Manifest.Shards.IndexOf(shard)], cancellationToken);
+            }
+        }
+    }
+
+    private static async Task<(FrameHeader Header, byte[] Payload)> ReadAsync(NetworkStream stream, CancellationToken cancellationToken)
+    {
+        var bytes = new byte[FrameHeader.Size];
+        await stream.ReadExactlyAsync(bytes, cancellationToken);
+        Assert.True(FrameHeader.TryRead(bytes, out var header, out var problem), problem);
+        var payload = new byte[header.Length];
+        await stream.ReadExactlyAsync(payload, cancellationToken);
+        return (header, payload);
+    }
+}

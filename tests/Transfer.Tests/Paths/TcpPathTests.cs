@@ -1,0 +1,9 @@
+using P2PWeights.Transfer.Connections;
+using P2PWeights.Transfer.Paths;
+
+namespace P2PWeights.Transfer.Tests.Paths;
+
+public sealed class TcpPathTests : TransferPathContract
+{
+    private protected override ITransferPath NewPath() => new TcpPath(lanesPerPeer: 2, stallTimeout: TimeSpan.FromSeconds(5), new ByteRate(0));
+}

@@ -1,0 +1,221 @@
+using System.Collections.Immutable;
+using P2PWeights.Store.Content;
+using P2PWeights.Testing;
+using P2PWeights.Transfer.Pulling;
+using P2PWeights.Transfer.Swarms;
+
+namespace P2PWeights.Transfer.Tests.Pulling;
+
+public sealed class PullPlannerTests
+{
+    private const int Size = 1 << 20;
+    private static readonly TimeSpan Later = TimeSpan.FromSeconds(10);
+
+    private readonly Seeded _seeded = new();
+
+    [Fact]
+    public void Rarest_shard_is_asked_for_first()
+    {
+        var planner = NewPlanner(4);
+        var a = Add(planner, 0, 1, 2, 3);
+        Add(planner, 0, 1, 3);
+        var first = planner.Next(default);
+        Assert.Equal((a, 2), (first?.Source, first?.Ordinal));
+    }
+
+    [Fact]
+    public void Shard_on_its_way_is_not_asked_of_a_second_source()
+    {
+        var planner = NewPlanner(6);
+        Add(planner, 0, 1, 2, 3, 4, 5);
+        Add(planner, 0, 1, 2, 3, 4, 5);
+        var asked = Drain(planner, default);
+        Assert.Equal([0, 1, 2, 3, 4, 5], asked.Select(a => a.Ordinal).Order());
+    }
+
+    [Fact]
+    public void Sources_share_the_load()
+    {
+        var planner = NewPlanner(8);
+        Add(planner, [.. Enumerable.Range(0, 8)]);
+        Add(planner, [.. Enumerable.Range(0, 8)]);
+        Assert.Equal([4, 4], Drain(planner, default).GroupBy(a => a.Source).Select(g => g.Count()));
+    }
+
+    [Fact]
+    public void Nodes_that_start_together_ask_in_different_orders()
+    {
+        var orders = Enumerable.Range(0, 8).Select(seed =>
+        {
+            var planner = NewPlanner(64, random: new Random(seed));
+            Add(planner, [.. Enumerable.Range(0, 64)]);
+            return planner.Next(default)!.Value.Ordinal;
+        });
+        Assert.True(orders.Distinct().Count() > 3);
+    }
+
+    [Fact]
+    public void Window_of_a_pull_bounds_what_is_on_its_way()
+    {
+        var planner = NewPlanner(100, windowBytes: 5 * Size);
+        for (var i = 0; i < 10; i++)
+        {
+            Add(planner, [.. Enumerable.Range(0, 100)]);
+        }
+
+        var asked = Drain(planner, default);
+        Assert.Equal(5, asked.Count);
+        planner.Received(asked[0]);
+        Assert.Null(planner.Next(default));
+        planner.Done(asked[0]);
+        Assert.NotNull(planner.Next(default));
+    }
+
+    [Fact]
+    public void Window_of_a_source_follows_its_rate()
+    {
+        var planner = NewPlanner(100);
+        var source = Add(planner, [.. Enumerable.Range(0, 100)]);
+        Assert.Equal(4, Drain(planner, default).Count);
+        source.Progress(10 * Size, TimeSpan.FromMilliseconds(500));
+        Assert.Equal(20 * Size, source.Rate);
+        Assert.Equal(6, Drain(planner, default).Count);
+    }
+
+    [Fact]
+    public void Shard_larger_than_every_window_is_asked_for_alone()
+    {
+        var planner = NewPlanner(2, windowBytes: 1);
+        Add(planner, 0, 1);
+        Assert.Single(Drain(planner, default));
+    }
+
+    [Fact]
+    public void Failed_shard_is_asked_for_again_and_not_of_a_source_that_was_put_off()
+    {
+        var planner = NewPlanner(1);
+        var a = Add(planner, 0);
+        var b = Add(planner, 0);
+        var first = planner.Next(default)!.Value;
+        first.Source.NotBefore = Later;
+        planner.Failed(first, wasReceived: false);
+        var second = planner.Next(default)!.Value;
+        Assert.Equal(first.Source == a ? b : a, second.Source);
+        Assert.False(second.Hedge);
+    }
+
+    [Fact]
+    public void Last_shard_that_is_slow_is_asked_of_a_second_source_once()
+    {
+        var planner = NewPlanner(1);
+        Add(planner, 0);
+        Add(planner, 0);
+        Add(planner, 0);
+        var first = planner.Next(default)!.Value;
+        Assert.Null(planner.Next(TimeSpan.FromMilliseconds(100)));
+        var hedge = planner.Next(Later)!.Value;
+        Assert.True(hedge.Hedge);
+        Assert.NotEqual(first.Source, hedge.Source);
+        Assert.Null(planner.Next(Later));
+
+        planner.Done(hedge);
+        planner.Failed(first, wasReceived: false);
+        Assert.Equal((0, 0, 0), (planner.Left, planner.Missing, planner.Fetching));
+    }
+
+    [Fact]
+    public void Source_that_is_gone_takes_its_announcements_with_it()
+    {
+        var planner = NewPlanner(2);
+        var a = Add(planner, 0, 1);
+        planner.RemoveSource(a);
+        Assert.Null(planner.Next(default));
+        Assert.False(planner.HasSource(default));
+        Add(planner, 1);
+        Assert.Equal(1, planner.Next(default)?.Ordinal);
+    }
+
+    [Fact]
+    public void Shard_set_aside_is_asked_for_only_after_it_is_put_back()
+    {
+        var planner = NewPlanner(1);
+        Add(planner, 0);
+        planner.SetAside(0);
+        Assert.Null(planner.Next(default));
+        planner.PutBack(0);
+        Assert.Equal(0, planner.Next(default)?.Ordinal);
+    }
+
+    [Fact]
+    public void Random_course_of_a_pull_keeps_the_books_straight_and_ends()
+    {
+        const int Shards = 60;
+        var random = _seeded.Random;
+        var planner = NewPlanner(Shards, windowBytes: 20 * Size, random: random);
+        var sources = new List<PlannedSource> { Add(planner, [.. Enumerable.Range(0, Shards)]) };
+        var flying = new List<Assignment>();
+        var now = TimeSpan.Zero;
+        for (var step = 0; planner.Left > 0; step++)
+        {
+            Assert.True(step < 20_000, $"the pull does not end; {_seeded}");
+            now += TimeSpan.FromMilliseconds(random.Next(50));
+            if (random.Next(10) == 0 && sources.Count < 6)
+            {
+                sources.Add(Add(planner, [.. Enumerable.Range(0, Shards).Where(_ => random.Next(2) == 0)]));
+            }
+            else if (random.Next(20) == 0 && sources.Count > 1)
+            {
+                planner.RemoveSource(sources[1]);
+                sources.RemoveAt(1);
+            }
+
+            flying.AddRange(Drain(planner, now));
+            Assert.True(flying.Count <= 20, $"{flying.Count} in flight; {_seeded}");
+            Assert.All(flying.GroupBy(f => f.Ordinal), group => Assert.True(group.Count() <= 2, _seeded.ToString()));
+            if (flying.Count > 0)
+            {
+                var end = flying[random.Next(flying.Count)];
+                flying.Remove(end);
+                if (random.Next(3) == 0)
+                {
+                    planner.Failed(end, wasReceived: false);
+                }
+                else
+                {
+                    planner.Received(end);
+                    planner.Done(end);
+                }
+            }
+        }
+
+        flying.ForEach(end => planner.Failed(end, wasReceived: false));
+        Assert.Equal((0, 0), (planner.Missing, planner.Fetching));
+        Assert.All(sources, s => Assert.Equal((0, 0L, 0), (s.Outstanding, s.OutstandingBytes, s.Useful)));
+    }
+
+    private static PlannedSource Add(PullPlanner planner, params int[] held)
+    {
+        var source = planner.AddSource();
+        var bitmap = new ShardBitmap(source.Held.Length);
+        Array.ForEach(held, ordinal => bitmap[ordinal] = true);
+        planner.SetHeld(source, bitmap);
+        return source;
+    }
+
+    private static List<Assignment> Drain(PullPlanner planner, TimeSpan now)
+    {
+        var assignments = new List<Assignment>();
+        while (planner.Next(now) is { } assignment)
+        {
+            assignments.Add(assignment);
+        }
+
+        return assignments;
+    }
+
+    private PullPlanner NewPlanner(int shards, long windowBytes = 1L << 30, Random? random = null)
+    {
+        var table = Enumerable.Range(0, shards).Select(_ => new ShardInfo(new Digest(_seeded.Bytes(Digest.Size)), Size)).ToImmutableArray();
+        return new PullPlanner(table, Enumerable.Range(0, shards), new PlannerOptions(windowBytes, LanesPerSource: 2), random ?? _seeded.Random);
+    }
+}

@@ -1,0 +1,233 @@
+using P2PWeights.Store;
+using P2PWeights.Store.Folders;
+using P2PWeights.Testing;
+
+namespace P2PWeights.Transfer.Tests.Pulls;
+
+public sealed class PullTests
+{
+    [Fact]
+    public async Task Pull_from_one_source_holds_every_shard_and_reports_it()
+    {
+        var checkpoint = TestCheckpoint.Create(1, 4095, 4096, 4097, (1 << 20) - 1, 1 << 20, (1 << 20) + 1, 5 << 20);
+        await using var publisher = await TestNode.StartAsync("publisher");
+        await using var node = await TestNode.StartAsync("node");
+        await publisher.HoldAsync(checkpoint);
+        node.Meet(checkpoint, publisher.Info);
+
+        var report = await node.PullAsync(checkpoint);
+
+        await node.AssertHoldsAsync(checkpoint);
+        Assert.Equal((checkpoint.TotalBytes, checkpoint.TotalBytes, 0, 0), (report.BytesTotal, report.BytesFetched, report.BytesReused, report.BytesWasted));
+        var source = Assert.Single(report.Sources);
+        Assert.Equal(("publisher", "tcp", checkpoint.All.Length, checkpoint.TotalBytes, 0), (source.Name, source.Path, source.Shards, source.Bytes, source.Failures));
+        Assert.Equal((checkpoint.All.Length, checkpoint.TotalBytes), publisher.Transfer.Served);
+    }
+
+    [Fact]
+    public async Task Pull_from_a_source_that_holds_files_only_goes_by_sendfile_and_is_right()
+    {
+        var checkpoint = TestCheckpoint.Create(1, 4097, 1 << 20, 9 << 20);
+        await using var publisher = await TestNode.StartAsync("publisher", memory: 0);
+        await using var node = await TestNode.StartAsync("node");
+        await publisher.HoldAsync(checkpoint);
+        Assert.Equal(Tiers.Disk, publisher.Store.Locate(checkpoint.Manifest.Shards[0].Digest));
+        node.Meet(checkpoint, publisher.Info);
+
+        await node.PullAsync(checkpoint);
+
+        await node.AssertHoldsAsync(checkpoint);
+    }
+
+    [Fact]
+    public async Task Pull_to_a_folder_writes_the_file_and_serves_from_it()
+    {
+        var checkpoint = TestCheckpoint.Uniform(6, 1 << 20);
+        await using var publisher = await TestNode.StartAsync("publisher");
+        await using var node = await TestNode.StartAsync("node", memory: 0, disk: 0);
+        await using var other = await TestNode.StartAsync("other");
+        await publisher.HoldAsync(checkpoint);
+        node.Meet(checkpoint, publisher.Info);
+        await using (var folder = CheckpointFolder.Open(node["out"], checkpoint.Manifest))
+        {
+            await folder.ScanAsync(null, TestNode.Deadline);
+            await node.PullAsync(checkpoint, folder);
+            other.Meet(checkpoint, node.Info);
+            await other.PullAsync(checkpoint);
+            await folder.CompleteAsync(TestNode.Deadline);
+        }
+
+        Assert.Equal(checkpoint.Bytes.SelectMany(b => b), await File.ReadAllBytesAsync(Path.Combine(node["out"], "weights.bin")));
+        await other.AssertHoldsAsync(checkpoint);
+    }
+
+    [Fact]
+    public async Task Pull_with_part_in_the_store_fetches_the_rest_only()
+    {
+        var checkpoint = TestCheckpoint.Uniform(10, 100_000);
+        await using var publisher = await TestNode.StartAsync("publisher");
+        await using var node = await TestNode.StartAsync("node");
+        await publisher.HoldAsync(checkpoint);
+        await node.HoldAsync(checkpoint, 1, 4, 7);
+        node.Meet(checkpoint, publisher.Info);
+
+        var report = await node.PullAsync(checkpoint);
+
+        Assert.Equal((700_000, 300_000), (report.BytesFetched, report.BytesReused));
+        Assert.Equal(7, publisher.Transfer.Served.Shards);
+        await node.AssertHoldsAsync(checkpoint);
+    }
+
+    [Fact]
+    public async Task Pull_to_a_folder_copies_what_the_store_holds()
+    {
+        var checkpoint = TestCheckpoint.Uniform(8, 200_000);
+        await using var publisher = await TestNode.StartAsync("publisher");
+        await using var node = await TestNode.StartAsync("node");
+        await publisher.HoldAsync(checkpoint);
+        await node.HoldAsync(checkpoint, 0, 2, 7);
+        node.Meet(checkpoint, publisher.Info);
+        await using (var folder = CheckpointFolder.Open(node["out"], checkpoint.Manifest))
+        {
+            await folder.ScanAsync(null, TestNode.Deadline);
+            var report = await node.PullAsync(checkpoint, folder);
+            await folder.CompleteAsync(TestNode.Deadline);
+            Assert.Equal((1_000_000, 600_000), (report.BytesFetched, report.BytesReused));
+        }
+
+        Assert.Equal(checkpoint.Bytes.SelectMany(b => b), await File.ReadAllBytesAsync(Path.Combine(node["out"], "weights.bin")));
+    }
+
+    [Fact]
+    public async Task Pull_from_many_sources_with_a_part_each_uses_them_all()
+    {
+        var checkpoint = TestCheckpoint.Uniform(30, 100_000);
+        await using var a = await TestNode.StartAsync("a");
+        await using var b = await TestNode.StartAsync("b");
+        await using var c = await TestNode.StartAsync("c");
+        await using var node = await TestNode.StartAsync("node");
+        await a.HoldAsync(checkpoint, [.. Enumerable.Range(0, 10)]);
+        await b.HoldAsync(checkpoint, [.. Enumerable.Range(10, 10)]);
+        await c.HoldAsync(checkpoint, [.. Enumerable.Range(20, 10)]);
+        node.Meet(checkpoint, a.Info, b.Info, c.Info);
+
+        var report = await node.PullAsync(checkpoint);
+
+        await node.AssertHoldsAsync(checkpoint);
+        Assert.Equal([("a", 10), ("b", 10), ("c", 10)], report.Sources.Select(s => (s.Name, s.Shards)).Order());
+    }
+
+    [Fact]
+    public async Task Shard_fetched_is_served_while_the_pull_still_runs()
+    {
+        // The middle node can finish only after the last one has been served: the publisher gains its second shard only then.
+        var checkpoint = TestCheckpoint.Uniform(2, 300_000);
+        await using var publisher = await TestNode.StartAsync("publisher");
+        await using var middle = await TestNode.StartAsync("middle", new TransferOptions());
+        await using var last = await TestNode.StartAsync("last", new TransferOptions());
+        await publisher.HoldAsync(checkpoint, 0);
+        middle.Meet(checkpoint, publisher.Info);
+        last.Meet(checkpoint, middle.Info);
+
+        var middlePull = middle.PullAsync(checkpoint);
+        var lastPull = last.PullAsync(checkpoint);
+        await Eventually.HoldsAsync(() => last.Store.Contains(checkpoint.Manifest.Shards[0].Digest), "the last node has the first shard");
+        Assert.False(middlePull.IsCompleted);
+        await publisher.HoldAsync(checkpoint, 1);
+        await middlePull;
+        await lastPull;
+
+        await last.AssertHoldsAsync(checkpoint);
+        Assert.Equal(2, publisher.Transfer.Served.Shards);
+    }
+
+    [Fact]
+    public async Task Two_pulls_at_once_fetch_each_shard_once()
+    {
+        var checkpoint = TestCheckpoint.Uniform(40, 100_000);
+        await using var publisher = await TestNode.StartAsync("publisher");
+        await using var node = await TestNode.StartAsync("node");
+        await publisher.HoldAsync(checkpoint);
+        node.Meet(checkpoint, publisher.Info);
+
+        var reports = await Task.WhenAll(node.PullAsync(checkpoint), node.PullAsync(checkpoint), node.PullAsync(checkpoint));
+
+        await node.AssertHoldsAsync(checkpoint);
+        Assert.Equal(40, publisher.Transfer.Served.Shards);
+        Assert.Equal(checkpoint.TotalBytes, reports.Sum(r => r.BytesFetched));
+        Assert.All(reports, r => Assert.Equal(checkpoint.TotalBytes, r.BytesFetched + r.BytesReused));
+    }
+
+    [Fact]
+    public async Task Neighbour_that_comes_later_is_used_by_a_running_pull()
+    {
+        var checkpoint = TestCheckpoint.Uniform(4, 50_000);
+        await using var publisher = await TestNode.StartAsync("publisher");
+        await using var node = await TestNode.StartAsync("node", new TransferOptions());
+        await publisher.HoldAsync(checkpoint);
+
+        var pull = node.PullAsync(checkpoint);
+        Assert.False(pull.IsCompleted);
+        node.Meet(checkpoint, publisher.Info);
+        await pull;
+
+        await node.AssertHoldsAsync(checkpoint);
+    }
+
+    [Fact]
+    public async Task Progress_of_a_pull_ends_at_the_whole()
+    {
+        var checkpoint = TestCheckpoint.Uniform(5, 50_000);
+        await using var publisher = await TestNode.StartAsync("publisher");
+        await using var node = await TestNode.StartAsync("node");
+        await publisher.HoldAsync(checkpoint);
+        node.Meet(checkpoint, publisher.Info);
+        var seen = new Recorder();
+
+        await node.PullAsync(checkpoint, progress: seen);
+
+        Assert.Equal(new PullProgress(250_000, 250_000, 250_000, 5, 5, 0), seen.Last);
+    }
+
+    [Fact]
+    public async Task Pull_into_tiers_without_room_fails_as_full_and_keeps_what_came()
+    {
+        var checkpoint = TestCheckpoint.Uniform(40, 1 << 20);
+        await using var publisher = await TestNode.StartAsync("publisher");
+        await using var node = await TestNode.StartAsync("node", memory: 16 << 20, disk: 0);
+        await publisher.HoldAsync(checkpoint);
+        node.Meet(checkpoint, publisher.Info);
+
+        var failure = await Assert.ThrowsAsync<StoreException>(() => node.PullAsync(checkpoint));
+
+        Assert.Equal(StoreError.Full, failure.Error);
+        Assert.Contains(checkpoint.Manifest.Shards, s => node.Store.Contains(s.Digest));
+    }
+
+    [Fact]
+    public async Task Pull_that_is_cancelled_ends_and_keeps_what_came()
+    {
+        var checkpoint = TestCheckpoint.Uniform(3, 50_000);
+        await using var publisher = await TestNode.StartAsync("publisher");
+        await using var node = await TestNode.StartAsync("node", new TransferOptions());
+        await publisher.HoldAsync(checkpoint, 0, 1);
+        node.Meet(checkpoint, publisher.Info);
+        using var cancel = new CancellationTokenSource();
+
+        var pull = node.Transfer.PullAsync(new PullRequest(checkpoint.Manifest, checkpoint.All, null), null, cancel.Token);
+        await Eventually.HoldsAsync(() => node.Store.Contains(checkpoint.Manifest.Shards[1].Digest) && node.Store.Contains(checkpoint.Manifest.Shards[0].Digest), "two shards are here");
+        await cancel.CancelAsync();
+
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => pull);
+        await publisher.HoldAsync(checkpoint, 2);
+        var report = await node.PullAsync(checkpoint);
+        Assert.Equal((50_000, 100_000), (report.BytesFetched, report.BytesReused));
+    }
+
+    private sealed class Recorder : IProgress<PullProgress>
+    {
+        public PullProgress? Last { get; private set; }
+
+        public void Report(PullProgress value) => Last = value;
+    }
+}

@@ -1,0 +1,204 @@
+using System.Collections.Immutable;
+using System.Net.Sockets;
+using P2PWeights.Store;
+using P2PWeights.Testing;
+using P2PWeights.Transfer.Connections;
+using P2PWeights.Transfer.Wire;
+
+namespace P2PWeights.Transfer.Tests.Serving;
+
+public sealed class ServingTests
+{
+    [Theory]
+    [InlineData("a secret", "a secret", null)]
+    [InlineData(null, null, null)]
+    [InlineData("a secret", "another", "another cluster key")]
+    [InlineData("a secret", null, "has a cluster key and the caller has none")]
+    [InlineData(null, "a secret", "the caller has a cluster key and this node has none")]
+    public async Task Pull_between_keys_works_only_when_they_are_equal(string? serverKey, string? callerKey, string? refusal)
+    {
+        var checkpoint = TestCheckpoint.Create(5000);
+        await using var publisher = await TestNode.StartAsync("publisher", new TransferOptions { ClusterKey = serverKey });
+        await using var node = await TestNode.StartAsync("node", new TransferOptions { ClusterKey = callerKey, NoSourceTimeout = TimeSpan.FromSeconds(1) });
+        await publisher.HoldAsync(checkpoint);
+        node.Meet(checkpoint, publisher.Info);
+        if (refusal is null)
+        {
+            await node.PullAsync(checkpoint);
+            await node.AssertHoldsAsync(checkpoint);
+            return;
+        }
+
+        var failure = await Assert.ThrowsAsync<TransferException>(() => node.PullAsync(checkpoint));
+        Assert.Contains(refusal, failure.Message, StringComparison.Ordinal);
+        Assert.Equal(0, publisher.Transfer.Served.Shards);
+    }
+
+    [Fact]
+    public async Task Address_where_another_node_answers_is_refused_with_both_ids()
+    {
+        await using var publisher = await TestNode.StartAsync("publisher");
+        await using var node = await TestNode.StartAsync("node", new TransferOptions { NoSourceTimeout = TimeSpan.FromSeconds(1) });
+        var checkpoint = TestCheckpoint.Create(5000);
+        await publisher.HoldAsync(checkpoint);
+        var expected = Guid.NewGuid();
+        node.Meet(checkpoint, publisher.Info with { Id = expected });
+
+        var failure = await Assert.ThrowsAsync<TransferException>(() => node.PullAsync(checkpoint));
+
+        Assert.Contains(expected.ToString(), failure.Message, StringComparison.Ordinal);
+        Assert.Contains(publisher.Store.NodeId.ToString(), failure.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("P2P")]
+    [InlineData("GET / HTTP/1.1\r\n\r\n")]
+    public async Task Caller_that_does_not_shake_hands_is_closed_and_others_are_served(string opening)
+    {
+        await using var publisher = await TestNode.StartAsync("publisher");
+        await using var node = await TestNode.StartAsync("node");
+        using var caller = new TcpClient();
+        await caller.ConnectAsync(publisher.Transfer.LocalEndPoint, TestNode.Deadline);
+        await caller.GetStream().WriteAsync(System.Text.Encoding.ASCII.GetBytes(opening), TestNode.Deadline);
+        var checkpoint = TestCheckpoint.Create(5000);
+        await publisher.HoldAsync(checkpoint);
+        node.Meet(checkpoint, publisher.Info);
+
+        await node.PullAsync(checkpoint);
+
+        await ReadToEndAsync(caller.GetStream());
+    }
+
+    [Fact]
+    public async Task Caller_that_sends_half_a_frame_and_then_nothing_is_closed()
+    {
+        await using var publisher = await TestNode.StartAsync("publisher");
+        await using var watch = new ConnectionWatch(TimeProvider.System);
+        var dialler = new Dialler(new Identity(Guid.NewGuid(), "slow", null), watch, TimeProvider.System);
+        using var lane = await dialler.OpenAsync(publisher.Info, LaneKind.Data, TestNode.Deadline);
+
+        await lane.Connection.SendAsync(FrameCodec.Encode(1, FrameType.Ping).AsMemory(0, 9), TestNode.Deadline);
+
+        await Assert.ThrowsAsync<IOException>(async () => await lane.Connection.ReadHeaderAsync(TestNode.Deadline));
+    }
+
+    [Fact]
+    public async Task Caller_with_too_many_open_fetches_is_closed()
+    {
+        var checkpoint = TestCheckpoint.Create(16 << 20);
+        await using var publisher = await TestNode.StartAsync("publisher");
+        await publisher.HoldAsync(checkpoint);
+        await using var watch = new ConnectionWatch(TimeProvider.System);
+        var dialler = new Dialler(new Identity(Guid.NewGuid(), "greedy", null), watch, TimeProvider.System);
+        using var lane = await dialler.OpenAsync(publisher.Info, LaneKind.Data, TestNode.Deadline);
+
+        // Nothing is read, so the first answer fills the socket and the rest waits.
+        await Assert.ThrowsAsync<IOException>(async () =>
+        {
+            for (uint id = 1; id < 100_000; id++)
+            {
+                await lane.Connection.SendAsync(FrameCodec.Encode(id, new FetchMessage(checkpoint.Manifest.Shards[0])), TestNode.Deadline);
+            }
+        });
+    }
+
+    [Fact]
+    public async Task Node_that_calls_itself_is_refused()
+    {
+        await using var node = await TestNode.StartAsync("node");
+        await using var watch = new ConnectionWatch(TimeProvider.System);
+        var dialler = new Dialler(new Identity(node.Store.NodeId, "node", null), watch, TimeProvider.System);
+        var failure = await Assert.ThrowsAsync<TransferException>(() => dialler.OpenAsync(node.Info, LaneKind.Control, TestNode.Deadline));
+        Assert.Contains("called itself", failure.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Subscriber_is_told_what_is_held_gained_lost_and_joined_later()
+    {
+        var checkpoint = TestCheckpoint.Uniform(9, 1000);
+        await using var publisher = await TestNode.StartAsync("publisher");
+        await using var watch = new ConnectionWatch(TimeProvider.System);
+        var dialler = new Dialler(new Identity(Guid.NewGuid(), "reader", null), watch, TimeProvider.System);
+        await using var session = await PeerSession.OpenAsync(publisher.Info, dialler, TimeProvider.System, TestNode.Deadline);
+        var remote = session.Subscribe(checkpoint.Manifest.Digest, 9);
+
+        await publisher.HoldAsync(checkpoint, 2);
+        await Eventually.HoldsAsync(() => remote.Held[2], "the swarm joined after the subscription is told");
+        await publisher.HoldAsync(checkpoint, 8);
+        await Eventually.HoldsAsync(() => remote.Held[8], "a gained shard is told");
+        await publisher.Store.EvictAsync(checkpoint.Manifest.Shards[2].Digest, Tiers.Memory | Tiers.Disk, TestNode.Deadline);
+        await Eventually.HoldsAsync(() => !remote.Held[2] && remote.Held[8], "a lost shard is told");
+    }
+
+    [Fact]
+    public async Task More_pullers_than_upload_slots_all_finish()
+    {
+        var checkpoint = TestCheckpoint.Uniform(8, 300_000);
+        await using var publisher = await TestNode.StartAsync("publisher", new TransferOptions { UploadSlots = 1 });
+        await publisher.HoldAsync(checkpoint);
+        var nodes = new List<TestNode>();
+        try
+        {
+            for (var i = 0; i < 3; i++)
+            {
+                nodes.Add(await TestNode.StartAsync($"node{i}"));
+                nodes[i].Meet(checkpoint, publisher.Info);
+            }
+
+            var reports = await Task.WhenAll(nodes.Select(node => node.PullAsync(checkpoint)));
+            Assert.All(reports, report => Assert.Equal(checkpoint.TotalBytes, report.BytesFetched));
+        }
+        finally
+        {
+            nodes.ForEach(node => node.DisposeAsync().AsTask().Wait());
+        }
+    }
+
+    [Theory]
+    [InlineData(1 << 20, 0)]
+    [InlineData(0, 1 << 20)]
+    public async Task Pull_under_a_cap_is_not_faster_than_the_cap(long upload, long download)
+    {
+        var checkpoint = TestCheckpoint.Uniform(3, 300_000);
+        await using var publisher = await TestNode.StartAsync("publisher", new TransferOptions { UploadBytesPerSecond = upload });
+        await using var node = await TestNode.StartAsync("node", new TransferOptions { DownloadBytesPerSecond = download });
+        await publisher.HoldAsync(checkpoint);
+        node.Meet(checkpoint, publisher.Info);
+
+        var report = await node.PullAsync(checkpoint);
+
+        // 900,000 bytes at 1 MiB/s, less the tenth of a second that the bucket holds at the start; a slower machine only makes it longer.
+        Assert.True(report.Elapsed > TimeSpan.FromSeconds(0.6), $"{report.Elapsed}");
+        await node.AssertHoldsAsync(checkpoint);
+    }
+
+    [Theory]
+    [InlineData("nowhere", "not host:port")]
+    [InlineData("127.0.0.1:99999", "not host:port")]
+    [InlineData("192.0.2.1:0", "cannot listen")]
+    public async Task Address_that_cannot_be_used_is_refused_with_the_reason(string listen, string reason)
+    {
+        await using var node = await TestNode.StartAsync("node");
+        await using var service = new TransferService(
+            node.Store, new TransferOptions { Listen = listen }, TimeProvider.System, Microsoft.Extensions.Logging.Abstractions.NullLoggerFactory.Instance);
+        var failure = await Assert.ThrowsAsync<TransferException>(() => service.StartAsync(TestNode.Deadline));
+        Assert.Equal(TransferError.Listen, failure.Error);
+        Assert.Contains(reason, failure.Message, StringComparison.Ordinal);
+    }
+
+    /// <summary>Whatever is sent first, the connection ends.</summary>
+    private static async Task ReadToEndAsync(NetworkStream stream)
+    {
+        var buffer = new byte[4096];
+        try
+        {
+            while (await stream.ReadAsync(buffer, TestNode.Deadline) > 0)
+            {
+            }
+        }
+        catch (IOException)
+        {
+        }
+    }
+}

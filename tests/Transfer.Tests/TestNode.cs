@@ -1,0 +1,129 @@
+using System.Collections.Immutable;
+using Microsoft.Extensions.Logging.Abstractions;
+using P2PWeights.Store;
+using P2PWeights.Store.Content;
+using P2PWeights.Store.Folders;
+using P2PWeights.Store.Hashing;
+using P2PWeights.Testing;
+
+namespace P2PWeights.Transfer.Tests;
+
+/// <summary>A node of its own for one test: store, service, both in a temporary folder.</summary>
+internal sealed class TestNode : IAsyncDisposable
+{
+    private readonly TempFolder _folder = new();
+    private bool _stopped;
+
+    private TestNode(string name) => Name = name;
+
+    /// <summary>Longest time that any single step of a test may take.</summary>
+    public static CancellationToken Deadline => new CancellationTokenSource(TimeSpan.FromSeconds(60)).Token;
+
+    public string Name { get; }
+
+    public ShardStore Store { get; private set; } = null!;
+
+    public TransferService Transfer { get; private set; } = null!;
+
+    public PeerInfo Info => new(Store.NodeId, Name, [Transfer.LocalEndPoint.ToString()], "host", ImmutableSortedDictionary<string, string>.Empty);
+
+    public static async Task<TestNode> StartAsync(string name, TransferOptions? options = null, long memory = 64 << 20, long disk = 1L << 30)
+    {
+        var node = new TestNode(name);
+        var arena = Directory.CreateDirectory(node._folder["shm"]).FullName;
+        node.Store = await ShardStore.OpenAsync(
+            new StoreOptions { DataDirectory = node._folder["data"], ArenaRoot = arena, MemoryBytes = memory, DiskBytes = disk, Ephemeral = true, ScrubBytesPerSecond = 0 },
+            TimeProvider.System,
+            NullLoggerFactory.Instance,
+            Deadline);
+        node.Transfer = new TransferService(node.Store, options ?? Fast, TimeProvider.System, NullLoggerFactory.Instance);
+        await node.Transfer.StartAsync(Deadline);
+        return node;
+    }
+
+    /// <summary>Short patience, so that tests of failures end soon.</summary>
+    public static TransferOptions Fast => new() { StallTimeout = TimeSpan.FromMilliseconds(400), NoSourceTimeout = TimeSpan.FromSeconds(2) };
+
+    public string this[string relative] => _folder[relative];
+
+    /// <summary>Takes shards of a checkpoint into the store, all when none are named, and enters its swarm.</summary>
+    public async Task HoldAsync(TestCheckpoint checkpoint, params int[] ordinals)
+    {
+        Transfer.Join(checkpoint.Manifest);
+        foreach (var ordinal in ordinals.Length > 0 ? ordinals : checkpoint.All)
+        {
+            using var write = await Store.BeginWriteAsync(checkpoint.Manifest.Shards[ordinal], null, Deadline);
+            checkpoint.Bytes[ordinal].CopyTo(write.Buffer);
+            await write.CommitAsync(Deadline);
+        }
+    }
+
+    /// <summary>Makes others known as neighbours in the checkpoint's swarm.</summary>
+    public void Meet(TestCheckpoint checkpoint, params PeerInfo[] neighbours)
+    {
+        Transfer.Join(checkpoint.Manifest);
+        Transfer.SetNeighbours(checkpoint.Manifest.Digest, neighbours);
+    }
+
+    public Task<PullReport> PullAsync(TestCheckpoint checkpoint, CheckpointFolder? folder = null, IProgress<PullProgress>? progress = null, IReadOnlyList<int>? wanted = null) =>
+        Transfer.PullAsync(new PullRequest(checkpoint.Manifest, wanted ?? checkpoint.All, folder), progress, Deadline);
+
+    /// <summary>Every shard is held and has the right bytes.</summary>
+    public async Task AssertHoldsAsync(TestCheckpoint checkpoint)
+    {
+        foreach (var ordinal in checkpoint.All)
+        {
+            using var lease = await Store.LeaseAsync(checkpoint.Manifest.Shards[ordinal].Digest, Deadline);
+            Assert.True(lease is not null, $"shard {ordinal} is missing; {checkpoint.Seeded}");
+            var bytes = new byte[lease.Shard.Size];
+            await lease.ReadAsync(bytes, Deadline);
+            Assert.True(bytes.AsSpan().SequenceEqual(checkpoint.Bytes[ordinal]), $"shard {ordinal} is wrong; {checkpoint.Seeded}");
+        }
+    }
+
+    /// <summary>Ends the service, as a killed node would look to its peers; the store stays open.</summary>
+    public async Task StopServingAsync()
+    {
+        if (!_stopped)
+        {
+            _stopped = true;
+            await Transfer.DisposeAsync();
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await StopServingAsync();
+        await Store.DisposeAsync();
+        _folder.Dispose();
+    }
+}
+
+/// <summary>A checkpoint of one file of random bytes.</summary>
+internal sealed class TestCheckpoint
+{
+    private TestCheckpoint(Seeded seeded, Manifest manifest, byte[][] bytes) => (Seeded, Manifest, Bytes) = (seeded, manifest, bytes);
+
+    public Seeded Seeded { get; }
+
+    public Manifest Manifest { get; }
+
+    /// <summary>The bytes per ordinal.</summary>
+    public byte[][] Bytes { get; }
+
+    public int[] All => [.. Enumerable.Range(0, Manifest.Shards.Length)];
+
+    public long TotalBytes => Bytes.Sum(b => (long)b.Length);
+
+    public static TestCheckpoint Create(params int[] sizes)
+    {
+        var seeded = new Seeded();
+        var bytes = sizes.Select(seeded.Bytes).ToArray();
+        var shards = bytes.Select(b => new ShardInfo(Blake3.Hash(b), b.Length)).ToArray();
+        var manifest = Manifest.Create(Math.Max(sizes.Max(), 1 << 20), [("weights.bin", bytes.Sum(b => (long)b.Length), (IReadOnlyList<ShardInfo>)shards)], [], []);
+        return new TestCheckpoint(seeded, manifest, bytes);
+    }
+
+    /// <summary>So many shards of one size.</summary>
+    public static TestCheckpoint Uniform(int count, int size) => Create([.. Enumerable.Repeat(size, count)]);
+}
