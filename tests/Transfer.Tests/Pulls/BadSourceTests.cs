@@ -65,7 +65,7 @@ public sealed class BadSourceTests
 
         // The honest source holds one shard until the liar is found out, so that the pull cannot end without asking the liar.
         var pull = node.PullAsync(checkpoint);
-        await Testing.Eventually.HoldsAsync(() => node.Transfer.Peers.Any(p => p.Peer.Id == liar.Info.Id && p.Banned is not null), "the liar is banned");
+        await Eventually.HoldsAsync(() => node.Transfer.Peers.Any(p => p.Peer.Id == liar.Info.Id && p.Banned is not null), "the liar is banned");
         await honest.HoldAsync(checkpoint);
         var report = await pull;
 
@@ -106,7 +106,7 @@ public sealed class BadSourceTests
 
         var pull = node.PullAsync(checkpoint);
         // Four shards are asked for at once; a fifth means that the first ones were given up.
-        await Testing.Eventually.HoldsAsync(() => silent.Fetches > 4, "the silent peer was asked again");
+        await Eventually.HoldsAsync(() => silent.Fetches > 4, "the silent peer was asked again");
         await honest.HoldAsync(checkpoint);
         var report = await pull;
 
@@ -126,7 +126,7 @@ public sealed class BadSourceTests
         node.Meet(checkpoint, a.Info, b.Info);
 
         var pull = node.PullAsync(checkpoint);
-        await Testing.Eventually.HoldsAsync(() => a.Transfer.Served.Shards > 0, "a served a shard");
+        await Eventually.HoldsAsync(() => a.Transfer.Served.Shards > 0, "a served a shard");
         await a.StopServingAsync();
         var report = await pull;
 
@@ -145,7 +145,7 @@ public sealed class BadSourceTests
         node.Meet(checkpoint, publisher.Info);
 
         var pull = node.PullAsync(checkpoint);
-        await Testing.Eventually.HoldsAsync(() => publisher.Transfer.Served.Shards == 2, "two shards were served");
+        await Eventually.HoldsAsync(() => publisher.Transfer.Served.Shards == 2, "two shards were served");
         await publisher.StopServingAsync();
         var failure = await Assert.ThrowsAsync<TransferException>(() => pull);
 

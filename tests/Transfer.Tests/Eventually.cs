@@ -1,7 +1,7 @@
-namespace P2PWeights.Testing;
+namespace P2PWeights.Transfer.Tests;
 
 /// <summary>Waits for conditions instead of times.</summary>
-public static class Eventually
+internal static class Eventually
 {
     private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(30);
 
