@@ -130,4 +130,5 @@ internal static class Reports
         }
 
         return table;
-    }}
+    }
+}
