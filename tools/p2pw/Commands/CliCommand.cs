@@ -8,7 +8,10 @@ namespace P2PWeights.Cli.Commands;
 /// </summary>
 internal abstract class CliCommand : Command
 {
-    private readonly Option<bool> _json = new("--json") { Description = "Print the result as one JSON document on standard output, and nothing else there." };
+    private readonly Option<bool> _json = new("--json")
+    {
+        Description = "Print the result as one JSON document on standard output, and nothing else there.",
+    };
 
     protected CliCommand(string name, string description, params string[] examples)
         : base(name, description)

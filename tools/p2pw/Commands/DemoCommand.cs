@@ -9,9 +9,24 @@ namespace P2PWeights.Cli.Commands;
 /// <summary><c>p2pw demo</c>: everything at once on this machine, proven byte by byte.</summary>
 internal sealed class DemoCommand : CliCommand
 {
-    private readonly Option<string?> _checkpoint = new("--checkpoint") { HelpName = "DIR", Description = "A checkpoint of your own. Default: one made up on the spot." };
-    private readonly Option<int> _peers = new("--peers") { HelpName = "N", Description = $"Consumer nodes, 1 to {DemoPlan.MaxPeers}. Default: 3.", DefaultValueFactory = _ => 3 };
-    private readonly Option<string?> _size = new("--size") { HelpName = "SIZE", Description = "Size of the checkpoint that is made up. Default: 512MiB." };
+    private readonly Option<string?> _checkpoint = new("--checkpoint")
+    {
+        HelpName = "DIR",
+        Description = "A checkpoint of your own. Default: one made up on the spot.",
+    };
+
+    private readonly Option<int> _peers = new("--peers")
+    {
+        HelpName = "N",
+        Description = $"Consumer nodes, 1 to {DemoPlan.MaxPeers}. Default: 3.",
+        DefaultValueFactory = _ => 3,
+    };
+
+    private readonly Option<string?> _size = new("--size")
+    {
+        HelpName = "SIZE",
+        Description = "Size of the checkpoint that is made up. Default: 512MiB.",
+    };
 
     public DemoCommand()
         : base(
@@ -41,7 +56,9 @@ internal sealed class DemoCommand : CliCommand
         if (arguments.GetValue(_checkpoint) is not { } path)
             return new DemoPlan(null, Texts.Option(_size.Name, arguments.GetValue(_size) ?? "512MiB", Texts.ParseBytes), peers);
         if (arguments.GetValue(_size) is not null)
-            throw new NodeException(NodeError.Usage, "--size and --checkpoint exclude each other: a checkpoint has the size it has. Nothing was started.");
+            throw new NodeException(
+                NodeError.Usage,
+                "--size and --checkpoint exclude each other: a checkpoint has the size it has. Nothing was started.");
         var folder = Texts.Option(_checkpoint.Name, path, Texts.ParsePath);
         if (!Directory.Exists(folder))
             throw new NodeException(NodeError.Usage, $"--checkpoint: there is no folder {folder}. Nothing was started.");

@@ -13,7 +13,11 @@ internal sealed class DoctorCommand : CliCommand
     private readonly TargetOptions _target = new();
     private readonly NodeSettings _node = new();
     private readonly TrackerSettings _tracker = new();
-    private readonly Option<string?> _config = new("--config") { HelpName = "FILE", Description = "Configuration file of the node to look at." };
+    private readonly Option<string?> _config = new("--config")
+    {
+        HelpName = "FILE",
+        Description = "Configuration file of the node to look at.",
+    };
 
     public DoctorCommand()
         : base(

@@ -8,7 +8,12 @@ namespace P2PWeights.Cli.Commands;
 /// <summary><c>p2pw ls [NAME]</c>: what the catalog holds.</summary>
 internal sealed class ListCommand : CliCommand
 {
-    private readonly Argument<string?> _name = new("NAME") { Description = "Only the versions of this name.", Arity = ArgumentArity.ZeroOrOne };
+    private readonly Argument<string?> _name = new("NAME")
+    {
+        Description = "Only the versions of this name.",
+        Arity = ArgumentArity.ZeroOrOne,
+    };
+
     private readonly TargetOptions _target = new();
 
     public ListCommand()

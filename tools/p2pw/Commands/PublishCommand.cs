@@ -12,11 +12,35 @@ internal sealed class PublishCommand : CliCommand
 {
     private readonly Argument<string> _folder = new("DIR") { Description = "Folder whose files become the checkpoint." };
     private readonly Argument<string> _checkpoint = new("name@version") { Description = "What it is called from now on." };
-    private readonly Option<bool> _copy = new("--copy") { Description = "Copy the bytes into the node's tiers. Without it the files are served from where they are and must stay as they are." };
-    private readonly Option<string[]> _tags = new("--tag") { HelpName = "TAG", Description = "Point this tag at the version, once it is visible. May be given several times." };
-    private readonly Option<string[]> _metadata = new("--metadata") { HelpName = "KEY=VALUE", Description = "Free metadata; it is part of the content. May be given several times." };
-    private readonly Option<string?> _maxShard = new("--max-shard") { HelpName = "SIZE", Description = "Largest shard. Default: 16MiB. Publishers that should share shards must agree on it." };
-    private readonly Option<string?> _serveFor = new("--serve-for") { HelpName = "DURATION", Description = "With --tracker: how long to serve at most while no other node holds a whole copy. Default: until one does." };
+    private readonly Option<bool> _copy = new("--copy")
+    {
+        Description = "Copy the bytes into the node's tiers. Without it the files are served from where they are and must stay as they are.",
+    };
+
+    private readonly Option<string[]> _tags = new("--tag")
+    {
+        HelpName = "TAG",
+        Description = "Point this tag at the version, once it is visible. May be given several times.",
+    };
+
+    private readonly Option<string[]> _metadata = new("--metadata")
+    {
+        HelpName = "KEY=VALUE",
+        Description = "Free metadata; it is part of the content. May be given several times.",
+    };
+
+    private readonly Option<string?> _maxShard = new("--max-shard")
+    {
+        HelpName = "SIZE",
+        Description = "Largest shard. Default: 16MiB. Publishers that should share shards must agree on it.",
+    };
+
+    private readonly Option<string?> _serveFor = new("--serve-for")
+    {
+        HelpName = "DURATION",
+        Description = "With --tracker: how long to serve at most while no other node holds a whole copy. Default: until one does.",
+    };
+
     private readonly EphemeralNodeOptions _ephemeral = new();
     private readonly TargetOptions _target = new();
 
@@ -58,7 +82,9 @@ internal sealed class PublishCommand : CliCommand
         }
 
         if (request.Copy)
-            throw new NodeException(NodeError.Usage, "--copy needs a node that keeps the bytes: --node SOCKET. With --tracker the files are served from where they are.");
+            throw new NodeException(
+                NodeError.Usage,
+                "--copy needs a node that keeps the bytes: --node SOCKET. With --tracker the files are served from where they are.");
         await using var ephemeral = await EphemeralNode.StartAsync(target, _ephemeral, arguments, cancellationToken);
         await PublishAsync(ephemeral.Node, request, terminal, cancellationToken);
         await ServeAsync(ephemeral.Node, checkpoint, serveFor, terminal, cancellationToken);
@@ -74,8 +100,12 @@ internal sealed class PublishCommand : CliCommand
         terminal.Result(JsonShapes.Of(report), text => Reports.Write(text, report));
     }
 
-    /// <summary>The node in this command is the only one that holds the checkpoint, until another has pulled it: ending earlier would leave a name without bytes.</summary>
-    private static async Task ServeAsync(PeerNode node, CheckpointName checkpoint, TimeSpan? serveFor, Terminal terminal, CancellationToken cancellationToken)
+    /// <summary>
+    /// The node in this command is the only one that holds the checkpoint, until another has pulled it: ending earlier would leave a name
+    /// without bytes.
+    /// </summary>
+    private static async Task ServeAsync(
+        PeerNode node, CheckpointName checkpoint, TimeSpan? serveFor, Terminal terminal, CancellationToken cancellationToken)
     {
         using var bound = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         var copied = node.WaitForCopyAsync(checkpoint.ToString(), bound.Token);
@@ -92,7 +122,9 @@ internal sealed class PublishCommand : CliCommand
         {
             terminal.Note($"no other node holds a whole copy of {checkpoint}: it is in the catalog, and cannot be pulled until somebody publishes it again.");
             cancellationToken.ThrowIfCancellationRequested();
-            throw new NodeException(NodeError.Deadline, $"stopped serving {checkpoint} after {Format.Time(serveFor!.Value)} without another copy. Serve longer, or publish through a node: --node SOCKET.");
+            throw new NodeException(
+                NodeError.Deadline,
+                $"stopped serving {checkpoint} after {Format.Time(serveFor!.Value)} without another copy. Serve longer, or publish through a node: --node SOCKET.");
         }
     }
 }

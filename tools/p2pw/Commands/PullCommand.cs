@@ -11,7 +11,12 @@ namespace P2PWeights.Cli.Commands;
 internal sealed class PullCommand : CliCommand
 {
     private readonly Argument<string> _checkpoint = new("name@version") { Description = "What to pull; a tag may stand for the version." };
-    private readonly Option<string?> _to = new("--to") { HelpName = "DIR", Description = "Folder that becomes the checkpoint: missing, empty, or left over from an earlier pull of it. Without it: the node's tiers." };
+    private readonly Option<string?> _to = new("--to")
+    {
+        HelpName = "DIR",
+        Description = "Folder that becomes the checkpoint: missing, empty, or left over from an earlier pull of it. Without it: the node's tiers.",
+    };
+
     private readonly EphemeralNodeOptions _ephemeral = new();
     private readonly TargetOptions _target = new();
 
@@ -43,7 +48,9 @@ internal sealed class PullCommand : CliCommand
         }
 
         if (folder is null)
-            throw new NodeException(NodeError.Usage, "a pull into the tiers needs a node that keeps them: --node SOCKET. With --tracker, say where the files go: --to DIR.");
+            throw new NodeException(
+                NodeError.Usage,
+                "a pull into the tiers needs a node that keeps them: --node SOCKET. With --tracker, say where the files go: --to DIR.");
         await using var ephemeral = await EphemeralNode.StartAsync(target, _ephemeral, arguments, cancellationToken);
         await PullAsync(ephemeral.Node, request, terminal, cancellationToken);
         return 0;
@@ -59,5 +66,11 @@ internal sealed class PullCommand : CliCommand
     }
 
     private static ProgressFrame Frame(string checkpoint, PullProgress progress) =>
-        new($"pulling {checkpoint}", progress.BytesDone, progress.BytesTotal, [$"{Format.Bytes(progress.BytesFetched)} received", .. progress.Sources > 0 ? [$"from {Format.Count(progress.Sources, "peer")}"] : Array.Empty<string>()]);
+        new(
+            $"pulling {checkpoint}",
+            progress.BytesDone,
+            progress.BytesTotal,
+            progress.Sources > 0
+                ? [$"{Format.Bytes(progress.BytesFetched)} received from {Format.Count(progress.Sources, "peer")}"]
+                : []);
 }

@@ -8,7 +8,11 @@ namespace P2PWeights.Cli.Commands;
 /// <summary><c>p2pw rm name@version</c>: takes a version or a tag out of the catalog.</summary>
 internal sealed class RemoveCommand : CliCommand
 {
-    private readonly Argument<string> _checkpoint = new("name@version") { Description = "A version, which goes with its tags, or a tag, which goes alone." };
+    private readonly Argument<string> _checkpoint = new("name@version")
+    {
+        Description = "A version, which goes with its tags, or a tag, which goes alone.",
+    };
+
     private readonly TargetOptions _target = new();
 
     public RemoveCommand()

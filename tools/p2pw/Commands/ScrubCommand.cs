@@ -18,7 +18,9 @@ internal sealed class ScrubCommand : CliCommand
     {
         var target = _target.Read(arguments);
         if (target.Socket is null)
-            throw new NodeException(NodeError.Usage, "a scrub needs the node whose store it reads: --node SOCKET. A tracker stores no shards.");
+            throw new NodeException(
+                NodeError.Usage,
+                "a scrub needs the node whose store it reads: --node SOCKET. A tracker stores no shards.");
         using var node = target.OpenNode();
         var latest = new Latest<NodeScrubReport>();
         var report = await new ProgressView(terminal, TimeProvider.System).WatchAsync(

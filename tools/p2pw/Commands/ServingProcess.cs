@@ -18,7 +18,8 @@ internal sealed class ServingProcess
     public void AddTo(Command command) => command.Add(_dieWithParent);
 
     /// <summary>Runs <paramref name="serve"/> with a logger factory and a token that says when to stop; being stopped is success.</summary>
-    public async Task<int> RunAsync(ParseResult arguments, LogLevel level, Func<ILoggerFactory, CancellationToken, Task> serve, CancellationToken cancellationToken)
+    public async Task<int> RunAsync(
+        ParseResult arguments, LogLevel level, Func<ILoggerFactory, CancellationToken, Task> serve, CancellationToken cancellationToken)
     {
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         if (arguments.GetValue(_dieWithParent))

@@ -10,8 +10,18 @@ internal sealed class SynthCommand : CliCommand
 {
     private readonly Argument<string> _folder = new("DIR") { Description = "Folder to write; missing or empty." };
     private readonly Option<string> _size = new("--size") { HelpName = "SIZE", Description = "About how large.", Required = true };
-    private readonly Option<string> _layout = new("--layout") { HelpName = "LAYOUT", Description = "Whose tensor names and shapes: qwen3 or deepseek-v3. Default: qwen3.", DefaultValueFactory = _ => "qwen3" };
-    private readonly Option<long> _seed = new("--seed") { HelpName = "N", Description = "The same seed, size and layout make the same bytes. Default: 0." };
+    private readonly Option<string> _layout = new("--layout")
+    {
+        HelpName = "LAYOUT",
+        Description = "Whose tensor names and shapes: qwen3 or deepseek-v3. Default: qwen3.",
+        DefaultValueFactory = _ => "qwen3",
+    };
+
+    private readonly Option<long> _seed = new("--seed")
+    {
+        HelpName = "N",
+        Description = "The same seed, size and layout make the same bytes. Default: 0.",
+    };
 
     public SynthCommand()
         : base(

@@ -39,7 +39,8 @@ internal sealed class VerifyCommand : CliCommand
         return report.Differences.Count == 0 ? 0 : (int)NodeError.Integrity;
     }
 
-    private static async Task<VerifyReport> CompareAsync(Target target, string folder, CheckpointName checkpoint, IProgress<long> hashed, CancellationToken cancellationToken)
+    private static async Task<VerifyReport> CompareAsync(
+        Target target, string folder, CheckpointName checkpoint, IProgress<long> hashed, CancellationToken cancellationToken)
     {
         if (target.Socket is not null)
         {

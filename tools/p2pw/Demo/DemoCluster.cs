@@ -21,7 +21,8 @@ internal sealed class DemoCluster : IAsyncDisposable
     /// <summary>Starts the tracker, then all nodes at once. When one fails, those that started are stopped.</summary>
     public static async Task<DemoCluster> StartAsync(Workspace workspace, int peers, CancellationToken cancellationToken)
     {
-        var cluster = new DemoCluster(await ChildProcess.StartAsync("tracker", ["tracker", "--listen", "127.0.0.1:0", "--data", workspace["tracker"], "--log-level", "warning"], cancellationToken));
+        string[] tracker = ["tracker", "--listen", "127.0.0.1:0", "--data", workspace["tracker"], "--log-level", "warning"];
+        var cluster = new DemoCluster(await ChildProcess.StartAsync("tracker", tracker, cancellationToken));
         try
         {
             var names = Enumerable.Range(1, peers).Select(number => $"n{number}").Prepend(DemoReport.Publisher).ToList();
@@ -52,7 +53,8 @@ internal sealed class DemoCluster : IAsyncDisposable
         var node = await ChildProcess.StartAsync(
             $"node {name}",
             [
-                "node", "--name", name, "--tracker", TrackerAddress, "--listen", "127.0.0.1:0", "--data", workspace[Path.Combine(name, "data")], "--socket", SocketOf(workspace, name),
+                "node", "--name", name, "--tracker", TrackerAddress, "--listen", "127.0.0.1:0",
+                "--data", workspace[Path.Combine(name, "data")], "--socket", SocketOf(workspace, name),
                 "--memory", DemoPlan.NodeMemoryBytes.ToString(CultureInfo.InvariantCulture), "--disk", "64MiB", "--ephemeral", "--log-level", "warning",
             ],
             cancellationToken);

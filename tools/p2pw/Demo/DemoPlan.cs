@@ -14,7 +14,10 @@ internal sealed record DemoPlan(string? Checkpoint, long Bytes, int Peers)
 
     public const int MaxPeers = 32;
 
-    /// <summary>Bytes that temporary files take: the checkpoint, unless it exists, a copy per consumer, and a little for indexes and logs (a made-up one misses its size by up to 2 %).</summary>
+    /// <summary>
+    /// Bytes that temporary files take: the checkpoint, unless it exists, a copy per consumer, and a little for indexes and logs (a made-up
+    /// one misses its size by up to 2 %).
+    /// </summary>
     public long DiskBytes => ((Bytes + (Bytes / 32)) * (Peers + (Checkpoint is null ? 1 : 0))) + ((Peers + 2) * (64L << 20));
 
     /// <summary>Bytes that arenas take in /dev/shm.</summary>
@@ -31,17 +34,19 @@ internal sealed record DemoPlan(string? Checkpoint, long Bytes, int Peers)
         {
             throw new NodeException(
                 NodeError.DiskFull,
-                $"the demo needs {Format.Bytes(DiskBytes)} in {temporaryFolder} and {Format.Bytes(diskFree.Value)} are free. Nothing was made. Ask for less (--size 64MiB, --peers 2), or set TMPDIR to a larger place.");
+                $"the demo needs {Format.Bytes(DiskBytes)} in {temporaryFolder} and {Format.Bytes(diskFree.Value)} are free. Nothing was made."
+                + " Ask for less (--size 64MiB, --peers 2), or set TMPDIR to a larger place.");
         }
 
         if ((sharedMemoryFree ?? 0) < SharedMemoryBytes)
         {
             throw new NodeException(
                 NodeError.DiskFull,
-                $"the demo needs {Format.Bytes(SharedMemoryBytes)} in /dev/shm and {Format.Bytes(sharedMemoryFree ?? 0)} are free. Nothing was made. Ask for fewer nodes (--peers 1), or enlarge it"
-                + " (docker run --shm-size 1g; mount -o remount,size=1g /dev/shm).");
+                $"the demo needs {Format.Bytes(SharedMemoryBytes)} in /dev/shm and {Format.Bytes(sharedMemoryFree ?? 0)} are free. Nothing was made."
+                + " Ask for fewer nodes (--peers 1), or enlarge it (docker run --shm-size 1g; mount -o remount,size=1g /dev/shm).");
         }
 
-        return $"{Format.Bytes(DiskBytes)} of {(diskFree is { } free ? Format.Bytes(free) : "?")} in {temporaryFolder}, {Format.Bytes(SharedMemoryBytes)} of {Format.Bytes(sharedMemoryFree!.Value)} in /dev/shm";
+        var disk = $"{Format.Bytes(DiskBytes)} of {(diskFree is { } free ? Format.Bytes(free) : "?")} in {temporaryFolder}";
+        return $"{disk}, {Format.Bytes(SharedMemoryBytes)} of {Format.Bytes(sharedMemoryFree!.Value)} in /dev/shm";
     }
 }

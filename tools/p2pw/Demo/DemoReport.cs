@@ -12,7 +12,12 @@ namespace P2PWeights.Cli.Demo;
 /// <param name="FilesCompared">Files compared byte for byte, over all consumers.</param>
 /// <param name="Elapsed">Wall time of the whole demo.</param>
 internal sealed record DemoReport(
-    PublishReport Publication, IReadOnlyList<(string Node, CheckpointPullReport Report)> Pulls, long PublisherServedBytes, IReadOnlyList<string> Differences, int FilesCompared, TimeSpan Elapsed)
+    PublishReport Publication,
+    IReadOnlyList<(string Node, CheckpointPullReport Report)> Pulls,
+    long PublisherServedBytes,
+    IReadOnlyList<string> Differences,
+    int FilesCompared,
+    TimeSpan Elapsed)
 {
     /// <summary>Name of the node that publishes.</summary>
     public const string Publisher = "publisher";

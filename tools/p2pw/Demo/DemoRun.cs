@@ -24,11 +24,14 @@ internal sealed class DemoRun(DemoPlan plan, Terminal terminal, TimeProvider tim
         terminal.Say($"[bold]P2PWeights demo[/]: one node publishes {Format.Bytes(plan.Bytes)}, {Format.Count(plan.Peers, "other")} pull it at once");
         terminal.Say("");
         using var workspace = Workspace.Create();
-        Done("space", plan.CheckSpace(Path.TrimEndingDirectorySeparator(Path.GetTempPath()), MachineChecks.Free(Path.GetTempPath()), MachineChecks.Free("/dev/shm")), null);
+        var temporary = Path.TrimEndingDirectorySeparator(Path.GetTempPath());
+        Done("space", plan.CheckSpace(temporary, MachineChecks.Free(temporary), MachineChecks.Free("/dev/shm")), null);
 
         var folder = plan.Checkpoint ?? await SynthesizeAsync(workspace["checkpoint"], cancellationToken);
         await using var cluster = await TimedAsync(
-            "start", DemoCluster.StartAsync(workspace, plan.Peers, cancellationToken), cluster => $"tracker at {cluster.TrackerAddress}, {plan.Peers + 1} nodes, a process each");
+            "start",
+            DemoCluster.StartAsync(workspace, plan.Peers, cancellationToken),
+            cluster => $"tracker at {cluster.TrackerAddress}, {plan.Peers + 1} nodes, a process each");
         var publication = await PublishAsync(cluster, folder, cancellationToken);
         var pulls = await PullAsync(cluster, workspace, cancellationToken);
         var differences = await CompareAsync(folder, pulls, cancellationToken);
@@ -54,11 +57,16 @@ internal sealed class DemoRun(DemoPlan plan, Terminal terminal, TimeProvider tim
         var request = new PublishRequest(folder, Checkpoint, Copy: false, [], new Dictionary<string, string>());
         return TimedAsync(
             "publish",
-            _view.WatchAsync(cluster.Publisher.PublishAsync(request, latest, cancellationToken), () => latest.Value is { } progress ? new ProgressFrame("hashing", progress.BytesDone, progress.BytesTotal, []) : null),
-            report => $"{Format.Count(report.Shards, "shard")}, manifest {report.Manifest.ToString()[..16]}, hashed at {Format.Rate(Format.PerSecond(report.Bytes, report.HashElapsed))}");
+            _view.WatchAsync(
+                cluster.Publisher.PublishAsync(request, latest, cancellationToken),
+                () => latest.Value is { } progress ? new ProgressFrame("hashing", progress.BytesDone, progress.BytesTotal, []) : null),
+            report =>
+                $"{Format.Count(report.Shards, "shard")}, manifest {report.Manifest.ToString()[..16]}, "
+                + $"hashed at {Format.Rate(Format.PerSecond(report.Bytes, report.HashElapsed))}");
     }
 
-    private Task<(string Node, CheckpointPullReport Report)[]> PullAsync(DemoCluster cluster, Workspace workspace, CancellationToken cancellationToken)
+    private Task<(string Node, CheckpointPullReport Report)[]> PullAsync(
+        DemoCluster cluster, Workspace workspace, CancellationToken cancellationToken)
     {
         var progress = cluster.Consumers.Select(_ => new Latest<PullProgress>()).ToList();
         var pulls = cluster.Consumers.Select(async (consumer, index) =>
@@ -68,11 +76,16 @@ internal sealed class DemoRun(DemoPlan plan, Terminal terminal, TimeProvider tim
         });
         return TimedAsync(
             "pull",
-            _view.WatchAsync(Task.WhenAll(pulls), () => new ProgressFrame("pulling", progress.Sum(latest => latest.Value?.BytesDone ?? 0), plan.Bytes * plan.Peers, [])),
-            reports => $"{Format.Count(reports.Length, "node")} at once, {Format.Bytes(reports.Sum(report => report.Item2.Transfer.BytesTotal))} in all, every shard verified");
+            _view.WatchAsync(
+                Task.WhenAll(pulls),
+                () => new ProgressFrame("pulling", progress.Sum(latest => latest.Value?.BytesDone ?? 0), plan.Bytes * plan.Peers, [])),
+            reports =>
+                $"{Format.Count(reports.Length, "node")} at once, {Format.Bytes(reports.Sum(pull => pull.Item2.Transfer.BytesTotal))} in all, "
+                + "every shard verified");
     }
 
-    private Task<IReadOnlyList<string>> CompareAsync(string folder, (string Node, CheckpointPullReport Report)[] pulls, CancellationToken cancellationToken)
+    private Task<IReadOnlyList<string>> CompareAsync(
+        string folder, (string Node, CheckpointPullReport Report)[] pulls, CancellationToken cancellationToken)
     {
         var compared = Task.Run<IReadOnlyList<string>>(
             () => [.. pulls.Select(pull => FolderComparison.FirstDifference(folder, pull.Report.Folder!, cancellationToken)).OfType<string>()], cancellationToken);

@@ -16,7 +16,9 @@ internal static class FolderComparison
             return $"{Path.Combine(actual, missing)} is missing";
         if (actualFiles.Except(expectedFiles).FirstOrDefault() is { } foreign)
             return $"{Path.Combine(actual, foreign)} was never published";
-        return expectedFiles.Select(file => CompareFile(Path.Combine(expected, file), Path.Combine(actual, file), cancellationToken)).FirstOrDefault(difference => difference is not null);
+        return expectedFiles
+            .Select(file => CompareFile(Path.Combine(expected, file), Path.Combine(actual, file), cancellationToken))
+            .FirstOrDefault(difference => difference is not null);
     }
 
     /// <summary>Files of a folder, relative to it.</summary>

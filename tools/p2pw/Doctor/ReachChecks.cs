@@ -22,7 +22,8 @@ internal static class ReachChecks
         {
             using var node = new NodeClient(socket);
             var status = await node.StatusAsync(cancellationToken);
-            return new("node", status.TrackerReachable ? Outcome.Ok : Outcome.Warning, $"{status.Name} at {socket}, up {Format.Time(status.Uptime)}, its tracker {status.Tracker} {(status.TrackerReachable ? "answers" : "does not answer")}");
+            var (outcome, tracker) = status.TrackerReachable ? (Outcome.Ok, "answers") : (Outcome.Warning, "does not answer");
+            return new("node", outcome, $"{status.Name} at {socket}, up {Format.Time(status.Uptime)}, its tracker {status.Tracker} {tracker}");
         }
         catch (NodeException exception)
         {

@@ -24,7 +24,8 @@ internal static class JsonShapes
     /// <summary>One line.</summary>
     public static string Write(object document) => JsonSerializer.Serialize(document, Options);
 
-    public static object Of(Failure failure) => new { Error = JsonNamingPolicy.SnakeCaseLower.ConvertName(failure.Error.ToString()), failure.ExitCode, failure.Message };
+    public static object Of(Failure failure) =>
+        new { Error = JsonNamingPolicy.SnakeCaseLower.ConvertName(failure.Error.ToString()), failure.ExitCode, failure.Message };
 
     public static object Of(PublishReport report) => new
     {
@@ -172,7 +173,8 @@ internal static class JsonShapes
         difference.Detail,
     };
 
-    public static object Of(NodeScrubReport report) => new { report.Checked, report.Bytes, report.Wrong, report.Repaired, report.Unrepaired };
+    public static object Of(NodeScrubReport report) =>
+        new { report.Checked, report.Bytes, report.Wrong, report.Repaired, report.Unrepaired };
 
     public static object Of(Finding finding) => new
     {

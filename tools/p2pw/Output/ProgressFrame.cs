@@ -24,7 +24,8 @@ internal sealed record ProgressFrame(string Title, long Done, long Total, IReadO
     /// <summary><c>45 %  230.1 MiB of 512.0 MiB  1.20 GB/s  3 sources  ETA 0.3 s</c>.</summary>
     public string Numbers(RateMeter meter)
     {
-        List<string> parts = [Total > 0 ? $"{Format.Share(Done, Total)}  {Format.Bytes(Done)} of {Format.Bytes(Total)}" : Format.Bytes(Done), Format.Rate(meter.BytesPerSecond), .. Details];
+        var done = Total > 0 ? $"{Format.Share(Done, Total)}  {Format.Bytes(Done)} of {Format.Bytes(Total)}" : Format.Bytes(Done);
+        List<string> parts = [done, Format.Rate(meter.BytesPerSecond), .. Details];
         if (Total > 0 && meter.Remaining(Total) is { } remaining)
             parts.Add($"ETA {Format.Time(remaining)}");
         return string.Join("  ", parts);

@@ -13,8 +13,10 @@ internal static class Reports
     {
         text.WriteLine(report.AlreadyPublished ? $"{report.Checkpoint} was published already, with the same content" : $"published {report.Checkpoint}");
         text.WriteLine($"  manifest  {report.Manifest}");
-        text.WriteLine($"  content   {Format.Bytes(report.Bytes)} in {Format.Count(report.Files, "file")}, {Format.Count(report.Tensors, "tensor")}, {Format.Count(report.Shards, "shard")} ({report.NewShards} new here)");
-        text.WriteLine($"  time      {Format.Time(report.Elapsed)}, of it hashing {Format.Time(report.HashElapsed)} ({Format.Rate(Format.PerSecond(report.Bytes, report.HashElapsed))})");
+        var shards = $"{Format.Count(report.Shards, "shard")} ({report.NewShards} new here)";
+        var hashing = $"hashing {Format.Time(report.HashElapsed)} ({Format.Rate(Format.PerSecond(report.Bytes, report.HashElapsed))})";
+        text.WriteLine($"  content   {Format.Bytes(report.Bytes)} in {Format.Count(report.Files, "file")}, {Format.Count(report.Tensors, "tensor")}, {shards}");
+        text.WriteLine($"  time      {Format.Time(report.Elapsed)}, of it {hashing}");
     }
 
     public static void Write(TextWriter text, CheckpointPullReport report)
@@ -35,7 +37,8 @@ internal static class Reports
         text.WriteLine($"{info.Name}@{info.Version}{(info.Tags.IsDefaultOrEmpty ? "" : $"  ({string.Join(", ", info.Tags)})")}");
         text.WriteLine($"  manifest   {info.Manifest}");
         text.WriteLine(Format.Invariant($"  published  {info.PublishedAt.UtcDateTime:yyyy-MM-dd HH:mm:ss'Z'}"));
-        text.WriteLine($"  content    {Format.Bytes(info.Bytes)} in {Format.Count(info.Files, "file")}, {Format.Count(details.Tensors.Count, "tensor")}, {Format.Count(info.Shards, "shard")} of at most {Format.Bytes(details.MaxShardBytes)}");
+        var shards = $"{Format.Count(info.Shards, "shard")} of at most {Format.Bytes(details.MaxShardBytes)}";
+        text.WriteLine($"  content    {Format.Bytes(info.Bytes)} in {Format.Count(info.Files, "file")}, {Format.Count(details.Tensors.Count, "tensor")}, {shards}");
         text.WriteLine($"  available  {Format.Share(info.AvailableShards, info.Shards)} of the shards; {Format.Count(info.CompletePeers, "node")} with a whole copy");
         foreach (var (key, value) in details.Metadata)
             text.WriteLine($"  {key} = {value}");
@@ -68,9 +71,10 @@ internal static class Reports
         tiers.Write(text, "  ");
         foreach (var pull in status.Pulls)
         {
+            var progress = pull.Progress;
             text.WriteLine(
-                $"  pulling {pull.Checkpoint} {(pull.Folder is null ? "into the tiers" : $"to {pull.Folder}")}: {Format.Share(pull.Progress.BytesDone, pull.Progress.BytesTotal)} of {Format.Bytes(pull.Progress.BytesTotal)}"
-                + $" from {Format.Count(pull.Progress.Sources, "peer")}");
+                $"  pulling {pull.Checkpoint} {(pull.Folder is null ? "into the tiers" : $"to {pull.Folder}")}: "
+                + $"{Format.Share(progress.BytesDone, progress.BytesTotal)} of {Format.Bytes(progress.BytesTotal)} from {Format.Count(progress.Sources, "peer")}");
         }
     }
 
@@ -99,7 +103,8 @@ internal static class Reports
 
     public static void Write(TextWriter text, NodeScrubReport report)
     {
-        text.WriteLine($"hashed {Format.Count(report.Checked, "replica")}, {Format.Bytes(report.Bytes)}: {(report.Wrong.Count == 0 ? "all as they should be" : $"{report.Wrong.Count} wrong")}");
+        var verdict = report.Wrong.Count == 0 ? "all as they should be" : $"{report.Wrong.Count} wrong";
+        text.WriteLine($"hashed {Format.Count(report.Checked, "replica")}, {Format.Bytes(report.Bytes)}: {verdict}");
         foreach (var wrong in report.Wrong)
             text.WriteLine($"  {wrong}");
         if (report.Wrong.Count > 0)
@@ -110,7 +115,17 @@ internal static class Reports
     {
         var table = new TextTable("", "check", "");
         foreach (var finding in findings)
-            table.Add(finding.Outcome switch { Outcome.Ok => "ok", Outcome.Warning => "warn", Outcome.Failure => "FAIL", _ => "-" }, finding.Check, finding.Detail);
+        {
+            var verdict = finding.Outcome switch
+            {
+                Outcome.Ok => "ok",
+                Outcome.Warning => "warn",
+                Outcome.Failure => "FAIL",
+                _ => "-",
+            };
+            table.Add(verdict, finding.Check, finding.Detail);
+        }
+
         table.Write(text);
     }
 

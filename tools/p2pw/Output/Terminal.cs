@@ -7,8 +7,10 @@ namespace P2PWeights.Cli.Output;
 /// </summary>
 internal sealed class Terminal(TextWriter output, TextWriter error, bool json)
 {
-    private readonly Lazy<IAnsiConsole> _errorConsole = new(() => AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(error) }));
-    private readonly Lazy<IAnsiConsole> _outputConsole = new(() => AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(output) }));
+    private readonly Lazy<IAnsiConsole> _errorConsole = new(() =>
+        AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(error) }));
+    private readonly Lazy<IAnsiConsole> _outputConsole = new(() =>
+        AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(output) }));
 
     /// <summary>Whether results are JSON.</summary>
     public bool Json { get; } = json;

@@ -46,7 +46,9 @@ internal static class ClusterKey
             + $"Set a cluster key (--cluster-key-file FILE or {Variable}), listen on 127.0.0.1, or say --insecure on a network you trust.");
     }
 
-    /// <summary>Whether only this machine reaches <c>host:port</c>. A name other than localhost counts as reachable: who knows where it points.</summary>
+    /// <summary>
+    /// Whether only this machine reaches <c>host:port</c>. A name other than localhost counts as reachable: who knows where it points.
+    /// </summary>
     public static bool IsLoopback(string endpoint)
     {
         var host = endpoint[..endpoint.LastIndexOf(':')].Trim('[', ']');

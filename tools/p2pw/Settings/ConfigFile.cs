@@ -61,5 +61,6 @@ internal sealed class ConfigFile
 
     private static bool IsString(JsonElement element) => element.ValueKind == JsonValueKind.String;
 
-    private static NodeException Wrong(string path, string why, Exception? inner = null) => new(NodeError.Usage, $"configuration {path}: {why}. Nothing was started.", inner);
+    private static NodeException Wrong(string path, string why, Exception? inner = null) =>
+        new(NodeError.Usage, $"configuration {path}: {why}. Nothing was started.", inner);
 }

@@ -8,20 +8,30 @@ namespace P2PWeights.Cli.Settings;
 internal sealed class NodeSettings() : ServingSettings("NODE")
 {
     private readonly Setting<string> _name = new("name", "NAME", "Name for people.", Texts.ParseName, Environment.MachineName);
-    private readonly Setting<IReadOnlyList<Uri>> _tracker = new("tracker", "URL[,URL]", "Trackers, tried in order.", Texts.ParseTrackers, "http://127.0.0.1:7400");
-    private readonly Setting<string> _listen = new("listen", "HOST:PORT", "Where to listen for peers; port 0 lets the system choose.", Texts.ParseEndpoint, "127.0.0.1:7501");
-    private readonly Setting<string> _advertise = new("advertise", "HOST:PORT", "Where peers reach this node, when that is not --listen.", Texts.ParseEndpoint);
+    private readonly Setting<IReadOnlyList<Uri>> _tracker =
+        new("tracker", "URL[,URL]", "Trackers, tried in order.", Texts.ParseTrackers, "http://127.0.0.1:7400");
+    private readonly Setting<string> _listen =
+        new("listen", "HOST:PORT", "Where to listen for peers; port 0 lets the system choose.", Texts.ParseEndpoint, "127.0.0.1:7501");
+    private readonly Setting<string> _advertise =
+        new("advertise", "HOST:PORT", "Where peers reach this node, when that is not --listen.", Texts.ParseEndpoint);
     private readonly Setting<string> _data = new("data", "DIR", "Folder of the store.", Texts.ParsePath, DefaultData("node"));
     private readonly Setting<long> _memory = new("memory", "SIZE", "Memory tier.", Texts.ParseBytes, "2GiB");
     private readonly Setting<long> _disk = new("disk", "SIZE", "Disk tier.", Texts.ParseBytes, "20GiB");
-    private readonly Setting<string> _socket = new("socket", "PATH", "Unix socket for commands on this machine.", Texts.ParseSocket, NodeLocator.DefaultForServing(SettingsReader.Environment()));
-    private readonly Setting<ImmutableSortedDictionary<string, string>> _labels = new("labels", "KEY=VALUE,...", "Labels such as zone, rack, rail.", Texts.ParsePairs);
-    private readonly Setting<long> _uploadLimit = new("upload-limit", "RATE", "Most bytes per second sent; 0 for no limit.", Texts.ParseRate, "0");
-    private readonly Setting<long> _downloadLimit = new("download-limit", "RATE", "Most bytes per second received; 0 for no limit.", Texts.ParseRate, "0");
-    private readonly Setting<TimeSpan> _noSourceTimeout = new("no-source-timeout", "DURATION", "How long a pull waits without any source.", Texts.ParseDuration, "30s");
-    private readonly Setting<long> _scrubRate = new("scrub-rate", "RATE", "Bytes per second that the background scrub reads; 0 for none.", Texts.ParseRate, "64MiB");
+    private readonly Setting<string> _socket =
+        new("socket", "PATH", "Unix socket for commands on this machine.", Texts.ParseSocket, NodeLocator.DefaultForServing(SettingsReader.Environment()));
+    private readonly Setting<ImmutableSortedDictionary<string, string>> _labels =
+        new("labels", "KEY=VALUE,...", "Labels such as zone, rack, rail.", Texts.ParsePairs);
+    private readonly Setting<long> _uploadLimit =
+        new("upload-limit", "RATE", "Most bytes per second sent; 0 for no limit.", Texts.ParseRate, "0");
+    private readonly Setting<long> _downloadLimit =
+        new("download-limit", "RATE", "Most bytes per second received; 0 for no limit.", Texts.ParseRate, "0");
+    private readonly Setting<TimeSpan> _noSourceTimeout =
+        new("no-source-timeout", "DURATION", "How long a pull waits without any source.", Texts.ParseDuration, "30s");
+    private readonly Setting<long> _scrubRate =
+        new("scrub-rate", "RATE", "Bytes per second that the background scrub reads; 0 for none.", Texts.ParseRate, "64MiB");
 
-    private readonly Setting<bool> _ephemeral = new("ephemeral", "", "Keep the memory tier for no next start, and do not scrub: for a node that lives as long as a job.", Texts.ParseSwitch, "false");
+    private readonly Setting<bool> _ephemeral =
+        new("ephemeral", "", "Keep the memory tier for no next start, and do not scrub: for a node that lives as long as a job.", Texts.ParseSwitch, "false");
 
     public override IReadOnlyList<Setting> All =>
         [_name, _tracker, _listen, _advertise, _data, _memory, _disk, _socket, _labels, _uploadLimit, _downloadLimit, _noSourceTimeout, _scrubRate, _ephemeral, ClusterKeyFile, Insecure, Level];

@@ -52,7 +52,9 @@ internal abstract class ServingSettings(string scope)
         return key;
     }
 
-    /// <summary>Where data lives unless told otherwise: /var/lib for root, else the user's state folder (XDG base directory specification 0.8).</summary>
+    /// <summary>
+    /// Where data lives unless told otherwise: /var/lib for root, else the user's state folder (XDG base directory specification 0.8).
+    /// </summary>
     protected static string DefaultData(string part)
     {
         if (Environment.IsPrivilegedProcess)

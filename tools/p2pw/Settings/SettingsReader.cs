@@ -24,7 +24,8 @@ internal sealed class SettingsReader
     /// <param name="environment">Environment variables.</param>
     /// <param name="file">Configuration file, or null.</param>
     /// <exception cref="NodeException"><see cref="NodeError.Usage"/>: the message lists every fault.</exception>
-    public SettingsReader(string scope, IReadOnlyList<Setting> known, ParseResult? flags, IReadOnlyDictionary<string, string> environment, ConfigFile? file)
+    public SettingsReader(
+        string scope, IReadOnlyList<Setting> known, ParseResult? flags, IReadOnlyDictionary<string, string> environment, ConfigFile? file)
     {
         List<string> faults = [];
         _effective = known.ToDictionary(setting => setting.Name, setting => Find(scope, setting, flags, environment, file));
@@ -67,7 +68,8 @@ internal sealed class SettingsReader
     /// <summary>The value of a setting; default when nobody set it.</summary>
     public T? Optional<T>(Setting<T> setting) => _effective[setting.Name].Value is { } text ? setting.Parse(text) : default;
 
-    private static EffectiveSetting Find(string scope, Setting setting, ParseResult? flags, IReadOnlyDictionary<string, string> environment, ConfigFile? file)
+    private static EffectiveSetting Find(
+        string scope, Setting setting, ParseResult? flags, IReadOnlyDictionary<string, string> environment, ConfigFile? file)
     {
         if (flags?.GetResult(setting.Option) is { Implicit: false } flag)
             return new(setting.Name, flag.GetValueOrDefault<string?>() ?? "true", setting.Option.Name);

@@ -72,7 +72,8 @@ internal static class Texts
     public static long ParseBytes(string text) => ByteSize.Parse(text);
 
     /// <summary>Reads <c>50MiB</c> or <c>50MiB/s</c> as bytes per second; 0 is no limit.</summary>
-    public static long ParseRate(string text) => ByteSize.TryParse(text.EndsWith("/s", StringComparison.OrdinalIgnoreCase) ? text.AsSpan()[..^2] : text, out var rate)
+    public static long ParseRate(
+        string text) => ByteSize.TryParse(text.EndsWith("/s", StringComparison.OrdinalIgnoreCase) ? text.AsSpan()[..^2] : text, out var rate)
         ? rate
         : throw new FormatException($"'{text}' is no rate; write it like 50MiB or 1GB (per second), or 0 for no limit");
 
@@ -107,7 +108,8 @@ internal static class Texts
     };
 
     /// <summary>An absolute path, as seen from the folder the command runs in.</summary>
-    public static string ParsePath(string text) => text.Length > 0 ? Path.GetFullPath(text) : throw new FormatException("the path is empty");
+    public static string ParsePath(string text) =>
+        text.Length > 0 ? Path.GetFullPath(text) : throw new FormatException("the path is empty");
 
     /// <summary>A path for a Unix socket: Linux keeps 108 bytes for it, the final zero included (<c>sun_path</c>, unix(7)).</summary>
     public static string ParseSocket(string text)

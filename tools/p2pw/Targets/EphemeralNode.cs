@@ -20,7 +20,8 @@ internal sealed class EphemeralNode : IAsyncDisposable
 
     /// <summary>Starts the node.</summary>
     /// <exception cref="NodeException">It would listen beyond loopback without a cluster key, or the address cannot be used.</exception>
-    public static async Task<EphemeralNode> StartAsync(Target target, EphemeralNodeOptions settings, ParseResult arguments, CancellationToken cancellationToken)
+    public static async Task<EphemeralNode> StartAsync(
+        Target target, EphemeralNodeOptions settings, ParseResult arguments, CancellationToken cancellationToken)
     {
         var listen = settings.Listen(arguments) ?? $"{AddressTowards(target.Trackers[0])}:0";
         ClusterKey.DemandFor(listen, target.ClusterKey, settings.Insecure(arguments));
@@ -57,7 +58,10 @@ internal sealed class EphemeralNode : IAsyncDisposable
         _data.Delete(recursive: true);
     }
 
-    /// <summary>This machine's address on the way to a tracker, so that peers which reach the tracker reach this node; loopback when the tracker is here.</summary>
+    /// <summary>
+    /// This machine's address on the way to a tracker, so that peers which reach the tracker reach this node; loopback when the tracker is
+    /// here.
+    /// </summary>
     private static string AddressTowards(Uri tracker)
     {
         if (tracker.IsLoopback)

@@ -6,11 +6,34 @@ namespace P2PWeights.Cli.Targets;
 /// <summary>Options of the node that <c>publish</c> and <c>pull</c> start inside themselves with <c>--tracker</c>.</summary>
 internal sealed class EphemeralNodeOptions
 {
-    private readonly Option<string?> _listen = new("--listen") { HelpName = "HOST:PORT", Description = "With --tracker: where peers reach this command. Default: this machine's address towards the tracker." };
-    private readonly Option<bool> _insecure = new("--insecure") { Description = "With --tracker: listen beyond loopback without a cluster key." };
-    private readonly Option<string?> _uploadLimit = new("--upload-limit") { HelpName = "RATE", Description = "With --tracker: most bytes per second sent." };
-    private readonly Option<string?> _downloadLimit = new("--download-limit") { HelpName = "RATE", Description = "With --tracker: most bytes per second received." };
-    private readonly Option<string?> _noSourceTimeout = new("--no-source-timeout") { HelpName = "DURATION", Description = "With --tracker: how long a pull waits without any source. Default: 30s." };
+    private readonly Option<string?> _listen = new("--listen")
+    {
+        HelpName = "HOST:PORT",
+        Description = "With --tracker: where peers reach this command. Default: this machine's address towards the tracker.",
+    };
+
+    private readonly Option<bool> _insecure = new("--insecure")
+    {
+        Description = "With --tracker: listen beyond loopback without a cluster key.",
+    };
+
+    private readonly Option<string?> _uploadLimit = new("--upload-limit")
+    {
+        HelpName = "RATE",
+        Description = "With --tracker: most bytes per second sent.",
+    };
+
+    private readonly Option<string?> _downloadLimit = new("--download-limit")
+    {
+        HelpName = "RATE",
+        Description = "With --tracker: most bytes per second received.",
+    };
+
+    private readonly Option<string?> _noSourceTimeout = new("--no-source-timeout")
+    {
+        HelpName = "DURATION",
+        Description = "With --tracker: how long a pull waits without any source. Default: 30s.",
+    };
 
     /// <param name="pulls">Whether the command pulls, so that the options of a pull mean something.</param>
     public void AddTo(Command command, bool pulls)
@@ -32,7 +55,8 @@ internal sealed class EphemeralNodeOptions
 
     public long DownloadLimit(ParseResult arguments) => Read(arguments, _downloadLimit, Texts.ParseRate, 0);
 
-    public TimeSpan NoSourceTimeout(ParseResult arguments) => Read(arguments, _noSourceTimeout, Texts.ParseDuration, TimeSpan.FromSeconds(30));
+    public TimeSpan NoSourceTimeout(ParseResult arguments) =>
+        Read(arguments, _noSourceTimeout, Texts.ParseDuration, TimeSpan.FromSeconds(30));
 
     private static T Read<T>(ParseResult arguments, Option<string?> option, Func<string, T> parse, T fallback) =>
         arguments.GetValue(option) is { } text ? Texts.Option(option.Name, text, parse) : fallback;

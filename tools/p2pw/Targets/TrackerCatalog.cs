@@ -7,7 +7,8 @@ namespace P2PWeights.Cli.Targets;
 /// <summary>The catalog straight from the trackers.</summary>
 internal sealed class TrackerCatalog(TrackerClient tracker) : ICatalog
 {
-    public Task<IReadOnlyList<CheckpointInfo>> ListAsync(string? name, CancellationToken cancellationToken) => tracker.ListAsync(name, cancellationToken);
+    public Task<IReadOnlyList<CheckpointInfo>> ListAsync(string? name, CancellationToken cancellationToken) =>
+        tracker.ListAsync(name, cancellationToken);
 
     /// <summary>A checkpoint's entry and its manifest.</summary>
     /// <exception cref="NodeException"><see cref="NodeError.NotFound"/>, with the closest names.</exception>
