@@ -111,7 +111,10 @@ public sealed class BadSourceTests
         var report = await pull;
 
         await node.AssertHoldsAsync(checkpoint);
-        Assert.True(Assert.Single(report.Sources, s => s.Name == "liar").Stalls > 0);
+        // A stall, or on a machine too busy to look in time a lane that was closed for its silence: a failure either way, and no ban.
+        var source = Assert.Single(report.Sources, s => s.Name == "liar");
+        Assert.True(source.Failures > 0);
+        Assert.Null(source.Banned);
     }
 
     [Fact]
