@@ -47,7 +47,7 @@ public sealed class DemoTests : IDisposable
     [InlineData(PosixSignalNumber.Terminate, 143)]
     public async Task Demo_that_is_stopped_leaves_nothing(PosixSignalNumber signal, int exitCode)
     {
-        using var demo = P2pw.Start(Environment, "demo", "--size", "256MiB", "--peers", "2");
+        using var demo = P2pw.Start(Environment, "demo", "--size", "128MiB", "--peers", "2");
         var arenas = await ArenasAsync(demo, nodes: 3);
 
         demo.Signal(signal);
@@ -59,7 +59,7 @@ public sealed class DemoTests : IDisposable
     [Fact]
     public async Task Demo_that_is_killed_takes_its_processes_and_arenas_with_it()
     {
-        using var demo = P2pw.Start(Environment, "demo", "--size", "256MiB", "--peers", "2");
+        using var demo = P2pw.Start(Environment, "demo", "--size", "128MiB", "--peers", "2");
         var arenas = await ArenasAsync(demo, nodes: 3);
         Assert.NotEmpty(ProcessesUsing(_temp.Path));
 

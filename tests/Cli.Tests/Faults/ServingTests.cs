@@ -74,7 +74,7 @@ public sealed class ServingTests : IAsyncLifetime
     {
         var taken = new Uri(_cluster.Tracker).Authority;
 
-        var outcome = (await P2pw.RunAsync("tracker", "--listen", taken, "--data", _cluster.Folder["other-tracker"])).Expect(1);
+        var outcome = (await P2pw.RunAsync("tracker", "--listen", taken, "--data", _cluster.Folder["other-tracker"])).Expect(2);
 
         Assert.Contains(taken, outcome.Error, StringComparison.Ordinal);
         Assert.DoesNotContain("unexpected", outcome.Error, StringComparison.Ordinal);

@@ -15,7 +15,7 @@ public sealed class OutputTests
         { new TrackerException(TrackerError.Unreachable, "m"), 6 },
         { new TrackerException(TrackerError.NotAllowed, "m"), 7 },
         { new TrackerException(TrackerError.Locked, "m"), 7 },
-        { new TrackerException(TrackerError.Listen, "m"), 1 },
+        { new TrackerException(TrackerError.Listen, "m"), 2 },
         { new StoreException(StoreError.Full, "m"), 8 },
         { new StoreException(StoreError.WrongDigest, "m"), 4 },
         { new StoreException(StoreError.Locked, "m"), 7 },

@@ -8,6 +8,7 @@ public sealed class TextsTests
     [InlineData("500ms", 0.5)]
     [InlineData("2s", 2)]
     [InlineData("1.5 m", 90)]
+    [InlineData("3min", 180)]
     [InlineData("2H", 7200)]
     [InlineData("0s", 0)]
     public void Duration_is_read(string text, double seconds) => Assert.Equal(seconds, Texts.ParseDuration(text).TotalSeconds);

@@ -43,6 +43,7 @@ internal sealed record Failure(NodeError Error, string Message, string? Trace)
     {
         TrackerError.Unreachable => NodeError.Deadline,
         TrackerError.NotAllowed or TrackerError.Locked => NodeError.NotAllowed,
+        TrackerError.Listen => NodeError.Usage,
         _ => NodeError.Failed,
     };
 
@@ -59,6 +60,7 @@ internal sealed record Failure(NodeError Error, string Message, string? Trace)
     {
         TransferError.NoSources => NodeError.NoPeers,
         TransferError.NotAllowed => NodeError.NotAllowed,
+        TransferError.Listen => NodeError.Usage,
         _ => NodeError.Failed,
     };
 }

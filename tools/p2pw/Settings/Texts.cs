@@ -19,6 +19,7 @@ internal static class Texts
         ["ms"] = TimeSpan.FromMilliseconds(1),
         ["s"] = TimeSpan.FromSeconds(1),
         ["m"] = TimeSpan.FromMinutes(1),
+        ["min"] = TimeSpan.FromMinutes(1),
         ["h"] = TimeSpan.FromHours(1),
     };
 
