@@ -23,6 +23,9 @@ public sealed class NodeOptions
     /// <summary>Memory tier in bytes. Default 2 GiB.</summary>
     public long MemoryBytes { get; init; } = 2L << 30;
 
+    /// <summary>Folder in which the memory tier makes its own: a tmpfs or hugetlbfs mount. Default <c>/dev/shm</c>.</summary>
+    public string ArenaRoot { get; init; } = "/dev/shm";
+
     /// <summary>Disk tier in bytes. Default 20 GiB.</summary>
     public long DiskBytes { get; init; } = 20L << 30;
 

@@ -225,6 +225,7 @@ public sealed class PeerNode : INodeApi, IAsyncDisposable
     {
         DataDirectory = options.DataDirectory,
         MemoryBytes = options.MemoryBytes,
+        ArenaRoot = options.ArenaRoot,
         DiskBytes = options.DiskBytes,
         Ephemeral = options.Ephemeral,
 

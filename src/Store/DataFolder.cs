@@ -9,6 +9,7 @@ namespace P2PWeights.Store;
 internal sealed class DataFolder : IDisposable
 {
     private const string UnfinishedSuffix = ".tmp";
+    private const string NodeIdName = "node-id";
 
     private readonly SafeFileHandle _lock;
 
@@ -26,7 +27,12 @@ internal sealed class DataFolder : IDisposable
         SafeFileHandle? held = null;
         try
         {
-            Directory.CreateDirectory(path);
+            if (!Directory.Exists(path))
+            {
+                Directory.CreateDirectory(path);
+                PosixFile.SyncFolder(System.IO.Path.GetDirectoryName(path)!);
+            }
+
             var lockPath = System.IO.Path.Combine(path, "lock");
             held = PosixFile.TryLockExclusive(lockPath)
                 ?? throw new StoreException(StoreError.Locked, $"the data folder {path} is in use by process {Holder(lockPath)}; stop that one, or give this one another folder");
@@ -71,6 +77,14 @@ internal sealed class DataFolder : IDisposable
         PosixFile.SyncFolder(System.IO.Path.GetDirectoryName(path)!);
     }
 
+    /// <summary>Whether a folder is, as far as can be told, the data folder of a node: false only when it is gone, has no node id, or another one.</summary>
+    /// <exception cref="IOException">It cannot be looked at.</exception>
+    public static bool MayBeOf(string path, Guid nodeId)
+    {
+        var file = System.IO.Path.Combine(path, NodeIdName);
+        return PosixFile.TryStat(file, followSymlinks: true) is not null && (TryReadNodeId(file) ?? nodeId) == nodeId;
+    }
+
     public void Dispose() => _lock.Dispose();
 
     private static string Holder(string lockPath)
@@ -84,7 +98,7 @@ internal sealed class DataFolder : IDisposable
 
     private static Guid ReadOrMakeNodeId(string path)
     {
-        var file = System.IO.Path.Combine(path, "node-id");
+        var file = System.IO.Path.Combine(path, NodeIdName);
         if (!File.Exists(file))
         {
             var made = Guid.NewGuid();
@@ -92,8 +106,10 @@ internal sealed class DataFolder : IDisposable
             return made;
         }
 
-        return Guid.TryParseExact(File.ReadAllText(file).Trim(), "N", out var nodeId)
+        return TryReadNodeId(file) is { } nodeId
             ? nodeId
             : throw new StoreException(StoreError.Corrupt, $"{file} does not hold a node id (32 hex digits); restore it, or remove it to become a new node");
     }
+
+    private static Guid? TryReadNodeId(string file) => Guid.TryParseExact(File.ReadAllText(file).Trim(), "N", out var nodeId) ? nodeId : null;
 }

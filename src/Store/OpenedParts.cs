@@ -1,3 +1,4 @@
+using P2PWeights.Native.Posix;
 using P2PWeights.Store.Disk;
 using P2PWeights.Store.Index;
 using P2PWeights.Store.Manifests;
@@ -38,10 +39,14 @@ internal sealed record OpenedParts(
 
             var references = new ReferenceTier(index, journal, time);
             close.Push(references.Dispose);
-            var memory = OpenMemory(options, folder.NodeId, log);
-            close.Push(() => memory?.Close(keepMapped: false));
+            var memory = OpenMemory(options, folder, log);
+            close.Push(() => memory?.Close());
             IndexRecovery.Reconcile(index, memory, disk, references, time);
-            return new OpenedParts(folder, index, changes, memory, disk, journal, references, new ManifestShelf(folder.Path, log));
+            var manifests = new ManifestShelf(folder.Path, log);
+
+            // What will be acknowledged lies in folders that may just have been made: their own names must be durable too.
+            PosixFile.SyncFolder(folder.Path);
+            return new OpenedParts(folder, index, changes, memory, disk, journal, references, manifests);
         }
         catch (Exception failure)
         {
@@ -74,19 +79,19 @@ internal sealed record OpenedParts(
         ArgumentOutOfRangeException.ThrowIfGreaterThan(options.MemoryBytes, (long)int.MaxValue * BuddyAllocator.UnitBytes, nameof(options));
     }
 
-    private static MemoryTier? OpenMemory(StoreOptions options, Guid nodeId, StoreLog log)
+    private static MemoryTier? OpenMemory(StoreOptions options, DataFolder folder, StoreLog log)
     {
+        if (ArenaSweeper.Sweep(options.ArenaRoot, except: folder.NodeId) is var swept and > 0)
+        {
+            log.ArenasSwept(swept, options.ArenaRoot);
+        }
+
         if (options.MemoryBytes < MemoryTier.MaxShardBytes)
         {
             return null;
         }
 
-        if (Arena.Sweep(options.ArenaRoot) is var swept and > 0)
-        {
-            log.ArenasSwept(swept, options.ArenaRoot);
-        }
-
-        var arena = Arena.Open(options.ArenaRoot, nodeId, options.MemoryBytes, options.Ephemeral, out var recovered);
+        var arena = Arena.Open(options.ArenaRoot, folder.NodeId, folder.Path, options.MemoryBytes, options.Ephemeral, out var recovered);
         return new MemoryTier(arena, recovered);
     }
 }

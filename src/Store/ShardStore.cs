@@ -45,11 +45,11 @@ public sealed class ShardStore : IAsyncDisposable
         (_index, _changes, _memory, _disk, _journal, _references, _manifests) =
             (parts.Index, parts.Changes, parts.Memory, parts.Disk, parts.Journal, parts.References, parts.Manifests);
         _diskKeeper = new DiskKeeper(_disk, _index, time);
-        _evictor = new Evictor(_index, _memory, _disk, _diskKeeper, _pins, options.LowWatermark, _metrics);
+        _evictor = new Evictor(_index, _memory, _disk, _diskKeeper, _pins, options.LowWatermark, log, _metrics);
         _leases = new LeaseDesk(_index, _memory, _disk, _diskKeeper, _references, time, log, _metrics);
         _placer = new ShardPlacer(_index, _memory, _disk, _diskKeeper, _references, _evictor, _metrics, time);
         _scrubber = new Scrubber(_index, _leases, time, _metrics);
-        _upkeep = new StoreUpkeep(_folder.Path, _index, _journal, _references, _scrubber, options.ScrubBytesPerSecond, time, log);
+        _upkeep = new StoreUpkeep(_folder.Path, _index, _references, _scrubber, options.ScrubBytesPerSecond, time, log);
         _metrics.Observe(this);
     }
 
@@ -197,7 +197,7 @@ public sealed class ShardStore : IAsyncDisposable
         _references.Dispose();
         _journal.Dispose();
         _index.Dispose();
-        _memory?.Close(keepMapped: _leases.Out > 0);
+        _memory?.Close();
         _folder.Dispose();
     }
 

@@ -24,7 +24,7 @@ internal sealed partial class StoreLog(ILogger logger)
     [LoggerMessage(6, LogLevel.Warning, "upkeep of the store failed and will be tried again: {Problem}")]
     public partial void UpkeepFailed(string problem);
 
-    [LoggerMessage(7, LogLevel.Information, "removed {Count} arenas in {Root} that ended commands had left")]
+    [LoggerMessage(7, LogLevel.Information, "removed {Count} arenas in {Root} that killed commands or nodes without a data folder had left")]
     public partial void ArenasSwept(int count, string root);
 
     [LoggerMessage(8, LogLevel.Warning, "closed with {Leases} leases out; the memory tier stays mapped until they are back")]
@@ -35,4 +35,10 @@ internal sealed partial class StoreLog(ILogger logger)
 
     [LoggerMessage(10, LogLevel.Information, "scrub done: {Replicas} replicas, {Bytes} bytes, {Wrong} wrong")]
     public partial void Scrubbed(long replicas, long bytes, int wrong);
+
+    [LoggerMessage(11, LogLevel.Warning, "the last known replica of shard {Shard} is evicted from memory and could not be moved to disk: {Problem}")]
+    public partial void DemotionFailed(Digest shard, string problem);
+
+    [LoggerMessage(12, LogLevel.Warning, "manifest {Manifest} cannot be read now and is kept: {Problem}")]
+    public partial void ManifestUnreadable(Digest manifest, string problem);
 }

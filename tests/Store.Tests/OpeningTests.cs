@@ -96,6 +96,35 @@ public sealed class OpeningTests
         Assert.Equal(2, Directory.GetFiles(fixture.ArenaRoot, "arena", SearchOption.AllDirectories).Length);
     }
 
+    [Theory]
+    [InlineData(64 << 20)] // into the arena
+    [InlineData(0)] // into staging memory, for the disk
+    public async Task Write_outlives_its_store_without_a_crash(long memory)
+    {
+        await using var fixture = new StoreFixture();
+        var store = await fixture.OpenAsync(memory);
+        var (shard, bytes) = fixture.NewShard(1_000_000);
+        var write = await store.BeginWriteAsync(shard, null, StoreFixture.Deadline);
+
+        await fixture.CloseAsync();
+
+        // A network still writes here; unmapped memory would end the process.
+        bytes.CopyTo(write.Buffer);
+        await Assert.ThrowsAsync<ObjectDisposedException>(() => write.CommitAsync(StoreFixture.Deadline).AsTask());
+        write.Dispose();
+    }
+
+    [Fact]
+    public async Task Closed_store_says_so()
+    {
+        await using var fixture = new StoreFixture();
+        var store = await fixture.OpenAsync();
+        await fixture.CloseAsync();
+
+        Assert.Throws<ObjectDisposedException>(() => store.Contains(fixture.NewShard(1).Shard.Digest));
+        await Assert.ThrowsAsync<ObjectDisposedException>(() => store.LeaseAsync(fixture.NewShard(1).Shard.Digest, StoreFixture.Deadline).AsTask());
+    }
+
     [Fact]
     public async Task Lease_outlives_its_store_without_a_crash()
     {

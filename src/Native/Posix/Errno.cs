@@ -9,11 +9,14 @@ public static class Errno
     public const int Interrupted = 4; // EINTR
     public const int NoDataThere = 6; // ENXIO
     public const int WouldBlock = 11; // EAGAIN
+    public const int NoMemory = 12; // ENOMEM
     public const int AccessDenied = 13; // EACCES
     public const int Exists = 17; // EEXIST
     public const int NotAFolder = 20; // ENOTDIR
     public const int IsAFolder = 21; // EISDIR
     public const int Invalid = 22; // EINVAL
+    public const int SystemFileTableFull = 23; // ENFILE
+    public const int TooManyOpenFiles = 24; // EMFILE
     public const int NoSpace = 28; // ENOSPC
     public const int ReadOnlyFileSystem = 30; // EROFS
     public const int NotImplemented = 38; // ENOSYS
@@ -33,4 +36,7 @@ public static class Errno
 
     /// <summary>Whether the file system, or the user's quota on it, had no room.</summary>
     public static bool IsDiskFull(Exception exception) => Of(exception) is NoSpace or QuotaExceeded;
+
+    /// <summary>Whether this process, or the machine, was short of file handles or memory: it says nothing of the file that was asked for.</summary>
+    public static bool IsShortage(Exception exception) => Of(exception) is NoMemory or SystemFileTableFull or TooManyOpenFiles;
 }

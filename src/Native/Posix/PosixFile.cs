@@ -96,22 +96,13 @@ public static unsafe class PosixFile
             throw Libc.LastError(path, "open");
         }
 
-        try
-        {
-            if (TryFlock(file, path))
-            {
-                return file;
-            }
-        }
-        catch
-        {
-            file.Dispose();
-            throw;
-        }
-
-        file.Dispose();
-        return null;
+        return LockOrDispose(file, path);
     }
+
+    /// <summary>Locks a regular file as <see cref="TryLockExclusive"/> does, but neither makes one nor follows a symlink in last place.</summary>
+    /// <returns>The holder, to be disposed; null when another holder has it.</returns>
+    /// <exception cref="NativeException">See <see cref="OpenRead"/>; above all, there is no such file.</exception>
+    public static SafeFileHandle? TryLockExisting(string path) => LockOrDispose(OpenRead(path, followSymlinks: false), path);
 
     /// <summary>The absolute path without symlinks, <c>.</c> and <c>..</c>.</summary>
     public static string RealPath(string path)
@@ -151,6 +142,25 @@ public static unsafe class PosixFile
                 throw Libc.LastError(subject, "fsync");
             }
         }
+    }
+
+    private static SafeFileHandle? LockOrDispose(SafeFileHandle file, string path)
+    {
+        try
+        {
+            if (TryFlock(file, path))
+            {
+                return file;
+            }
+        }
+        catch
+        {
+            file.Dispose();
+            throw;
+        }
+
+        file.Dispose();
+        return null;
     }
 
     internal static bool TryFlock(SafeFileHandle file, string subject)

@@ -26,6 +26,7 @@ internal sealed class ShardIndex : IDisposable
     private readonly Stripe[] _stripes = new Stripe[StripeCount];
     private readonly ChangeQueue _changes;
     private long _count;
+    private volatile bool _disposed;
 
     private ShardIndex(FasterKV<Digest, ShardRecord> table, IDevice device, long memoryBytes, ChangeQueue changes)
     {
@@ -83,13 +84,18 @@ internal sealed class ShardIndex : IDisposable
     public List<(Digest Digest, ShardRecord Record)> Snapshot()
     {
         var digests = new HashSet<Digest>();
-        using (var scan = _table.Log.Scan(_table.Log.BeginAddress, _table.Log.TailAddress))
+        long begin;
+        do
         {
+            // A compaction in between may have moved records from before the scan's place to behind its end.
+            begin = _table.Log.BeginAddress;
+            using var scan = _table.Log.Scan(begin, _table.Log.TailAddress);
             while (scan.GetNext(out _, out var digest, out _))
             {
                 digests.Add(digest);
             }
         }
+        while (_table.Log.BeginAddress != begin);
 
         var records = new List<(Digest, ShardRecord)>(digests.Count);
         foreach (var digest in digests)
@@ -106,21 +112,34 @@ internal sealed class ShardIndex : IDisposable
     /// <summary>Writes a checkpoint and drops what outdated records take in the log.</summary>
     public async Task CheckpointAsync(CancellationToken cancellationToken)
     {
-        Compact();
-        var (done, _) = await _table.TakeFullCheckpointAsync(CheckpointType.Snapshot, cancellationToken).ConfigureAwait(false);
-        if (!done)
+        const string Failed = "the index could not write its checkpoint; the next start reads the tiers instead";
+        try
         {
-            throw new StoreException(StoreError.Io, "the index could not write its checkpoint; the next start reads the tiers instead");
-        }
+            Compact();
+            var (done, _) = await _table.TakeFullCheckpointAsync(CheckpointType.Snapshot, cancellationToken).ConfigureAwait(false);
+            if (!done)
+            {
+                throw new StoreException(StoreError.Io, Failed);
+            }
 
-        _table.Log.Truncate();
+            _table.Log.Truncate();
+        }
+        catch (FasterException failure)
+        {
+            throw new StoreException(StoreError.Io, $"{Failed}: {failure.Message}", inner: failure);
+        }
     }
 
     public void Dispose()
     {
+        // Under each gate: who is late finds the index closed, not memory that FASTER has given back.
+        _disposed = true;
         foreach (var stripe in _stripes)
         {
-            stripe.Session.Dispose();
+            lock (stripe.Gate)
+            {
+                stripe.Session.Dispose();
+            }
         }
 
         _table.Dispose();
@@ -166,10 +185,28 @@ internal sealed class ShardIndex : IDisposable
         {
             (_index, _stripe, _digest) = (index, stripe, digest);
             stripe.Gate.Enter();
-            var status = stripe.Session.Read(ref _digest, ref _record);
+            try
+            {
+                Read();
+            }
+            catch
+            {
+                // Nobody disposes what was not made; the stripe would stay locked for ever.
+                stripe.Gate.Exit();
+                throw;
+            }
+        }
+
+        /// <summary>The record as it is; no tiers when the shard is not held.</summary>
+        public readonly ShardRecord Record => _record;
+
+        private void Read()
+        {
+            ObjectDisposedException.ThrowIf(_index._disposed, typeof(ShardStore));
+            var status = _stripe.Session.Read(ref _digest, ref _record);
             if (status.IsPending)
             {
-                stripe.Session.CompletePendingWithOutputs(out var outputs, wait: true);
+                _stripe.Session.CompletePendingWithOutputs(out var outputs, wait: true);
                 using (outputs)
                 {
                     _record = outputs.Next() && outputs.Current.Status.Found ? outputs.Current.Output : default;
@@ -180,9 +217,6 @@ internal sealed class ShardIndex : IDisposable
                 _record = default;
             }
         }
-
-        /// <summary>The record as it is; no tiers when the shard is not held.</summary>
-        public readonly ShardRecord Record => _record;
 
         /// <summary>Stores the record; one without tiers is removed. Gains and losses go to the change queue in the order of the updates.</summary>
         public void Set(ShardRecord record)

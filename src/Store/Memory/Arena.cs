@@ -1,5 +1,7 @@
 using System.Runtime.InteropServices;
+using System.Runtime.Versioning;
 using Microsoft.Win32.SafeHandles;
+using P2PWeights.Native;
 using P2PWeights.Native.Posix;
 using P2PWeights.Store.Content;
 
@@ -12,7 +14,13 @@ namespace P2PWeights.Store.Memory;
 /// </summary>
 internal sealed unsafe class Arena
 {
-    private const string FolderPrefix = "p2pweights-";
+    /// <summary>Name of an arena's folder, before the node's id as 32 hex digits.</summary>
+    public const string FolderPrefix = "p2pweights-";
+
+    /// <summary>Name of the one file in an arena's folder.</summary>
+    public const string FileName = "arena";
+
+    private const UnixFileMode FolderMode = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
 
     // Memory<byte> ends at 2 GiB. No block straddles a window, because both are aligned powers of two.
     private const int WindowBytes = 1 << 30;
@@ -40,7 +48,7 @@ internal sealed unsafe class Arena
     /// <summary>The arena file; offsets of leases count from its start.</summary>
     public SafeFileHandle File { get; }
 
-    public string Path => System.IO.Path.Combine(_folder, "arena");
+    public string Path => System.IO.Path.Combine(_folder, FileName);
 
     /// <summary>The random number by which another process recognises this arena.</summary>
     public Guid Nonce => Header->Nonce;
@@ -52,9 +60,10 @@ internal sealed unsafe class Arena
     private ArenaEntry* Directory => (ArenaEntry*)(_mapping.Address + Header->DirectoryOffset);
 
     /// <summary>Opens the arena of a node, or makes it when there is none of this size and format.</summary>
+    /// <param name="dataFolder">Full path of the node's data folder, by which <see cref="ArenaSweeper"/> tells whether anybody will open the arena again.</param>
     /// <param name="recovered">Whether an earlier process left it; its directory is to be read back then.</param>
     /// <exception cref="StoreException"><see cref="StoreError.Full"/>: the file system has no room; <see cref="StoreError.Locked"/>; <see cref="StoreError.Io"/>.</exception>
-    public static Arena Open(string root, Guid nodeId, long bytes, bool ephemeral, out bool recovered)
+    public static Arena Open(string root, Guid nodeId, string dataFolder, long bytes, bool ephemeral, out bool recovered)
     {
         if (!OperatingSystem.IsLinux())
         {
@@ -65,25 +74,19 @@ internal sealed unsafe class Arena
         var layout = LayOut(bytes, ephemeral);
         try
         {
-            System.IO.Directory.CreateDirectory(folder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
-            var path = System.IO.Path.Combine(folder, "arena");
-            var file = Lock(path);
+            var file = Lock(folder);
             try
             {
                 recovered = IsUsable(file, layout);
                 if (!recovered)
                 {
-                    Reserve(file, layout, path, root);
+                    Make(file, layout, dataFolder, folder);
                 }
 
                 var mapping = MemoryMapping.Create(file, 0, FileBytes(layout), writable: true, shared: true);
-                if (!recovered)
-                {
-                    var header = (ArenaHeader*)mapping.Address;
-                    *header = layout;
-                    Volatile.Write(ref header->Magic, ArenaHeader.ExpectedMagic);
-                }
-
+                var header = (ArenaHeader*)mapping.Address;
+                ArenaHeader.WriteOwner(header, dataFolder);
+                Volatile.Write(ref header->Magic, ArenaHeader.ExpectedMagic);
                 return new Arena(file, mapping, folder, ephemeral);
             }
             catch
@@ -96,41 +99,6 @@ internal sealed unsafe class Arena
         {
             throw new StoreException(StoreError.Io, $"the arena {folder} cannot be used: {failure.Message}; check --memory and the arena folder", inner: failure);
         }
-    }
-
-    /// <summary>Removes arenas that killed commands left behind: ephemeral ones that nobody has locked. What is not understood is left alone.</summary>
-    public static int Sweep(string root)
-    {
-        var swept = 0;
-        if (!System.IO.Directory.Exists(root))
-        {
-            return swept;
-        }
-
-        foreach (var folder in System.IO.Directory.EnumerateDirectories(root, FolderPrefix + "*"))
-        {
-            try
-            {
-                var path = System.IO.Path.Combine(folder, "arena");
-                if (!System.IO.File.Exists(path))
-                {
-                    continue;
-                }
-
-                using var file = PosixFile.TryLockExclusive(path);
-                if (file is not null && ReadHeader(file) is { Magic: ArenaHeader.ExpectedMagic, Ephemeral: 1 })
-                {
-                    System.IO.Directory.Delete(folder, recursive: true);
-                    swept++;
-                }
-            }
-            catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
-            {
-                // Another user's, or gone meanwhile: not ours to judge.
-            }
-        }
-
-        return swept;
     }
 
     /// <summary>The first <paramref name="size"/> bytes of the block at a unit.</summary>
@@ -163,7 +131,7 @@ internal sealed unsafe class Arena
     {
         if (_ephemeral)
         {
-            System.IO.Directory.Delete(_folder, recursive: true);
+            Remove(_folder);
         }
 
         if (!keepMapped)
@@ -173,30 +141,66 @@ internal sealed unsafe class Arena
         }
     }
 
+    /// <summary>Removes an arena; the caller has it locked. Anything else in its folder is not ours and stays, the folder with it.</summary>
+    internal static void Remove(string folder)
+    {
+        try
+        {
+            System.IO.File.Delete(System.IO.Path.Combine(folder, FileName));
+            System.IO.Directory.Delete(folder);
+        }
+        catch (IOException)
+        {
+            // Gone already, or not empty.
+        }
+    }
+
     /// <summary>
-    /// Locks the arena file. Its node is the only one that may use it, but another that sweeps may hold it for a moment, or even have removed an ephemeral one
+    /// Makes and locks the arena file. Its node is the only one that may use it, but another that sweeps may hold it for a moment, or even have removed an orphan
     /// just after it was opened: then the lock is on a file that nobody finds any more.
     /// </summary>
-    private static SafeFileHandle Lock(string path)
+    [SupportedOSPlatform("linux")]
+    private static SafeFileHandle Lock(string folder)
     {
         const int Attempts = 200;
+        var path = System.IO.Path.Combine(folder, FileName);
         for (var attempt = 0; attempt < Attempts; attempt++)
         {
-            System.IO.Directory.CreateDirectory(System.IO.Path.GetDirectoryName(path)!);
-            if (PosixFile.TryLockExclusive(path) is { } file)
+            System.IO.Directory.CreateDirectory(folder, FolderMode);
+            try
             {
-                if (PosixFile.TryStat(path, followSymlinks: false)?.Inode == PosixFile.Stat(file).Inode)
+                if (PosixFile.TryLockExclusive(path) is { } file)
                 {
-                    return file;
-                }
+                    if (IsAt(path, file))
+                    {
+                        return file;
+                    }
 
-                file.Dispose();
+                    file.Dispose();
+                }
+            }
+            catch (NativeException error) when (error.Code == Errno.NotFound)
+            {
+                // A sweeper removed the folder just after it was made.
             }
 
             Thread.Sleep(TimeSpan.FromMilliseconds(5));
         }
 
         throw new StoreException(StoreError.Locked, $"the arena {path} is in use by another process; stop that node first");
+    }
+
+    /// <summary>Whether a path leads to an open file. While that one is locked, nobody else who locks first can change the answer.</summary>
+    internal static bool IsAt(string path, SafeFileHandle file) =>
+        PosixFile.TryStat(path, followSymlinks: false) is { } found
+        && PosixFile.Stat(file) is var open
+        && (found.Device, found.Inode) == (open.Device, open.Inode);
+
+    /// <summary>The header of an arena file; null when the file is shorter than one.</summary>
+    internal static ArenaHeader? ReadHeader(SafeFileHandle file)
+    {
+        Span<byte> bytes = stackalloc byte[sizeof(ArenaHeader)];
+        return RandomAccess.Read(file, bytes, 0) == bytes.Length ? MemoryMarshal.Read<ArenaHeader>(bytes) : null;
     }
 
     private static ArenaHeader LayOut(long bytes, bool ephemeral)
@@ -223,32 +227,40 @@ internal sealed unsafe class Arena
         && (found.Magic, found.Version, found.UnitBytes, found.Units, found.DirectoryOffset, found.DataOffset, found.Ephemeral)
             == (ArenaHeader.ExpectedMagic, wanted.Version, wanted.UnitBytes, wanted.Units, wanted.DirectoryOffset, wanted.DataOffset, wanted.Ephemeral);
 
-    private static ArenaHeader? ReadHeader(SafeFileHandle file)
-    {
-        Span<byte> bytes = stackalloc byte[sizeof(ArenaHeader)];
-        return RandomAccess.Read(file, bytes, 0) == bytes.Length ? MemoryMarshal.Read<ArenaHeader>(bytes) : null;
-    }
-
-    /// <summary>Empties the file and allocates every page of it.</summary>
-    private static void Reserve(SafeFileHandle file, in ArenaHeader layout, string path, string root)
+    /// <summary>
+    /// Empties the file and allocates every page of it. The header goes in first, without its magic: should this process be killed during the rest, which takes
+    /// a while, a sweeper still learns whose arena it is.
+    /// </summary>
+    private static void Make(SafeFileHandle file, in ArenaHeader layout, string dataFolder, string folder)
     {
         RandomAccess.SetLength(file, 0);
         var bytes = FileBytes(layout);
+        var root = System.IO.Path.GetDirectoryName(folder)!;
         var free = PosixFile.FreeBytes(root);
         var full = $"the memory tier needs {bytes} bytes in {root}, which has {free} free; give --memory less, or make the file system larger";
         if (free < bytes)
         {
-            System.IO.File.Delete(path);
+            Remove(folder);
             throw new StoreException(StoreError.Full, full);
         }
 
         try
         {
+            PosixFile.Allocate(file, 0, layout.DataOffset);
+
+            // Through a mapping: hugetlbfs has no write.
+            using (var head = MemoryMapping.Create(file, 0, layout.DataOffset, writable: true, shared: true))
+            {
+                var header = (ArenaHeader*)head.Address;
+                *header = layout;
+                ArenaHeader.WriteOwner(header, dataFolder);
+            }
+
             PosixFile.Allocate(file, 0, bytes);
         }
         catch (IOException failure) when (Errno.IsDiskFull(failure))
         {
-            System.IO.File.Delete(path);
+            Remove(folder);
             throw new StoreException(StoreError.Full, full, inner: failure);
         }
     }

@@ -1,4 +1,6 @@
 using System.Runtime.InteropServices;
+using System.Text;
+using Microsoft.Win32.SafeHandles;
 using P2PWeights.Store.Content;
 
 namespace P2PWeights.Store.Memory;
@@ -6,10 +8,11 @@ namespace P2PWeights.Store.Memory;
 /// <summary>
 /// Page 0 of an arena file, little-endian. After it, at <see cref="DirectoryOffset"/>, lies one <see cref="ArenaEntry"/> per unit, and at
 /// <see cref="DataOffset"/> the units themselves. Another process that maps the file compares <see cref="Nonce"/> with the
-/// one it was told over the network: equal means that both see the same memory.
+/// one it was told over the network: equal means that both see the same memory. Behind these fields, still in page 0, stands the full path of the
+/// node's data folder in UTF-8, <see cref="OwnerBytes"/> long.
 /// </summary>
 [StructLayout(LayoutKind.Sequential, Pack = 1)]
-internal struct ArenaHeader
+internal unsafe struct ArenaHeader
 {
     /// <summary>Bytes set aside for the header: one page.</summary>
     public const int Bytes = 4096;
@@ -39,6 +42,29 @@ internal struct ArenaHeader
 
     /// <summary>1 when the arena belongs to one command and may be swept away by anybody once its owner is gone; else 0.</summary>
     public uint Ephemeral;
+
+    /// <summary>Bytes of the path of the data folder; 0 when it is not known, because it has no room here.</summary>
+    public int OwnerBytes;
+
+    /// <summary>Writes the path of the data folder behind a header that is mapped with its whole page.</summary>
+    public static void WriteOwner(ArenaHeader* header, string dataFolder)
+    {
+        var room = new Span<byte>(header + 1, Bytes - sizeof(ArenaHeader));
+        header->OwnerBytes = 0;
+        header->OwnerBytes = Encoding.UTF8.TryGetBytes(dataFolder, room, out var written) ? written : 0;
+    }
+
+    /// <summary>The path of the data folder that stands in an arena file; null when none does.</summary>
+    public readonly string? ReadOwner(SafeFileHandle arena)
+    {
+        if (OwnerBytes <= 0 || OwnerBytes > Bytes - sizeof(ArenaHeader))
+        {
+            return null;
+        }
+
+        var path = new byte[OwnerBytes];
+        return RandomAccess.Read(arena, path, sizeof(ArenaHeader)) == path.Length ? Encoding.UTF8.GetString(path) : null;
+    }
 }
 
 /// <summary>

@@ -115,9 +115,10 @@ internal sealed class MemoryTier
     public List<Digest> Published()
     {
         var digests = new List<Digest>(Shards);
-        for (var unit = 0; unit < _arena.Units; unit++)
+        for (var unit = 0; unit < _holds.Length; unit++)
         {
-            if (_arena.EntryAt(unit) is { State: ArenaEntry.Live } entry)
+            // Most units start no block. A look at the directory for each would read 16 times the memory.
+            if (Volatile.Read(ref _holds[unit]) > 0 && _arena.EntryAt(unit) is { State: ArenaEntry.Live } entry)
             {
                 digests.Add(entry.Digest);
             }
@@ -126,8 +127,20 @@ internal sealed class MemoryTier
         return digests;
     }
 
-    /// <summary>Closes the arena. While leases are out it must stay mapped: reading it unmapped would end the process.</summary>
-    public void Close(bool keepMapped) => _arena.Close(keepMapped);
+    /// <summary>
+    /// Closes the arena. While anybody but the index holds a block, a lease, or a write that is still being filled, it stays mapped: touching it unmapped
+    /// would end the process.
+    /// </summary>
+    public void Close()
+    {
+        var holds = 0L;
+        foreach (ref var count in _holds.AsSpan())
+        {
+            holds += Volatile.Read(ref count);
+        }
+
+        _arena.Close(keepMapped: holds > Shards);
+    }
 
     /// <summary>Reads the directory back and drops entries that are absurd or overlap an earlier one.</summary>
     private IEnumerable<(ShardInfo, int)> Reclaim()

@@ -11,6 +11,7 @@ internal sealed class StagingPool(int slots, int slotBytes) : IDisposable
 {
     private readonly SemaphoreSlim _free = new(slots);
     private readonly ConcurrentBag<MemoryMapping> _idle = [];
+    private volatile bool _disposed;
 
     /// <summary>Waits for a slot of at least <paramref name="bytes"/> bytes. Whoever gets it gives it back with <see cref="Return"/>.</summary>
     public async ValueTask<MemoryMapping> RentAsync(int bytes, CancellationToken cancellationToken)
@@ -41,16 +42,28 @@ internal sealed class StagingPool(int slots, int slotBytes) : IDisposable
     public void Return(MemoryMapping slot)
     {
         _idle.Add(slot);
-        _free.Release();
+        if (_disposed)
+        {
+            DropIdle();
+        }
+        else
+        {
+            _free.Release();
+        }
     }
 
+    /// <summary>Frees the slots that are back; those still out go as they come. The semaphore has nothing to free and stays, for the late ones.</summary>
     public void Dispose()
+    {
+        _disposed = true;
+        DropIdle();
+    }
+
+    private void DropIdle()
     {
         while (_idle.TryTake(out var slot))
         {
             slot.Dispose();
         }
-
-        _free.Dispose();
     }
 }

@@ -63,6 +63,7 @@ internal sealed class TestCluster : IAsyncDisposable
                 Trackers = [TrackerAddress],
                 DataDirectory = Folder[$"data-{name}"],
                 MemoryBytes = memoryBytes,
+                ArenaRoot = Directory.CreateDirectory(Folder["arenas"]).FullName,
                 DiskBytes = diskBytes,
                 UploadBytesPerSecond = uploadBytesPerSecond,
                 NoSourceTimeout = noSourceTimeout ?? TimeSpan.FromSeconds(20),
