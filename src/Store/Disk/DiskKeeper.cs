@@ -1,5 +1,7 @@
+using Microsoft.Win32.SafeHandles;
 using P2PWeights.Store.Content;
 using P2PWeights.Store.Index;
+using P2PWeights.Store.References;
 
 namespace P2PWeights.Store.Disk;
 
@@ -73,13 +75,26 @@ internal sealed class DiskKeeper(DiskTier tier, ShardIndex index, TimeProvider t
         }
     }
 
-    /// <summary>Drops a replica that turned out wrong or missing, and moves its file out of the way. Returns where the file is now, if there was one.</summary>
-    public async ValueTask<string?> QuarantineAsync(Digest digest, CancellationToken cancellationToken)
+    /// <summary>
+    /// Drops a replica that turned out wrong or missing, and moves its file out of the way. Returns where the file is now, or was; null when the replica has gone
+    /// already, or a good one has been stored in its place.
+    /// </summary>
+    /// <param name="seen">The file that turned out wrong, open; null when it was missing or had another length.</param>
+    public async ValueTask<string?> QuarantineAsync(ShardInfo shard, SafeFileHandle? seen, CancellationToken cancellationToken)
     {
+        var digest = shard.Digest;
         var gate = await EnterAsync(digest, cancellationToken).ConfigureAwait(false);
         try
         {
-            return Forget(digest, evenIfLeased: true) ? tier.Quarantine(digest) : null;
+            using (var now = tier.TryOpen(shard))
+            {
+                if (now is not null && (seen is null || !FileIdentity.Of(now).IsSameInode(FileIdentity.Of(seen))))
+                {
+                    return null;
+                }
+            }
+
+            return Forget(digest, evenIfLeased: true) ? tier.Quarantine(digest) ?? tier.PathOf(digest) : null;
         }
         catch (Exception failure) when (StoreFailure.IsOfFileSystem(failure))
         {

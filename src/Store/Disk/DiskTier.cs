@@ -177,7 +177,7 @@ internal sealed class DiskTier
     }
 
     /// <summary>Bytes of a shard's file.</summary>
-    public long SizeOf(Digest digest) => new FileInfo(PathOf(digest)).Length;
+    public long SizeOf(Digest digest) => PosixFile.TryStat(PathOf(digest), followSymlinks: true)?.Size ?? 0;
 
     public void AddLease(Digest digest) => _leases.AddOrUpdate(digest, 1, static (_, count) => count + 1);
 

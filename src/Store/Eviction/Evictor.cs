@@ -11,7 +11,7 @@ namespace P2PWeights.Store.Eviction;
 /// to the disk tier when that has room to spare; it is never worth evicting another shard for.
 /// </summary>
 internal sealed class Evictor(
-    ShardIndex index, MemoryTier? memory, DiskTier disk, DiskKeeper diskKeeper, PinTable pins, double lowWatermark, StoreMetrics metrics) : IDisposable
+    ShardIndex index, MemoryTier? memory, DiskTier disk, DiskKeeper diskKeeper, PinTable pins, double lowWatermark, StoreLog log, StoreMetrics metrics) : IDisposable
 {
     private readonly SemaphoreSlim _onePlan = new(1);
 
@@ -168,6 +168,11 @@ internal sealed class Evictor(
                 }
             }
         }
+        catch (StoreException failure)
+        {
+            // A disk that takes nothing is as good as one that has no room to spare; it must not keep new shards out of memory too.
+            log.DemotionFailed(digest, failure.Message);
+        }
         finally
         {
             memory.Release(record.MemoryUnit);
@@ -176,12 +181,13 @@ internal sealed class Evictor(
 
     private IEnumerable<EvictionCandidate> MemoryCandidates()
     {
-        foreach (var digest in memory!.Published())
+        // A pull may pin all that it brings: then there is a plan for every shard, and the pinned must cost next to nothing.
+        foreach (var digest in memory!.Published().Where(digest => !pins.IsPinned(digest)))
         {
             var record = index.Find(digest);
             if (record.Has(Tiers.Memory))
             {
-                var kept = pins.IsPinned(digest) || memory.IsLeased(record.MemoryUnit);
+                var kept = memory.IsLeased(record.MemoryUnit);
                 yield return new EvictionCandidate(digest, MemoryTier.BlockBytes(record.Size), record.LastUse, kept, OtherReplicas(digest, record, Tiers.Memory));
             }
         }

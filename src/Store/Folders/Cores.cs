@@ -35,6 +35,9 @@ internal static class Cores
             while (Volatile.Read(ref failedAt) == int.MaxValue && Interlocked.Increment(ref next) is var index && index < count)
             {
                 cancellationToken.ThrowIfCancellationRequested();
+
+                // A body hashes for milliseconds without a wait, for minutes on end: what else the thread pool has to do gets its turn in between.
+                await Task.Yield();
                 try
                 {
                     await body(state, index).ConfigureAwait(false);

@@ -1,3 +1,4 @@
+using Microsoft.Win32.SafeHandles;
 using P2PWeights.Store.Content;
 using P2PWeights.Store.Disk;
 using P2PWeights.Store.Index;
@@ -74,14 +75,20 @@ internal sealed class LeaseDesk(
                 MarkProven(digest, tier, record);
                 return new Attempt(shard, lease, WrongAt: null);
             }
-
-            lease.Dispose();
         }
 
-        var where = await DropAsync(shard, tier, record, cancellationToken).ConfigureAwait(false);
-        log.ReplicaDropped(digest, tier, where, problem);
-        metrics.Wrong(tier);
-        return new Attempt(shard, Lease: null, where);
+        // Held until it has been dropped: its block or inode must not become a good replica's meanwhile.
+        using (lease)
+        {
+            var where = await DropAsync(shard, tier, record, lease?.File, cancellationToken).ConfigureAwait(false);
+            if (where is not null)
+            {
+                log.ReplicaDropped(digest, tier, where, problem);
+                metrics.Wrong(tier);
+            }
+
+            return new Attempt(shard, Lease: null, where);
+        }
     }
 
     /// <summary>Null when the bytes are right, else what they are instead.</summary>
@@ -189,8 +196,9 @@ internal sealed class LeaseDesk(
         _ => true,
     };
 
-    /// <summary>Drops a replica and says where it was, or where its file is now.</summary>
-    private async ValueTask<string> DropAsync(ShardInfo shard, Tiers tier, ShardRecord seen, CancellationToken cancellationToken)
+    /// <summary>Drops a replica and says where it was, or where its file is now; null when a good one has taken its place meanwhile.</summary>
+    /// <param name="file">The file that was looked at; null when there was none.</param>
+    private async ValueTask<string?> DropAsync(ShardInfo shard, Tiers tier, ShardRecord seen, SafeFileHandle? file, CancellationToken cancellationToken)
     {
         switch (tier)
         {
@@ -198,7 +206,7 @@ internal sealed class LeaseDesk(
                 DropMemory(shard.Digest, seen.MemoryUnit);
                 return memory!.ArenaPath;
             case Tiers.Disk:
-                return await diskKeeper.QuarantineAsync(shard.Digest, cancellationToken).ConfigureAwait(false) ?? disk.PathOf(shard.Digest);
+                return await diskKeeper.QuarantineAsync(shard, file, cancellationToken).ConfigureAwait(false);
             default:
                 var where = references.PathOf(seen.FileId) ?? "a file that is no longer referenced";
                 await references.DropFileAsync(seen.FileId, shard.Digest, cancellationToken).ConfigureAwait(false);

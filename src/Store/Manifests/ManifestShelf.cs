@@ -49,7 +49,7 @@ internal sealed class ManifestShelf
         _manifests[manifest.Digest] = manifest;
     }
 
-    /// <summary>A manifest kept, or null; null too when its file is damaged, which is then removed.</summary>
+    /// <summary>A manifest kept, or null; null too when its file is damaged, which is then removed, or cannot be read at the moment.</summary>
     public Manifest? Find(Digest digest)
     {
         if (!_manifests.TryGetValue(digest, out var manifest) || manifest is not null)
@@ -69,10 +69,16 @@ internal sealed class ManifestShelf
             _manifests[digest] = manifest;
             return manifest;
         }
-        catch (Exception failure) when (failure is ManifestException or IOException)
+        catch (Exception failure) when (failure is ManifestException or FileNotFoundException)
         {
             _log.ManifestDropped(digest, failure.Message);
             Remove(digest);
+            return null;
+        }
+        catch (Exception failure) when (StoreFailure.IsOfFileSystem(failure))
+        {
+            // Too many open files, a disk that hesitates: nothing that the manifest should pay for.
+            _log.ManifestUnreadable(digest, failure.Message);
             return null;
         }
     }

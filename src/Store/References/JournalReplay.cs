@@ -25,7 +25,7 @@ internal sealed class JournalReplay
                 break;
             case JournalEntry.ExtentsKind:
                 JournalEntry.Require(_files.TryGetValue(fileId, out var file));
-                file!.Extents.AddRange(JournalEntry.ReadExtents(body));
+                file!.Extents.UnionWith(JournalEntry.ReadExtents(body));
                 break;
             case JournalEntry.DropKind:
                 _files.Remove(fileId);
@@ -35,7 +35,7 @@ internal sealed class JournalReplay
                 var digest = new Digest(body);
                 foreach (var known in _files.Values)
                 {
-                    known.Extents.RemoveAll(extent => extent.Shard.Digest == digest);
+                    known.Extents.RemoveWhere(extent => extent.Shard.Digest == digest);
                 }
 
                 break;

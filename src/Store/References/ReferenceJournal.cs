@@ -63,13 +63,14 @@ internal sealed class ReferenceJournal : IDisposable
         }
 
         repaired._log.Commit(spinWait: true);
+        repaired._commits.ThrowIfFailed();
         repaired.Recovered = readable;
         repaired.Damage = $"the reference journal was damaged ({problem}) and is set aside as {aside}; {readable.Count} referenced files could be read from it, publish others again";
         return repaired;
     }
 
     /// <summary>Adds extents of a file; not durable before <see cref="CommitAsync"/>.</summary>
-    public void Append(ReferencedFile file, IReadOnlyList<FileExtent> extents)
+    public void Append(ReferencedFile file, IReadOnlyCollection<FileExtent> extents)
     {
         _log.Enqueue(JournalEntry.File(file));
         foreach (var part in extents.Chunk(JournalEntry.MaxExtents))
@@ -99,7 +100,7 @@ internal sealed class ReferenceJournal : IDisposable
         }
     }
 
-    /// <summary>Writes the live files anew and cuts off the rest, if that is worth it. Both copies are there until the cut is durable, so a crash in between is harmless.</summary>
+    /// <summary>Writes the live files anew and cuts off the rest, if that is worth it. Nothing may be appended meanwhile. Both copies are there until the cut is durable, so a crash in between is harmless.</summary>
     public async ValueTask CompactAsync(IReadOnlyList<ReferencedFile> live, CancellationToken cancellationToken)
     {
         var liveBytes = live.Sum(file => 200L + (file.Extents.Count * JournalEntry.ExtentBytes));

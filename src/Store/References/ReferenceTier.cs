@@ -41,8 +41,12 @@ internal sealed class ReferenceTier(ShardIndex index, ReferenceJournal journal, 
         return _files.LastPlaces(only: null);
     }
 
-    /// <summary>Everything that the journal should say, for its compaction.</summary>
-    public List<ReferencedFile> Finished() => _files.Where(file => file.Unfinished is null);
+    /// <summary>Lets the journal write anew what it should say, if that is worth it. No file comes or goes meanwhile: what came would be cut off.</summary>
+    public async Task CompactJournalAsync(CancellationToken cancellationToken)
+    {
+        using var change = await EnterAsync(cancellationToken).ConfigureAwait(false);
+        await journal.CompactAsync(_files.Where(file => file.Unfinished is null), cancellationToken).ConfigureAwait(false);
+    }
 
     /// <summary>See <see cref="ShardStore.ReferenceAsync"/>.</summary>
     public async ValueTask ReferenceAsync(string path, FileIdentity identity, IReadOnlyList<FileExtent> extents, CancellationToken cancellationToken)
@@ -94,7 +98,9 @@ internal sealed class ReferenceTier(ShardIndex index, ReferenceJournal journal, 
         }
 
         var extent = new FileExtent(shard, places[0].Offset);
-        if (_files.Find(places[0].Path) is { Unfinished: not null } known && _files.AddExtents(known, [extent]) is not null)
+
+        // Current: an earlier pull's file of the same name, removed since, is still open here and does not hold what this pull has written.
+        if (_files.Find(places[0].Path) is { Unfinished: not null } known && known.IsCurrent() && _files.AddExtents(known, [extent]) is not null)
         {
             Point(extent, known.Id);
             return;
@@ -102,7 +108,7 @@ internal sealed class ReferenceTier(ShardIndex index, ReferenceJournal journal, 
 
         using var change = await EnterAsync(cancellationToken).ConfigureAwait(false);
         var file = _files.Find(places[0].Path);
-        if (file is { Unfinished: null } && !file.IsUnchanged())
+        if (file is not null && !file.IsCurrent())
         {
             await DropAsync(file.Id, cancellationToken).ConfigureAwait(false);
             file = null;
@@ -118,6 +124,7 @@ internal sealed class ReferenceTier(ShardIndex index, ReferenceJournal journal, 
     }
 
     /// <summary>Opens a file that a record points into; null when it is gone or not the same any more. The caller releases it.</summary>
+    /// <exception cref="StoreException">This process is short of file handles or memory, which says nothing of the file.</exception>
     public SharedFile? TryOpen(int fileId)
     {
         if (_files.Find(fileId) is not { } file)
@@ -134,6 +141,10 @@ internal sealed class ReferenceTier(ShardIndex index, ReferenceJournal journal, 
         {
             // The path first: a file that was deleted or replaced is still readable through a handle opened earlier, and must not be served.
             return file.IsUnchanged() ? _open.TryOpen(file) : null;
+        }
+        catch (IOException failure) when (Errno.IsShortage(failure))
+        {
+            throw StoreFailure.Of(failure, $"opening {file.Path}");
         }
         catch (IOException)
         {
@@ -176,7 +187,7 @@ internal sealed class ReferenceTier(ShardIndex index, ReferenceJournal journal, 
     {
         foreach (var file in _files.Where(file => file.Unfinished is not null))
         {
-            if (ReferencedFile.IdentityAt(file.Path)?.IsSameInode(file.Identity) != true)
+            if (!file.IsCurrent())
             {
                 using var change = await EnterAsync(cancellationToken).ConfigureAwait(false);
                 Remove(file.Id);
@@ -247,6 +258,8 @@ internal sealed class ReferenceTier(ShardIndex index, ReferenceJournal journal, 
         return true;
     }
 
+    private bool PointsInto(Digest digest, int fileId) => index.Find(digest) is var record && record.Has(Tiers.Reference) && record.FileId == fileId;
+
     private async ValueTask DropAsync(int fileId, CancellationToken cancellationToken)
     {
         if (Remove(fileId) is { Unfinished: null })
@@ -259,14 +272,17 @@ internal sealed class ReferenceTier(ShardIndex index, ReferenceJournal journal, 
     /// <summary>Takes a file out of the table and its shards out of the index, except those that another file holds too.</summary>
     private ReferencedFile? Remove(int fileId)
     {
-        if (_files.Remove(fileId, out var elsewhere) is not { } file)
+        if (_files.Remove(fileId) is not { } file)
         {
             return null;
         }
 
-        foreach (var extent in file.Extents)
+        // Mostly none or all: of a pulled file's unfinished self, the records point to the final one already. Looking for other places goes through all files.
+        var digests = file.Extents.Select(extent => extent.Shard.Digest).Where(digest => PointsInto(digest, fileId)).ToHashSet();
+        var elsewhere = digests.Count > 0 ? _files.LastPlaces(digests) : [];
+        foreach (var digest in digests)
         {
-            Unpoint(extent.Shard.Digest, fileId, elsewhere.TryGetValue(extent.Shard.Digest, out var place) ? place : null);
+            Unpoint(digest, fileId, elsewhere.TryGetValue(digest, out var place) ? place : null);
         }
 
         _open.Close(fileId);

@@ -13,10 +13,13 @@ namespace P2PWeights.Store.References;
 internal sealed record ReferencedFile(int Id, string Path, FileIdentity Identity, SharedFile? Unfinished)
 {
     /// <summary>The shards in the file. Changed under the lock of <see cref="ReferencedFileTable"/>.</summary>
-    public List<FileExtent> Extents { get; } = [];
+    public HashSet<FileExtent> Extents { get; } = [];
 
     /// <summary>Whether the path still leads to the file with the identity that it had.</summary>
     public bool IsUnchanged() => IdentityAt(Path) == Identity;
+
+    /// <summary>Whether the path still leads to this file: unchanged, when it is a finished one; the same inode, when it is unfinished.</summary>
+    public bool IsCurrent() => Unfinished is null ? IsUnchanged() : IdentityAt(Path)?.IsSameInode(Identity) == true;
 
     /// <summary>Identity of the file that a path leads to now; null when there is none or it cannot be reached.</summary>
     public static FileIdentity? IdentityAt(string path)

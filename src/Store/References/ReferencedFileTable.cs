@@ -94,21 +94,17 @@ internal sealed class ReferencedFileTable
                 return null;
             }
 
-            var known = extents.Count > 1 ? file.Extents.ToHashSet() : null;
-            var added = extents.Where(extent => known?.Add(extent) ?? !file.Extents.Contains(extent)).ToList();
-            file.Extents.AddRange(added);
+            var added = extents.Where(file.Extents.Add).ToList();
             Count(added, 1);
             return added;
         }
     }
 
-    /// <summary>Removes a file.</summary>
-    /// <param name="elsewhere">Other places of its shards.</param>
-    public ReferencedFile? Remove(int id, out Dictionary<Digest, ReferencedPlace> elsewhere)
+    /// <summary>Removes a file; null when it is not there any more.</summary>
+    public ReferencedFile? Remove(int id)
     {
         lock (_gate)
         {
-            elsewhere = [];
             if (!_files.Remove(id, out var file))
             {
                 return null;
@@ -120,7 +116,6 @@ internal sealed class ReferencedFileTable
             }
 
             Count(file.Extents, -1);
-            elsewhere = LastPlaces(file.Extents.Select(extent => extent.Shard.Digest).ToHashSet());
             return file;
         }
     }
@@ -133,7 +128,7 @@ internal sealed class ReferencedFileTable
             foreach (var file in _files.Values)
             {
                 Count(file.Extents.Where(extent => extent.Shard.Digest == digest), -1);
-                file.Extents.RemoveAll(extent => extent.Shard.Digest == digest);
+                file.Extents.RemoveWhere(extent => extent.Shard.Digest == digest);
             }
         }
     }

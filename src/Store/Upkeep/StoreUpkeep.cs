@@ -11,7 +11,6 @@ namespace P2PWeights.Store.Upkeep;
 internal sealed class StoreUpkeep(
     string dataFolder,
     ShardIndex index,
-    ReferenceJournal journal,
     ReferenceTier references,
     Scrubber scrubber,
     long scrubBytesPerSecond,
@@ -84,7 +83,7 @@ internal sealed class StoreUpkeep(
         await references.DropVanishedAsync(cancellationToken).ConfigureAwait(false);
         if (checkpoint)
         {
-            await journal.CompactAsync(references.Finished(), cancellationToken).ConfigureAwait(false);
+            await references.CompactJournalAsync(cancellationToken).ConfigureAwait(false);
             await IndexFolder.CheckpointAsync(IndexPath(dataFolder), index, cancellationToken).ConfigureAwait(false);
         }
     }

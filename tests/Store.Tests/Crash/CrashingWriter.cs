@@ -7,12 +7,17 @@ namespace P2PWeights.Store.Tests.Crash;
 
 /// <summary>
 /// The process that <see cref="CrashTests"/> kills: <c>dotnet exec P2PWeights.Store.Tests.dll DATA ARENAS FILES SEED</c>. It adds shards to every tier for ever
-/// and prints a line for each once it has been acknowledged.
+/// and prints a line for each once it has been acknowledged. The assembly's one entry point: other tests' processes start here too.
 /// </summary>
 internal static class CrashingWriter
 {
     public static async Task<int> Main(string[] args)
     {
+        if (args is [References.HandleShortageTests.Mode, var dataFolder, var path])
+        {
+            return await References.HandleShortageTests.RunAsync(dataFolder, path);
+        }
+
         if (args.Length != 4)
         {
             Console.Error.WriteLine("started by CrashTests: DATA ARENAS FILES SEED");

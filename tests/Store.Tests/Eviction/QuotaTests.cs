@@ -42,6 +42,20 @@ public sealed class QuotaTests
     }
 
     [Fact]
+    public async Task Disk_that_takes_nothing_does_not_keep_shards_out_of_memory()
+    {
+        await using var fixture = new StoreFixture();
+        var store = await fixture.OpenAsync(memory: 16 * MiB, disk: 64 * MiB);
+        await PutNewAsync(fixture, 16 * MiB);
+        Directory.Delete(Path.Combine(fixture.DataFolder, "shards", "tmp"));
+
+        var second = await PutNewAsync(fixture, 16 * MiB);
+
+        Assert.Equal([second], store.List());
+        Assert.Equal(0, store.Usage.Tiers[1].Bytes);
+    }
+
+    [Fact]
     public async Task Shard_goes_to_disk_when_all_of_memory_is_pinned()
     {
         await using var fixture = new StoreFixture();

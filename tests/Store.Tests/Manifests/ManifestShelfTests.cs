@@ -42,6 +42,26 @@ public sealed class ManifestShelfTests
         Assert.NotNull(store.FindManifest(manifest.Digest));
     }
 
+    [Fact]
+    public async Task Manifest_that_cannot_be_read_for_a_while_is_kept()
+    {
+        await using var fixture = new StoreFixture();
+        var store = await fixture.OpenAsync();
+        var manifest = NewManifest(fixture);
+        await store.SaveManifestAsync(manifest, StoreFixture.Deadline);
+        store = await fixture.ReopenAsync();
+        var path = Path.Combine(fixture.DataFolder, "manifests", manifest.Digest.ToString());
+        File.Move(path, fixture["aside"]);
+
+        // A folder cannot be read as a file, not even by root.
+        Directory.CreateDirectory(path);
+        Assert.Null(store.FindManifest(manifest.Digest));
+        Directory.Delete(path);
+        File.Move(fixture["aside"], path);
+
+        Assert.NotNull(store.FindManifest(manifest.Digest));
+    }
+
     private static Manifest NewManifest(StoreFixture fixture)
     {
         var shard = fixture.NewShard(1000).Shard;

@@ -100,6 +100,31 @@ public sealed class PullFolderTests
         await AssertServedAsync(await fixture.ReopenAsync(memory: 0, disk: 0), shards);
     }
 
+    [Fact]
+    public async Task Pull_begun_anew_in_a_folder_that_was_removed_is_not_served_from_the_removed_files()
+    {
+        await using var fixture = new StoreFixture();
+        var store = await fixture.OpenAsync(memory: 0, disk: 0);
+        var (manifest, shards) = Checkpoint(fixture);
+        await using (var folder = CheckpointFolder.Open(fixture["target"], manifest))
+        {
+            await store.PutAsync(shards[0].Shard, shards[0].Bytes, folder);
+        }
+
+        Directory.Delete(fixture["target"], recursive: true);
+        await using var again = CheckpointFolder.Open(fixture["target"], manifest);
+        foreach (var (shard, bytes) in shards.Reverse())
+        {
+            await store.PutAsync(shard, bytes, again);
+        }
+
+        // The removed file, still open here, has zeros where this pull has written the others' bytes.
+        foreach (var (shard, bytes) in shards)
+        {
+            Assert.Equal(bytes, await store.GetAsync(shard.Digest));
+        }
+    }
+
     private static (Manifest Manifest, (ShardInfo Shard, byte[] Bytes)[] Shards) Checkpoint(StoreFixture fixture)
     {
         var shards = Enumerable.Range(0, 3).Select(i => fixture.NewShard(100_000 + i)).ToArray();
