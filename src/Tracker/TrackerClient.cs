@@ -2,6 +2,7 @@ using P2PWeights.Store.Content;
 using P2PWeights.Store.Hashing;
 using P2PWeights.Store.Serialization;
 using P2PWeights.Tracker.Calls;
+using P2PWeights.Tracker.Http;
 using P2PWeights.Tracker.Wire;
 
 namespace P2PWeights.Tracker;
@@ -137,17 +138,7 @@ public sealed class TrackerClient : IDisposable
             : new TrackerException(TrackerError.Refused, error.Message);
     }
 
-    private static ErrorBody? ErrorOf(TrackerReply reply)
-    {
-        try
-        {
-            return WireFormats.Error.Decode(reply.Body, BodyEncoding.MessagePack);
-        }
-        catch (MessagePackSerializationException)
-        {
-            return null;
-        }
-    }
+    private static ErrorBody? ErrorOf(TrackerReply reply) => Bodies.ReadError(reply.Body);
 
     private static T Read<T>(TrackerReply reply, WireFormat<T> format)
     {

@@ -35,13 +35,13 @@ internal sealed class TrackerCore : IAsyncDisposable
 
     /// <summary>Locks the data folder and reads the catalog.</summary>
     /// <exception cref="TrackerException">The folder is in use, or what is in it is damaged.</exception>
-    public static TrackerCore Open(TrackerOptions options, TimeProvider time, Random random, ILogger logger)
+    public static async Task<TrackerCore> OpenAsync(TrackerOptions options, TimeProvider time, Random random, ILogger logger)
     {
         var folderLock = FolderLock.Take(options.DataDirectory);
         try
         {
-            var catalog = CatalogStore.Open(Path.Combine(options.DataDirectory, "catalog"));
             var manifests = new ManifestShelf(Path.Combine(options.DataDirectory, "manifests"), time);
+            var catalog = await CatalogStore.OpenAsync(Path.Combine(options.DataDirectory, "catalog")).ConfigureAwait(false);
             var swarms = new SwarmState(options.Lease, options.Neighbours, time, random);
             return new TrackerCore(folderLock, catalog, manifests, swarms, time, logger);
         }
@@ -201,6 +201,7 @@ internal sealed class TrackerCore : IAsyncDisposable
     {
         Metrics.Dispose();
         await _catalog.DisposeAsync().ConfigureAwait(false);
+        _manifests.Dispose();
         _folderLock.Dispose();
     }
 

@@ -9,6 +9,9 @@ public enum TrackerError
     /// <summary>The tracker refused the request; the message is its own.</summary>
     Refused,
 
+    /// <summary>The tracker answers, but cannot do this now: its disk failed. The message is its own.</summary>
+    Unavailable,
+
     /// <summary>The cluster key is missing or wrong.</summary>
     NotAllowed,
 

@@ -28,16 +28,15 @@ public sealed class TrackerServer : IAsyncDisposable
     private readonly WebApplication _app;
     private readonly TrackerCore _core;
     private readonly MetricsText _metrics;
-    private readonly TrackerApi _api;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly CancellationTokenSource _stopping = new();
     private readonly Task _housekeeping;
     private int _disposed;
 
-    private TrackerServer(WebApplication app, TrackerApi api, MetricsText metrics, TrackerCore core, TimeProvider time, ILogger logger)
+    private TrackerServer(WebApplication app, MetricsText metrics, TrackerCore core, TimeProvider time, ILogger logger)
     {
-        (_app, _api, _metrics, _core, _time, _logger) = (app, api, metrics, core, time, logger);
+        (_app, _metrics, _core, _time, _logger) = (app, metrics, core, time, logger);
         Address = AddressOf(app);
         _housekeeping = HousekeepAsync();
     }
@@ -48,7 +47,7 @@ public sealed class TrackerServer : IAsyncDisposable
     {
         var logger = loggers.CreateLogger<TrackerServer>();
         var endpoint = await ResolveAsync(options.Listen, cancellationToken).ConfigureAwait(false);
-        var core = TrackerCore.Open(options, time, new Random(), logger);
+        var core = await TrackerCore.OpenAsync(options, time, new Random(), logger).ConfigureAwait(false);
         var metrics = new MetricsText(meter => ReferenceEquals(meter, core.Metrics.Meter));
         var api = new TrackerApi(core, metrics);
         var app = Build(options, endpoint, api, core.Metrics, time, loggers, logger);
@@ -59,7 +58,6 @@ public sealed class TrackerServer : IAsyncDisposable
         catch (Exception e)
         {
             await app.DisposeAsync().ConfigureAwait(false);
-            api.Dispose();
             metrics.Dispose();
             await core.DisposeAsync().ConfigureAwait(false);
             if (e is IOException or SocketException)
@@ -70,7 +68,7 @@ public sealed class TrackerServer : IAsyncDisposable
             throw;
         }
 
-        var server = new TrackerServer(app, api, metrics, core, time, logger);
+        var server = new TrackerServer(app, metrics, core, time, logger);
         var status = core.Status();
         TrackerLog.Started(logger, server.Address, options.DataDirectory, status.Checkpoints, status.Epoch);
         return server;
@@ -94,7 +92,6 @@ public sealed class TrackerServer : IAsyncDisposable
         }
 
         await _app.DisposeAsync().ConfigureAwait(false);
-        _api.Dispose();
         _metrics.Dispose();
         await _core.DisposeAsync().ConfigureAwait(false);
         _stopping.Dispose();
@@ -166,7 +163,7 @@ public sealed class TrackerServer : IAsyncDisposable
                 {
                     _core.CleanUp();
                 }
-                catch (IOException e)
+                catch (Exception e) when (e is IOException or UnauthorizedAccessException)
                 {
                     TrackerLog.HousekeepingFailed(_logger, e);
                 }

@@ -1,4 +1,5 @@
 using P2PWeights.Store.Content;
+using P2PWeights.Testing;
 
 namespace P2PWeights.Tracker.Tests;
 
@@ -91,6 +92,36 @@ public sealed class PublishTests
         var e = await Assert.ThrowsAsync<TrackerException>(() => tracker.Client.PublishAsync(Make.Checkpoint("m@1"), Make.Digest("x"), None));
         Assert.Equal(TrackerError.Refused, e.Error);
         Assert.Contains("put it before publishing", e.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Publish_when_the_disk_fails_is_unavailable_not_refused_and_goes_to_the_next_tracker()
+    {
+        using var folder = new TempFolder();
+        await using var broken = await RunningTracker.StartAsync(folder.Path);
+        await using var sound = await RunningTracker.StartAsync();
+        var manifest = Make.Manifest("a");
+        foreach (var tracker in (RunningTracker[])[broken, sound])
+        {
+            await tracker.Client.PutManifestAsync(manifest, None);
+            await tracker.Client.SyncAsync(Make.FullSync(Make.Peer(1), 1, Make.ShardsOf(manifest), manifest), None);
+        }
+
+        // What the tracker has to replace cannot be replaced: a disk that fails, also for root.
+        File.Delete(folder["catalog/journal/commit"]);
+        Directory.CreateDirectory(folder["catalog/journal/commit/in the way"]);
+
+        for (var i = 0; i < 2; i++)
+        {
+            var e = await Assert.ThrowsAsync<TrackerException>(() => broken.Client.PublishAsync(Make.Checkpoint("m@v1"), manifest.Digest, None));
+            Assert.Equal(TrackerError.Unavailable, e.Error);
+            Assert.Contains("read-only", e.Message, StringComparison.Ordinal);
+            Assert.Contains(folder.Path, e.Message, StringComparison.Ordinal);
+        }
+
+        Assert.Empty(await broken.Client.ListAsync(null, None));
+        using var both = new TrackerClient([broken.Address, sound.Address], null, TimeProvider.System);
+        Assert.Equal(PublishOutcome.Published, (await both.PublishAsync(Make.Checkpoint("m@v1"), manifest.Digest, None)).Outcome);
     }
 
     [Fact]

@@ -1,5 +1,6 @@
 using FASTER.core;
 using P2PWeights.Store.Content;
+using P2PWeights.Store.Journals;
 
 namespace P2PWeights.Store.References;
 
@@ -133,7 +134,7 @@ internal sealed class ReferenceJournal : IDisposable
         DataFolder.RemoveUnfinished(folder);
         var commits = new JournalCommits(folder);
         var device = Devices.CreateLogDevice(Path.Combine(folder, "journal.log"));
-        FasterLog log;
+        FasterLog? log = null;
         try
         {
             log = new FasterLog(new FasterLogSettings
@@ -145,9 +146,11 @@ internal sealed class ReferenceJournal : IDisposable
                 SegmentSizeBits = SegmentBits,
                 LogChecksum = LogChecksumType.PerEntry,
             });
+            commits.ThrowUnlessRecovered(log);
         }
         catch
         {
+            log?.Dispose();
             device.Dispose();
             throw;
         }

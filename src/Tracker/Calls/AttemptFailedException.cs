@@ -2,9 +2,12 @@ namespace P2PWeights.Tracker.Calls;
 
 /// <summary>One try at one tracker failed. Never leaves the client.</summary>
 /// <param name="mayRetry">Whether another try is safe and could help.</param>
-internal sealed class AttemptFailedException(Uri tracker, string reason, bool mayRetry, Exception? inner = null) : Exception(reason, inner)
+/// <param name="answered">Whether the tracker answered, if only with a failure of its own.</param>
+internal sealed class AttemptFailedException(Uri tracker, string reason, bool mayRetry, bool answered, Exception? inner = null) : Exception(reason, inner)
 {
     public Uri Tracker { get; } = tracker;
 
     public bool MayRetry { get; } = mayRetry;
+
+    public bool Answered { get; } = answered;
 }

@@ -64,7 +64,9 @@ internal sealed class TrackerCaller : IDisposable
     }
 
     /// <summary>The answer, a success or a refusal; refusals are the caller's to explain.</summary>
-    /// <exception cref="TrackerException"><see cref="TrackerError.Unreachable"/>: nobody answered in time.</exception>
+    /// <exception cref="TrackerException">
+    /// <see cref="TrackerError.Unreachable"/>: nobody answered in time. <see cref="TrackerError.Unavailable"/>: the last that was asked answered with a failure of its own.
+    /// </exception>
     public async Task<TrackerReply> CallAsync(TrackerCall call, CancellationToken cancellationToken)
     {
         var start = _time.GetTimestamp();
@@ -92,6 +94,10 @@ internal sealed class TrackerCaller : IDisposable
                     }
                 },
                 context).ConfigureAwait(false);
+        }
+        catch (AttemptFailedException e) when (e.Answered)
+        {
+            throw new TrackerException(TrackerError.Unavailable, $"{e.Tracker.GetLeftPart(UriPartial.Authority)} cannot do it: {e.Message}", e);
         }
         catch (Exception e) when (e is AttemptFailedException or TimeoutRejectedException)
         {
@@ -145,16 +151,16 @@ internal sealed class TrackerCaller : IDisposable
             var status = (int)response.StatusCode;
             return status < 500
                 ? new TrackerReply(status, body, tracker)
-                : throw new AttemptFailedException(tracker, $"it answered with HTTP {status}", call.Repeatable);
+                : throw new AttemptFailedException(tracker, Bodies.ReadError(body)?.Message ?? $"it answered with HTTP {status}", call.Repeatable, answered: true);
         }
         catch (HttpRequestException e)
         {
             var neverSent = e.HttpRequestError is HttpRequestError.ConnectionError or HttpRequestError.NameResolutionError;
-            throw new AttemptFailedException(tracker, Reason(e), neverSent || call.Repeatable, e);
+            throw new AttemptFailedException(tracker, Reason(e), neverSent || call.Repeatable, answered: false, e);
         }
         catch (IOException e)
         {
-            throw new AttemptFailedException(tracker, "the connection broke", call.Repeatable, e);
+            throw new AttemptFailedException(tracker, "the connection broke", call.Repeatable, answered: false, e);
         }
     }
 

@@ -9,14 +9,14 @@ internal static class CatalogSnapshot
 {
     private const string FileName = "snapshot";
 
-    /// <summary>Reads the snapshot; the empty catalog when there is none.</summary>
+    /// <summary>Reads the snapshot; null when there is none.</summary>
     /// <exception cref="InvalidDataException">The file is damaged.</exception>
-    public static CatalogState Read(string folder)
+    public static CatalogState? Read(string folder)
     {
         var path = Path.Combine(folder, FileName);
         if (!File.Exists(path))
         {
-            return CatalogState.Empty;
+            return null;
         }
 
         var bytes = File.ReadAllBytes(path);

@@ -24,39 +24,42 @@ internal sealed class CatalogStore : IAsyncDisposable
     /// <summary>The catalog now.</summary>
     public CatalogState State => _state;
 
-    /// <summary>Reads snapshot and journal of a folder, which the caller has locked.</summary>
-    /// <exception cref="InvalidDataException">What is stored contradicts itself.</exception>
-    public static CatalogStore Open(string folder)
+    /// <summary>
+    /// Reads snapshot and journal of a folder, which the caller has locked. An empty catalog writes a snapshot too, so that a journal that is lost later is missed:
+    /// a catalog never comes back smaller than it was acknowledged.
+    /// </summary>
+    /// <exception cref="InvalidDataException">What is stored is damaged or contradicts itself.</exception>
+    public static async Task<CatalogStore> OpenAsync(string folder)
     {
         Directory.CreateDirectory(folder);
+        var journalFolder = Path.Combine(folder, "journal");
         var snapshot = CatalogSnapshot.Read(folder);
-        var state = snapshot;
-        var journal = new CatalogJournal(Path.Combine(folder, "journal"));
+        if (snapshot is not null && !CatalogJournal.Exists(journalFolder))
+        {
+            throw new InvalidDataException($"the journal in {journalFolder} is gone, and with it what changed after change {snapshot.LastNumber}");
+        }
+
+        var journal = await CatalogJournal.OpenAsync(journalFolder).ConfigureAwait(false);
         try
         {
-            journal.Replay(entry =>
+            var state = Replay(journal, snapshot ?? CatalogState.Empty);
+            if (snapshot is null)
             {
-                var operation = CatalogEncoding.DecodeOperation(entry);
+                CatalogSnapshot.Write(folder, state);
+            }
 
-                // The journal is cut in whole segments, so it may begin before the snapshot.
-                if (operation.Number > snapshot.LastNumber)
-                {
-                    state = state.Apply(operation);
-                }
-            });
+            return new CatalogStore(folder, journal, state, (snapshot ?? state).LastNumber);
         }
         catch (MessagePackSerializationException e)
         {
             journal.Dispose();
-            throw new InvalidDataException($"the journal in {folder} holds an entry that cannot be read: {e.Message}", e);
+            throw new InvalidDataException($"the journal in {journalFolder} holds an entry that cannot be read: {e.Message}", e);
         }
-        catch (InvalidDataException)
+        catch
         {
             journal.Dispose();
             throw;
         }
-
-        return new CatalogStore(folder, journal, state, snapshot.LastNumber);
     }
 
     /// <summary>
@@ -99,6 +102,22 @@ internal sealed class CatalogStore : IAsyncDisposable
         _writer.Dispose();
     }
 
+    private static CatalogState Replay(CatalogJournal journal, CatalogState snapshot)
+    {
+        var state = snapshot;
+        journal.Replay(entry =>
+        {
+            var operation = CatalogEncoding.DecodeOperation(entry);
+
+            // The journal is cut in whole segments, so it may begin before the snapshot.
+            if (operation.Number > snapshot.LastNumber)
+            {
+                state = state.Apply(operation);
+            }
+        });
+        return state;
+    }
+
     private async Task WriteAsync(CatalogOperation change)
     {
         try
@@ -127,14 +146,14 @@ internal sealed class CatalogStore : IAsyncDisposable
             _journal.Forget(tail);
             _snapshotNumber = state.LastNumber;
         }
-        catch (IOException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             // The journal still has everything; the next change tries again.
         }
     }
 
     private TrackerException ReadOnly(Exception cause) => new(
-        TrackerError.Refused,
+        TrackerError.Unavailable,
         $"the catalog in {_folder} is read-only since its journal could not be written ({cause.Message}); make room or repair the disk, then restart the tracker",
         cause);
 }

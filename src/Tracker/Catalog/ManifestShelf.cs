@@ -9,7 +9,7 @@ namespace P2PWeights.Tracker.Catalog;
 /// Manifests as files named by their digests. Each was checked when it came in: the digest, and that it is a canonical manifest. One that no version points
 /// at (not published yet, or removed) is kept for a while after its last use and then deleted.
 /// </summary>
-internal sealed class ManifestShelf
+internal sealed class ManifestShelf : IDisposable
 {
     /// <summary>Largest manifest that is taken: at 16 MiB per shard some tens of TiB of checkpoint.</summary>
     public const int MaxManifestBytes = 256 << 20;
@@ -28,6 +28,9 @@ internal sealed class ManifestShelf
 
     /// <summary>Held while a file appears or goes together with its place in <see cref="_lastUse"/>.</summary>
     private readonly Lock _fileLock = new();
+
+    /// <summary>Manifests checked at the same time: each needs its size in memory. Receiving one needs none, so a slow sender holds up nobody.</summary>
+    private readonly SemaphoreSlim _checks = new(2);
 
     private readonly Lock _decodedLock = new();
     private readonly LinkedList<(Digest Digest, Task<StoredManifest?> Content)> _decoded = new();
@@ -68,7 +71,7 @@ internal sealed class ManifestShelf
         try
         {
             var length = await ReceiveAsync(digest, source, temporary, cancellationToken).ConfigureAwait(false);
-            Check(digest, await ReadWholeAsync(temporary, length, cancellationToken).ConfigureAwait(false));
+            await CheckAsync(digest, temporary, length, cancellationToken).ConfigureAwait(false);
             lock (_fileLock)
             {
                 DurableFile.Publish(temporary, PathOf(digest));
@@ -175,6 +178,8 @@ internal sealed class ManifestShelf
         return false;
     }
 
+    public void Dispose() => _checks.Dispose();
+
     private static async Task<int> ReceiveAsync(Digest digest, Stream source, string temporary, CancellationToken cancellationToken)
     {
         var hasher = new Blake3Hasher();
@@ -201,6 +206,19 @@ internal sealed class ManifestShelf
 
         file.Flush(flushToDisk: true);
         return (int)length;
+    }
+
+    private async Task CheckAsync(Digest digest, string path, int length, CancellationToken cancellationToken)
+    {
+        await _checks.WaitAsync(cancellationToken).ConfigureAwait(false);
+        try
+        {
+            Check(digest, await ReadWholeAsync(path, length, cancellationToken).ConfigureAwait(false));
+        }
+        finally
+        {
+            _checks.Release();
+        }
     }
 
     private async Task<StoredManifest?> DecodeAsync(Digest digest)

@@ -12,6 +12,8 @@ internal static class Bodies
     public const string MessagePackType = "application/msgpack";
     public const string JsonType = "application/json";
 
+    private const int FirstBufferBytes = 64 << 10;
+
     /// <summary>Encoding for the answer: MessagePack for those who ask for it, JSON for all others (which is <c>curl</c>).</summary>
     public static BodyEncoding AnswerEncoding(HttpRequest request) =>
         request.Headers.Accept.ToString().Contains(MessagePackType, StringComparison.OrdinalIgnoreCase) ? BodyEncoding.MessagePack : BodyEncoding.Json;
@@ -46,6 +48,19 @@ internal static class Bodies
         await context.Response.BodyWriter.WriteAsync(body, context.RequestAborted).ConfigureAwait(false);
     }
 
+    /// <summary>The reason in an answer of 400 or more; null when the body is no <see cref="ErrorBody"/>, so not from a tracker.</summary>
+    public static ErrorBody? ReadError(ReadOnlyMemory<byte> body)
+    {
+        try
+        {
+            return WireFormats.Error.Decode(body, BodyEncoding.MessagePack);
+        }
+        catch (MessagePackSerializationException)
+        {
+            return null;
+        }
+    }
+
     /// <summary>Lets Kestrel refuse a body that announces more bytes, or sends them.</summary>
     public static void Limit(HttpContext context, long bytes)
     {
@@ -69,7 +84,9 @@ internal static class Bodies
     private static async Task<ReadOnlyMemory<byte>> ReadWholeAsync(HttpContext context, int limit)
     {
         Limit(context, limit);
-        using var body = new MemoryStream((int)(context.Request.ContentLength ?? 0));
+
+        // The announced length is only where the buffer starts: a caller that announces much and sends nothing costs next to nothing.
+        using var body = new MemoryStream((int)Math.Min(context.Request.ContentLength ?? 0, FirstBufferBytes));
         await context.Request.Body.CopyToAsync(body, context.RequestAborted).ConfigureAwait(false);
         return body.GetBuffer().AsMemory(0, (int)body.Length);
     }

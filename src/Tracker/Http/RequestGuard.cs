@@ -22,6 +22,11 @@ internal sealed class RequestGuard(string? clusterKey, TrackerMetrics metrics, T
         {
             await RefuseAsync(context, e.Status, e.Code, e.Message);
         }
+        catch (TrackerException e) when (e.Error == TrackerError.Unavailable)
+        {
+            // A status on which clients turn to the next tracker.
+            await RefuseAsync(context, StatusCodes.Status503ServiceUnavailable, "unavailable", e.Message);
+        }
         catch (TrackerException e)
         {
             await RefuseAsync(context, StatusCodes.Status400BadRequest, "refused", e.Message);

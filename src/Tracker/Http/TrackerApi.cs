@@ -2,6 +2,7 @@ using System.Globalization;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
+using P2PWeights.Native.Posix;
 using P2PWeights.Store.Content;
 using P2PWeights.Store.Telemetry;
 using P2PWeights.Tracker.Catalog;
@@ -10,18 +11,13 @@ using P2PWeights.Tracker.Wire;
 namespace P2PWeights.Tracker.Http;
 
 /// <summary>The routes of the tracker: each reads its request, checks it, asks the core, writes the answer. Described in docs/protocol.md.</summary>
-internal sealed class TrackerApi(TrackerCore core, MetricsText metrics) : IDisposable
+internal sealed class TrackerApi(TrackerCore core, MetricsText metrics)
 {
     /// <summary>Largest sync: two million shards.</summary>
     public const int MaxSyncBytes = 80 << 20;
 
     /// <summary>Largest body of the other messages.</summary>
     public const int MaxSmallBytes = 64 << 10;
-
-    /// <summary>Manifests taken at the same time: each may need its size in memory while it is checked.</summary>
-    private const int ConcurrentManifests = 2;
-
-    private readonly SemaphoreSlim _manifestSlots = new(ConcurrentManifests);
 
     public void Map(IEndpointRouteBuilder routes)
     {
@@ -41,8 +37,6 @@ internal sealed class TrackerApi(TrackerCore core, MetricsText metrics) : IDispo
         routes.MapFallback("{**path}", context => throw ApiException.NotFound($"there is no {context.Request.Method} {context.Request.Path} here; see docs/protocol.md"));
     }
 
-    public void Dispose() => _manifestSlots.Dispose();
-
     private async Task SyncAsync(HttpContext context)
     {
         var sync = await Bodies.ReadAsync(context, WireFormats.SyncRequest, MaxSyncBytes);
@@ -56,7 +50,6 @@ internal sealed class TrackerApi(TrackerCore core, MetricsText metrics) : IDispo
         Bodies.Limit(context, ManifestShelf.MaxManifestBytes);
         if (!core.HasManifest(digest))
         {
-            await _manifestSlots.WaitAsync(context.RequestAborted);
             try
             {
                 await core.PutManifestAsync(digest, context.Request.Body, context.RequestAborted);
@@ -69,9 +62,9 @@ internal sealed class TrackerApi(TrackerCore core, MetricsText metrics) : IDispo
             {
                 throw ApiException.TooLarge(e.Message);
             }
-            finally
+            catch (IOException e) when (Errno.IsDiskFull(e))
             {
-                _manifestSlots.Release();
+                throw new TrackerException(TrackerError.Unavailable, $"the tracker's disk has no room for the manifest {digest}; make room there", e);
             }
         }
 

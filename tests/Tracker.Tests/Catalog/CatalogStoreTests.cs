@@ -15,7 +15,7 @@ public sealed class CatalogStoreTests : IDisposable
     public async Task Open_after_dispose_finds_versions_tags_removals_and_event_numbers()
     {
         CatalogState before;
-        await using (var store = CatalogStore.Open(_folder.Path))
+        await using (var store = await CatalogStore.OpenAsync(_folder.Path))
         {
             await PublishAsync(store, "m", "v1");
             await PublishAsync(store, "m", "v2");
@@ -25,7 +25,7 @@ public sealed class CatalogStoreTests : IDisposable
             before = store.State;
         }
 
-        await using var again = CatalogStore.Open(_folder.Path);
+        await using var again = await CatalogStore.OpenAsync(_folder.Path);
         AssertSame(before, again.State);
         Assert.Equal(5, again.State.LastNumber);
         Assert.Equal("v2", again.State.Entry("m").Find("latest")!.Version);
@@ -35,7 +35,7 @@ public sealed class CatalogStoreTests : IDisposable
     [Fact]
     public async Task Open_copy_of_the_folder_of_a_store_that_never_stopped_finds_everything_acknowledged()
     {
-        await using var store = CatalogStore.Open(_folder["a"]);
+        await using var store = await CatalogStore.OpenAsync(_folder["a"]);
         for (var i = 0; i < 50; i++)
         {
             await PublishAsync(store, "m", Version(i));
@@ -43,7 +43,7 @@ public sealed class CatalogStoreTests : IDisposable
             {
                 var copy = _folder[Version(1000 + i)];
                 Copy(_folder["a"], copy);
-                await using var opened = CatalogStore.Open(copy);
+                await using var opened = await CatalogStore.OpenAsync(copy);
                 AssertSame(store.State, opened.State);
             }
         }
@@ -53,7 +53,7 @@ public sealed class CatalogStoreTests : IDisposable
     public async Task Open_torn_tail_of_log_and_commit_keeps_everything_acknowledged()
     {
         var seeded = new Seeded();
-        await using (var store = CatalogStore.Open(_folder.Path))
+        await using (var store = await CatalogStore.OpenAsync(_folder.Path))
         {
             for (var i = 0; i < 20; i++)
             {
@@ -68,24 +68,22 @@ public sealed class CatalogStoreTests : IDisposable
             log.Write(seeded.Bytes(700));
         }
 
-        var commit = Assert.Single(Directory.GetFiles(Path.Combine(journal, "log-commits")));
-        var number = int.Parse(Path.GetFileName(commit).Split('.')[1], CultureInfo.InvariantCulture);
-        await File.WriteAllBytesAsync(commit.Replace($"commit.{number}.", $"commit.{number + 1}.", StringComparison.Ordinal), seeded.Bytes(100));
+        await File.WriteAllBytesAsync(Path.Combine(journal, $"commit.{Guid.NewGuid():N}.tmp"), seeded.Bytes(100));
 
-        await using (var again = CatalogStore.Open(_folder.Path))
+        await using (var again = await CatalogStore.OpenAsync(_folder.Path))
         {
             Assert.Equal(20, again.State.Versions);
             await PublishAsync(again, "m", "after");
         }
 
-        await using var third = CatalogStore.Open(_folder.Path);
+        await using var third = await CatalogStore.OpenAsync(_folder.Path);
         Assert.Equal(21, third.State.Versions);
     }
 
     [Fact]
     public async Task Open_damaged_committed_entry_is_refused_and_not_skipped()
     {
-        await using (var store = CatalogStore.Open(_folder.Path))
+        await using (var store = await CatalogStore.OpenAsync(_folder.Path))
         {
             for (var i = 0; i < 20; i++)
             {
@@ -98,13 +96,78 @@ public sealed class CatalogStoreTests : IDisposable
         bytes[bytes.AsSpan().IndexOf("v10"u8) + 1] ^= 1;
         await File.WriteAllBytesAsync(log, bytes);
 
-        Assert.Throws<InvalidDataException>(() => CatalogStore.Open(_folder.Path));
+        await Assert.ThrowsAsync<InvalidDataException>(() => CatalogStore.OpenAsync(_folder.Path));
+    }
+
+    [Fact]
+    public async Task Open_damaged_or_missing_files_finds_everything_or_refuses_but_never_less()
+    {
+        var seeded = new Seeded();
+        await using (var store = await CatalogStore.OpenAsync(_folder["sound"]))
+        {
+            for (var i = 0; i < 20; i++)
+            {
+                await PublishAsync(store, "m", Version(i));
+            }
+        }
+
+        string[] files = [.. Directory.EnumerateFiles(_folder["sound"], "*", SearchOption.AllDirectories).Select(file => Path.GetRelativePath(_folder["sound"], file))];
+        Assert.Equal(["journal/catalog.log.0", "journal/commit", "snapshot"], files.Order(StringComparer.Ordinal));
+        foreach (var file in files)
+        {
+            var length = (int)new FileInfo(_folder[$"sound/{file}"]).Length;
+            await TryAsync($"without {file}", path => File.Delete(Path.Combine(path, file)));
+            await TryAsync($"{file} empty", path => File.WriteAllBytes(Path.Combine(path, file), []));
+            await TryAsync($"{file} of zeros", path => File.WriteAllBytes(Path.Combine(path, file), new byte[length]));
+            await TryAsync($"{file} cut in half", path => File.WriteAllBytes(Path.Combine(path, file), File.ReadAllBytes(Path.Combine(path, file))[..(length / 2)]));
+            for (var i = 0; i < 20; i++)
+            {
+                var place = seeded.Random.Next(length);
+                await TryAsync($"byte {place} of {file} changed", path =>
+                {
+                    var bytes = File.ReadAllBytes(Path.Combine(path, file));
+                    bytes[place] ^= 1;
+                    File.WriteAllBytes(Path.Combine(path, file), bytes);
+                });
+            }
+        }
+
+        await TryAsync("without the journal", path => Directory.Delete(Path.Combine(path, "journal"), recursive: true));
+
+        async Task TryAsync(string what, Action<string> damage)
+        {
+            var copy = _folder[Guid.NewGuid().ToString("N")];
+            Copy(_folder["sound"], copy);
+            damage(copy);
+            try
+            {
+                await using var opened = await CatalogStore.OpenAsync(copy);
+                Assert.True(opened.State.Versions == 20, $"{what}: opened with {opened.State.Versions} of 20 versions, {seeded}");
+            }
+            catch (InvalidDataException e)
+            {
+                Assert.Contains(copy, e.Message, StringComparison.Ordinal);
+            }
+        }
+    }
+
+    [Fact]
+    public async Task Open_after_a_crash_while_the_journal_was_made_starts_anew()
+    {
+        Directory.CreateDirectory(_folder["journal.tmp"]);
+        await File.WriteAllTextAsync(_folder["journal.tmp/catalog.log.0"], "half");
+
+        await using var store = await CatalogStore.OpenAsync(_folder.Path);
+        await PublishAsync(store, "m", "v1");
+
+        Assert.Equal(1, store.State.Versions);
+        Assert.False(Directory.Exists(_folder["journal.tmp"]));
     }
 
     [Fact]
     public async Task Open_damaged_snapshot_is_refused_with_its_path()
     {
-        await using (var store = CatalogStore.Open(_folder.Path))
+        await using (var store = await CatalogStore.OpenAsync(_folder.Path))
         {
             await PublishAsync(store, "m", "v1");
             CatalogSnapshot.Write(_folder.Path, store.State);
@@ -115,7 +178,7 @@ public sealed class CatalogStoreTests : IDisposable
         bytes[bytes.Length / 2] ^= 1;
         await File.WriteAllBytesAsync(path, bytes);
 
-        var e = Assert.Throws<InvalidDataException>(() => CatalogStore.Open(_folder.Path));
+        var e = await Assert.ThrowsAsync<InvalidDataException>(() => CatalogStore.OpenAsync(_folder.Path));
         Assert.Contains(path, e.Message, StringComparison.Ordinal);
     }
 
@@ -123,7 +186,7 @@ public sealed class CatalogStoreTests : IDisposable
     public async Task Change_many_times_makes_a_snapshot_and_opens_the_same_from_it()
     {
         CatalogState before;
-        await using (var store = CatalogStore.Open(_folder.Path))
+        await using (var store = await CatalogStore.OpenAsync(_folder.Path))
         {
             await PublishAsync(store, "m", "v1");
             for (var i = 0; i < CatalogStore.SnapshotEvery + 10; i++)
@@ -136,7 +199,7 @@ public sealed class CatalogStoreTests : IDisposable
         }
 
         Assert.True(File.Exists(_folder["snapshot"]));
-        await using var again = CatalogStore.Open(_folder.Path);
+        await using var again = await CatalogStore.OpenAsync(_folder.Path);
         AssertSame(before, again.State);
         await PublishAsync(again, "m", "v2");
         Assert.Equal(before.LastNumber + 1, again.State.LastNumber);

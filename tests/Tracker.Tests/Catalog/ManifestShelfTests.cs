@@ -14,7 +14,7 @@ public sealed class ManifestShelfTests : IDisposable
     [Fact]
     public async Task Put_wrong_digest_or_no_manifest_is_refused_and_leaves_nothing()
     {
-        var shelf = new ManifestShelf(_folder.Path, _time);
+        using var shelf = new ManifestShelf(_folder.Path, _time);
         var manifest = Make.Manifest("a");
         byte[] junk = [1, 2, 3];
 
@@ -27,7 +27,7 @@ public sealed class ManifestShelfTests : IDisposable
     [Fact]
     public async Task Expire_takes_what_no_version_points_at_after_ten_minutes_without_use()
     {
-        var shelf = new ManifestShelf(_folder.Path, _time);
+        using var shelf = new ManifestShelf(_folder.Path, _time);
         Manifest[] manifests = [Make.Manifest("published"), Make.Manifest("used"), Make.Manifest("forgotten")];
         foreach (var manifest in manifests)
         {
@@ -47,7 +47,7 @@ public sealed class ManifestShelfTests : IDisposable
     [Fact]
     public async Task Load_damaged_file_is_as_if_it_were_not_there_until_it_is_put_again()
     {
-        var shelf = new ManifestShelf(_folder.Path, _time);
+        using var shelf = new ManifestShelf(_folder.Path, _time);
         var manifest = Make.Manifest("a");
         await PutAsync(shelf, manifest.Digest, manifest.Encoded);
         var bytes = manifest.Encoded.ToArray();
@@ -64,10 +64,14 @@ public sealed class ManifestShelfTests : IDisposable
     public async Task Open_finds_whole_manifests_and_clears_half_written_ones()
     {
         var manifest = Make.Manifest("a");
-        await PutAsync(new ManifestShelf(_folder.Path, _time), manifest.Digest, manifest.Encoded);
+        using (var before = new ManifestShelf(_folder.Path, _time))
+        {
+            await PutAsync(before, manifest.Digest, manifest.Encoded);
+        }
+
         await File.WriteAllTextAsync(_folder[$"{Make.Digest("b")}-1.tmp"], "half");
 
-        var again = new ManifestShelf(_folder.Path, _time);
+        using var again = new ManifestShelf(_folder.Path, _time);
 
         Assert.True(again.Contains(manifest.Digest));
         Assert.Single(Directory.GetFiles(_folder.Path));

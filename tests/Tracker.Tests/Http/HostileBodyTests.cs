@@ -90,6 +90,41 @@ public sealed class HostileBodyTests : IAsyncLifetime, IDisposable
         Assert.Equal(HttpStatusCode.BadRequest, (await SendAsync("v1/sync", Encoding.UTF8.GetBytes(new string('[', 1_000_000)), BodyEncoding.Json)).Status);
     }
 
+    [Fact]
+    public async Task Slow_senders_of_manifests_hold_up_nobody_and_announced_lengths_cost_nothing()
+    {
+        var slow = new List<TcpClient>();
+        try
+        {
+            var before = GC.GetTotalAllocatedBytes();
+            for (var i = 0; i < 16; i++)
+            {
+                await AnnounceAsync(string.Create(CultureInfo.InvariantCulture, $"PUT /v1/manifests/{Make.Digest($"slow-{i}")}"), 100 << 20);
+                await AnnounceAsync("POST /v1/sync", 64 << 20);
+            }
+
+            var manifest = Make.Manifest("quick");
+            await _tracker.Client.PutManifestAsync(manifest, CancellationToken.None).WaitAsync(TimeSpan.FromSeconds(20));
+
+            Assert.NotNull(await _tracker.Client.GetManifestAsync(manifest.Digest, CancellationToken.None));
+            var allocated = GC.GetTotalAllocatedBytes() - before;
+            Assert.True(allocated < 512 << 20, $"{allocated} bytes allocated for 1 GiB that was announced and never sent");
+        }
+        finally
+        {
+            slow.ForEach(client => client.Dispose());
+        }
+
+        async Task AnnounceAsync(string request, int length)
+        {
+            var client = new TcpClient();
+            slow.Add(client);
+            await client.ConnectAsync(IPAddress.Loopback, _tracker.Address.Port);
+            await client.GetStream().WriteAsync(Encoding.ASCII.GetBytes(
+                string.Create(CultureInfo.InvariantCulture, $"{request} HTTP/1.1\r\nHost: t\r\nContent-Type: application/msgpack\r\nContent-Length: {length}\r\n\r\nx")));
+        }
+    }
+
     [Theory]
     [InlineData("null")]
     [InlineData("[]")]
