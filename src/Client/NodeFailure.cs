@@ -1,4 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
+using P2PWeights.Native.Posix;
 using P2PWeights.Store;
 using P2PWeights.Store.Content;
 using P2PWeights.Tracker;
@@ -27,6 +28,7 @@ internal static class NodeFailure
             TrackerException tracker => new NodeException(Kind(tracker.Error), tracker.Message, tracker),
             ManifestException manifest => new NodeException(NodeError.Integrity, manifest.Message, manifest),
             UnauthorizedAccessException denied => new NodeException(NodeError.Usage, denied.Message, denied),
+            IOException io when Errno.IsDiskFull(io) => new NodeException(NodeError.DiskFull, $"{io.Message}; free some room and ask again", io),
             IOException io => new NodeException(NodeError.Failed, io.Message, io),
             _ => null,
         };

@@ -58,4 +58,7 @@ internal static partial class NodeLog
 
     [LoggerMessage(17, LogLevel.Debug, "still waiting for another peer to hold {Checkpoint}; the tracker does not answer: {Reason}")]
     public static partial void WaitingWithoutTracker(ILogger log, string checkpoint, string reason);
+
+    [LoggerMessage(18, LogLevel.Error, "the request {Method} {Path} failed in a way that nobody thought of")]
+    public static partial void RequestBroke(ILogger log, string method, string path, Exception exception);
 }

@@ -149,7 +149,7 @@ public sealed class PeerNode : INodeApi, IAsyncDisposable
     public Task<IReadOnlyList<PeerStatus>> PeersAsync(CancellationToken cancellationToken) => Task.FromResult(_transfer.Peers);
 
     public Task<IReadOnlyList<CheckpointInfo>> ListAsync(string? name, CancellationToken cancellationToken) =>
-        _operations.RunAsync("list", token => _tracker.ListAsync(name, token), cancellationToken);
+        _operations.RunAsync("list", token => _catalog.ListAsync(name, token), cancellationToken);
 
     public Task<CheckpointDetails> ShowAsync(string checkpoint, CancellationToken cancellationToken) =>
         _operations.RunAsync(
@@ -214,7 +214,7 @@ public sealed class PeerNode : INodeApi, IAsyncDisposable
             var ownCopy = _store.FindManifest(found.Manifest) is { } manifest && manifest.Shards.All(shard => _store.Contains(shard.Digest)) ? 1 : 0;
             return found.CompletePeers > ownCopy;
         }
-        catch (TrackerException e) when (e.Error == TrackerError.Unreachable)
+        catch (TrackerException e) when (e.Error is TrackerError.Unreachable or TrackerError.Unavailable)
         {
             NodeLog.WaitingWithoutTracker(_log, checkpoint.ToString(), e.Message);
             return false;

@@ -1,6 +1,6 @@
 namespace P2PWeights.Client;
 
-/// <summary>What was started, to be ended in the opposite order: by a failed start, or by the stop.</summary>
+/// <summary>What was started, to be ended in the opposite order: by a failed start, or by the stop. One part that fails to end keeps no other from ending.</summary>
 internal sealed class Teardown : IAsyncDisposable
 {
     private readonly Stack<Func<ValueTask>> _ends = new();
@@ -25,9 +25,23 @@ internal sealed class Teardown : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        List<Exception> failures = [];
         while (_ends.TryPop(out var end))
         {
-            await end().ConfigureAwait(false);
+            try
+            {
+                await end().ConfigureAwait(false);
+            }
+            catch (Exception e)
+            {
+                // Not lost: thrown below, when locks, sockets and files of the others are given back.
+                failures.Add(e);
+            }
+        }
+
+        if (failures.Count > 0)
+        {
+            throw new AggregateException(failures);
         }
     }
 }

@@ -16,7 +16,16 @@ public sealed record PullRequest(Manifest Manifest, IReadOnlyList<int> Wanted, C
 /// <param name="ShardsDone">Shards verified.</param>
 /// <param name="ShardsTotal">Shards wanted.</param>
 /// <param name="Sources">Peers that are being fetched from.</param>
-public sealed record PullProgress(long BytesDone, long BytesTotal, long BytesFetched, int ShardsDone, int ShardsTotal, int Sources);
+/// <param name="Stage"><c>fetching</c>; or <c>checking</c> while what lies in the target folder is hashed, when <paramref name="BytesDone"/> counts what was looked at, right or wrong.</param>
+public sealed record PullProgress(
+    long BytesDone, long BytesTotal, long BytesFetched, int ShardsDone, int ShardsTotal, int Sources, string Stage = PullStages.Fetching);
+
+/// <summary>The words of <see cref="PullProgress.Stage"/>.</summary>
+public static class PullStages
+{
+    public const string Checking = "checking";
+    public const string Fetching = "fetching";
+}
 
 /// <summary>What a pull did.</summary>
 /// <param name="BytesTotal">Bytes wanted.</param>

@@ -28,6 +28,13 @@ internal sealed class CheckpointCatalog(TrackerClient tracker, ShardStore store)
             NodeError.NotFound,
             $"the catalog lists {NameOf(checkpoint)} with manifest {checkpoint.Manifest}, but the tracker does not have that manifest; publish the checkpoint again");
 
+    /// <summary>All checkpoints, or those of one name.</summary>
+    /// <exception cref="NodeException"><see cref="NodeError.Usage"/>: that is no name.</exception>
+    public Task<IReadOnlyList<CheckpointInfo>> ListAsync(string? name, CancellationToken cancellationToken) =>
+        name is not null && CheckpointName.NameProblem(name) is { } problem
+            ? throw new NodeException(NodeError.Usage, $"that is no name of checkpoints: {problem}")
+            : tracker.ListAsync(name, cancellationToken);
+
     /// <summary>Points a tag at a version.</summary>
     /// <exception cref="NodeException"><see cref="NodeError.Usage"/>: no name for a tag; <see cref="NodeError.NotFound"/>: no such version.</exception>
     public async Task TagAsync(CheckpointName checkpoint, string tag, CancellationToken cancellationToken)
@@ -54,6 +61,23 @@ internal sealed class CheckpointCatalog(TrackerClient tracker, ShardStore store)
         if (!CheckpointName.TryParse($"{checkpoint.Name}@{tag}", out _, out var problem))
         {
             throw new NodeException(NodeError.Usage, $"'{tag}' cannot be a tag: {problem}");
+        }
+
+        if (tag == checkpoint.Version)
+        {
+            throw new NodeException(NodeError.Usage, $"'{tag}' cannot be a tag of {checkpoint}: it is the version's own name");
+        }
+    }
+
+    /// <summary>Makes sure, before work is done for it, that a tag can be pointed at a version that is not there yet.</summary>
+    /// <exception cref="NodeException"><see cref="NodeError.Usage"/>: a version has that name.</exception>
+    public async Task RequireTaggableAsync(CheckpointName checkpoint, string tag, CancellationToken cancellationToken)
+    {
+        if (CheckpointName.TryParse($"{checkpoint.Name}@{tag}", out var place, out _)
+            && await tracker.FindAsync(place, cancellationToken).ConfigureAwait(false) is { } standing
+            && standing.Version == tag)
+        {
+            throw new NodeException(NodeError.Usage, $"'{tag}' cannot be a tag of {checkpoint}: {place} is a version; nothing was published, choose another tag");
         }
     }
 

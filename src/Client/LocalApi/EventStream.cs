@@ -6,7 +6,7 @@ namespace P2PWeights.Client.LocalApi;
 
 /// <summary>
 /// Runs a long request and answers with server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html): any number of <c>progress</c>
-/// events, at most ten a second, then exactly one <c>result</c> or <c>error</c>. When the client goes away the request is cancelled.
+/// events, at most ten a second, then exactly one <c>result</c> or, through <see cref="WriteErrorAsync"/>, <c>error</c>. When the client goes away the request is cancelled.
 /// </summary>
 internal static class EventStream
 {
@@ -17,6 +17,7 @@ internal static class EventStream
 
     private static readonly TimeSpan ProgressInterval = TimeSpan.FromMilliseconds(100);
 
+    /// <summary>Runs the request and writes its events; what it fails with is thrown, for the caller to write.</summary>
     public static async Task RunAsync<TProgress, TResult>(
         HttpContext context,
         Func<IProgress<TProgress>, CancellationToken, Task<TResult>> operation,
@@ -46,15 +47,12 @@ internal static class EventStream
             return;
         }
 
-        try
-        {
-            await WriteAsync(context.Response, Result, await work.ConfigureAwait(false), resultType, aborted).ConfigureAwait(false);
-        }
-        catch (NodeException e)
-        {
-            await WriteAsync(context.Response, Error, new ErrorBody(e.Error, e.Message), NodeJson.Default.ErrorBody, aborted).ConfigureAwait(false);
-        }
+        await WriteAsync(context.Response, Result, await work.ConfigureAwait(false), resultType, aborted).ConfigureAwait(false);
     }
+
+    /// <summary>Ends a stream that has begun.</summary>
+    public static Task WriteErrorAsync(HttpResponse response, ErrorBody error, CancellationToken cancellationToken) =>
+        WriteAsync(response, Error, error, NodeJson.Default.ErrorBody, cancellationToken);
 
     private static async Task<TResult> RunToEndAsync<TProgress, TResult>(
         Func<IProgress<TProgress>, CancellationToken, Task<TResult>> operation, LatestProgress<TProgress> progress, CancellationToken cancellationToken)

@@ -27,12 +27,13 @@ internal sealed class NodeServer : IAsyncDisposable
     private readonly INodeApi _node;
     private readonly TimeProvider _time;
     private readonly string _socket;
+    private readonly ILogger _log;
     private readonly WebApplication _app;
     private readonly MetricsText _metrics;
 
     private NodeServer(string socket, UnixDomainSocketEndPoint endPoint, INodeApi node, MetricsText metrics, TimeProvider time, ILoggerFactory loggers)
     {
-        (_node, _metrics, _time, _socket) = (node, metrics, time, socket);
+        (_node, _metrics, _time, _socket, _log) = (node, metrics, time, socket, loggers.CreateLogger<NodeServer>());
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
         {
@@ -46,6 +47,7 @@ internal sealed class NodeServer : IAsyncDisposable
         builder.Services.AddSingleton<IHostLifetime, NoConsoleLifetime>();
         builder.Services.AddRoutingCore();
         _app = builder.Build();
+        _app.Use(GuardAsync);
         Map();
     }
 
@@ -62,10 +64,15 @@ internal sealed class NodeServer : IAsyncDisposable
             await server._app.StartAsync(cancellationToken).ConfigureAwait(false);
             return server;
         }
-        catch (Exception e) when (e is IOException or SocketException)
+        catch (Exception e)
         {
             await server.DisposeAsync().ConfigureAwait(false);
-            throw new NodeException(NodeError.Usage, $"cannot listen on {socket}: {e.Message}", e);
+            if (e is IOException or SocketException)
+            {
+                throw new NodeException(NodeError.Usage, $"cannot listen on {socket}: {e.Message}", e);
+            }
+
+            throw;
         }
     }
 
@@ -123,39 +130,28 @@ internal sealed class NodeServer : IAsyncDisposable
         JsonTypeInfo<TProgress> progressType,
         JsonTypeInfo<TResult> resultType)
     {
-        TRequest request;
-        try
-        {
-            request = await ReadAsync(http, requestType).ConfigureAwait(false);
-        }
-        catch (NodeException e)
-        {
-            await FailAsync(http, e).ConfigureAwait(false);
-            return;
-        }
-
+        var request = await ReadAsync(http, requestType).ConfigureAwait(false);
         await EventStream.RunAsync(http, (progress, token) => operation(request, progress, token), progressType, resultType, _time).ConfigureAwait(false);
     }
 
-    private static Task AnswerAsync<T>(HttpContext http, JsonTypeInfo<T> type, Func<CancellationToken, Task<T>> operation) =>
-        GuardAsync(http, async token =>
-        {
-            var answer = await operation(token).ConfigureAwait(false);
-            await http.Response.WriteAsJsonAsync(answer, type, contentType: null, token).ConfigureAwait(false);
-        });
+    private static async Task AnswerAsync<T>(HttpContext http, JsonTypeInfo<T> type, Func<CancellationToken, Task<T>> operation)
+    {
+        var answer = await operation(http.RequestAborted).ConfigureAwait(false);
+        await http.Response.WriteAsJsonAsync(answer, type, contentType: null, http.RequestAborted).ConfigureAwait(false);
+    }
 
-    private static Task DoAsync(HttpContext http, Func<CancellationToken, Task> operation) =>
-        GuardAsync(http, async token =>
-        {
-            await operation(token).ConfigureAwait(false);
-            http.Response.StatusCode = StatusCodes.Status204NoContent;
-        });
+    private static async Task DoAsync(HttpContext http, Func<CancellationToken, Task> operation)
+    {
+        await operation(http.RequestAborted).ConfigureAwait(false);
+        http.Response.StatusCode = StatusCodes.Status204NoContent;
+    }
 
-    private static async Task GuardAsync(HttpContext http, Func<CancellationToken, Task> operation)
+    /// <summary>Stands before every request: whatever it ends in, the client gets an answer that says so.</summary>
+    private async Task GuardAsync(HttpContext http, RequestDelegate next)
     {
         try
         {
-            await operation(http.RequestAborted).ConfigureAwait(false);
+            await next(http).ConfigureAwait(false);
         }
         catch (NodeException e)
         {
@@ -164,6 +160,12 @@ internal sealed class NodeServer : IAsyncDisposable
         catch (OperationCanceledException) when (http.RequestAborted.IsCancellationRequested)
         {
             // Nobody is left to answer.
+        }
+        catch (Exception e)
+        {
+            // The last resort of a server: a request that fails in a way nobody thought of takes no other with it.
+            NodeLog.RequestBroke(_log, http.Request.Method, http.Request.Path, e);
+            await FailAsync(http, new NodeException(NodeError.Failed, $"the node failed on this request ({e.GetType().Name}: {e.Message}); its log says where", e)).ConfigureAwait(false);
         }
     }
 
@@ -186,8 +188,15 @@ internal sealed class NodeServer : IAsyncDisposable
 
     private static Task FailAsync(HttpContext http, NodeException failure)
     {
+        var error = new ErrorBody(failure.Error, failure.Message);
+        if (http.Response.HasStarted)
+        {
+            // Only streams begin before they know how they end.
+            return EventStream.WriteErrorAsync(http.Response, error, http.RequestAborted);
+        }
+
         http.Response.StatusCode = ErrorStatus.Of(failure.Error);
-        return http.Response.WriteAsJsonAsync(new ErrorBody(failure.Error, failure.Message), NodeJson.Default.ErrorBody, contentType: null, http.RequestAborted);
+        return http.Response.WriteAsJsonAsync(error, NodeJson.Default.ErrorBody, contentType: null, http.RequestAborted);
     }
 
     private static string CheckpointOf(HttpContext http) => (string?)http.Request.RouteValues["checkpoint"] ?? string.Empty;

@@ -70,6 +70,12 @@ internal static class NodeSocket
             return (File.GetAttributes(path) & (FileAttributes.ReparsePoint | FileAttributes.Directory)) == 0 && new FileInfo(path).Length == 0 && !IsRegular(path);
         }
 
+        catch (SocketException e)
+        {
+            // Another user's, or a socket of another kind: somebody else's either way.
+            throw new NodeException(NodeError.NotAllowed, $"{path} belongs to somebody else ({e.Message}); choose another --socket", e);
+        }
+
         throw new NodeException(NodeError.NotAllowed, $"another node listens on {path}; stop it, or choose another --socket");
     }
 

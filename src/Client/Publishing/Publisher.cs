@@ -31,6 +31,10 @@ internal sealed class Publisher(
         var files = CheckpointFiles.List(publication.Folder);
         var existing = await FindExistingAsync(publication.Name, cancellationToken).ConfigureAwait(false);
         RefuseOtherSizes(publication.Name, existing, files);
+        foreach (var tag in request.Tags)
+        {
+            await catalog.RequireTaggableAsync(publication.Name, tag, cancellationToken).ConfigureAwait(false);
+        }
 
         var hashed = await FolderReader.ReadAsync(files, request.MaxShardBytes, progress, cancellationToken).ConfigureAwait(false);
         var manifest = Describe(hashed, request);

@@ -51,7 +51,9 @@ internal sealed class Puller(ShardStore store, TransferService transfer, Checkpo
         var folder = CheckpointFolder.Open(target, manifest);
         await using (folder.ConfigureAwait(false))
         {
-            var inPlace = await folder.ScanAsync(null, cancellationToken).ConfigureAwait(false);
+            var checking = new PulledParts(manifest, null).AtStart with { Stage = PullStages.Checking };
+            var scan = new ProgressRelay<long>(bytes => Report(entry, progress, checking with { BytesDone = bytes }));
+            var inPlace = await folder.ScanAsync(scan, cancellationToken).ConfigureAwait(false);
             await store.AdoptFolderAsync(folder, cancellationToken).ConfigureAwait(false);
             await JoinAsync(manifest, cancellationToken).ConfigureAwait(false);
             var report = await TransferAsync(manifest, new PulledParts(manifest, inPlace), folder, entry, progress, started, cancellationToken).ConfigureAwait(false);
@@ -75,16 +77,17 @@ internal sealed class Puller(ShardStore store, TransferService transfer, Checkpo
     private async Task<PullReport> TransferAsync(
         Manifest manifest, PulledParts parts, CheckpointFolder? folder, RunningPulls.Entry entry, IProgress<PullProgress>? progress, long started, CancellationToken cancellationToken)
     {
-        var whole = new ProgressRelay<PullProgress>(seen =>
-        {
-            entry.Progress = parts.Whole(seen);
-            progress?.Report(entry.Progress);
-        });
-        entry.Progress = parts.AtStart;
-        progress?.Report(entry.Progress);
+        var whole = new ProgressRelay<PullProgress>(seen => Report(entry, progress, parts.Whole(seen)));
+        Report(entry, progress, parts.AtStart);
         var report = parts.Wanted.Count == 0
             ? new PullReport(0, 0, 0, 0, TimeSpan.Zero, [])
             : await transfer.PullAsync(new PullRequest(manifest, parts.Wanted, folder), whole, cancellationToken).ConfigureAwait(false);
         return parts.Whole(report, time.GetElapsedTime(started));
+    }
+
+    private static void Report(RunningPulls.Entry entry, IProgress<PullProgress>? progress, PullProgress seen)
+    {
+        entry.Progress = seen;
+        progress?.Report(seen);
     }
 }

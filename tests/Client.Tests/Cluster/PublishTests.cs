@@ -119,6 +119,32 @@ public sealed class PublishTests
     }
 
     [Theory]
+    [InlineData("v1", "a version")]
+    [InlineData("v2", "own name")]
+    [InlineData("a tag", "cannot be a tag")]
+    public async Task Tag_that_cannot_be_one_is_refused_before_anything_is_published(string tag, string reason)
+    {
+        await using var cluster = await TestCluster.StartAsync();
+        var a = await cluster.StartNodeAsync("a");
+        await a.PublishAsync(cluster.WriteCheckpoint(bytes: 1 << 20));
+
+        var refused = await NodeCalls.FailsAsync(a.PublishAsync(cluster.WriteCheckpoint("other", bytes: 1 << 20), "org/model@v2", tags: [tag]), NodeError.Usage);
+
+        Assert.Contains($"'{tag}'", refused.Message, StringComparison.Ordinal);
+        Assert.Contains(reason, refused.Message, StringComparison.Ordinal);
+        Assert.Equal([TestCluster.Checkpoint], await cluster.CatalogAsync());
+    }
+
+    [Fact]
+    public async Task List_of_what_is_no_name_is_refused()
+    {
+        await using var cluster = await TestCluster.StartAsync();
+        var a = await cluster.StartNodeAsync("a");
+
+        await NodeCalls.FailsAsync(a.ListAsync("no name", default), NodeError.Usage);
+    }
+
+    [Theory]
     [InlineData("no-version")]
     [InlineData("a@b@c")]
     [InlineData("../m@v1")]

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using P2PWeights.Transfer;
 
 namespace P2PWeights.Client.Tests.Cluster;
@@ -92,8 +93,12 @@ public sealed class PullTests
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => b.PullAsync(cluster.Folder["target"], progress: progress, cancellationToken: cancel.Token));
         Assert.NotEmpty(Directory.EnumerateFiles(cluster.Folder["target"], "*.partial", SearchOption.AllDirectories));
         Assert.Empty((await b.StatusAsync(default)).Pulls);
-        var resumed = await b.PullAsync(cluster.Folder["target"]);
+        var seenAgain = new ConcurrentQueue<PullProgress>();
+        var resumed = await b.PullAsync(cluster.Folder["target"], progress: new ActionProgress<PullProgress>(seenAgain.Enqueue));
 
+        var stages = seenAgain.Select(seen => seen.Stage).ToList();
+        Assert.Equal(["checking", "fetching"], stages.Distinct());
+        Assert.InRange(seenAgain.Where(seen => seen.Stage == "checking").Max(seen => seen.BytesDone), kept, resumed.Transfer.BytesTotal);
         Assert.InRange(kept, 1, resumed.Transfer.BytesTotal - 1);
         Assert.True(resumed.Transfer.BytesReused >= kept, $"{resumed.Transfer.BytesReused} bytes reused of {kept} kept ({cluster.Seed})");
         Assert.Equal(resumed.Transfer.BytesTotal, resumed.Transfer.BytesReused + resumed.Transfer.BytesFetched);

@@ -88,6 +88,20 @@ public sealed class NodeApiTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Failure_that_nobody_thought_of_is_answered_as_a_failure_of_the_node()
+    {
+        _node.OnPull = (_, _, _) => throw new InvalidOperationException("broken inside");
+        _node.OnShow = _ => throw new InvalidOperationException("broken inside");
+
+        foreach (var call in (Func<Task>[])[() => _client.PullAsync(new CheckpointPullRequest("m@v1", null), null, default), () => _client.ShowAsync("m@v1", default)])
+        {
+            var failure = await Assert.ThrowsAsync<NodeException>(() => call().WaitAsync(Deadline));
+            Assert.Equal(NodeError.Failed, failure.Error);
+            Assert.Contains("broken inside", failure.Message, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
     public async Task Pull_is_cancelled_when_its_caller_goes_away()
     {
         var started = new TaskCompletionSource();
@@ -241,6 +255,20 @@ public sealed class NodeApiTests : IAsyncLifetime
     {
         var path = _folder["file"];
         await File.WriteAllTextAsync(path, string.Empty);
+
+        var refused = await Assert.ThrowsAsync<NodeException>(
+            () => NodeServer.StartAsync(path, _node, _metrics, TimeProvider.System, NullLoggerFactory.Instance, default));
+
+        Assert.Equal(NodeError.NotAllowed, refused.Error);
+        Assert.True(File.Exists(path));
+    }
+
+    [Fact]
+    public async Task Socket_of_another_kind_is_refused_and_not_removed()
+    {
+        var path = _folder["datagram.sock"];
+        using var datagrams = new Socket(AddressFamily.Unix, SocketType.Dgram, ProtocolType.Unspecified);
+        datagrams.Bind(new UnixDomainSocketEndPoint(path));
 
         var refused = await Assert.ThrowsAsync<NodeException>(
             () => NodeServer.StartAsync(path, _node, _metrics, TimeProvider.System, NullLoggerFactory.Instance, default));

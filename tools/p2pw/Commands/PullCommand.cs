@@ -67,7 +67,7 @@ internal sealed class PullCommand : CliCommand
 
     private static ProgressFrame Frame(string checkpoint, PullProgress progress) =>
         new(
-            $"pulling {checkpoint}",
+            progress.Stage == PullStages.Checking ? $"checking what is there of {checkpoint}" : $"pulling {checkpoint}",
             progress.BytesDone,
             progress.BytesTotal,
             progress.Sources > 0
