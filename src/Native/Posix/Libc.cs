@@ -35,6 +35,7 @@ internal static unsafe partial class Libc
     public const int MAP_PRIVATE = 2;
     public const int MAP_ANONYMOUS = 0x20;
     public const int MADV_POPULATE_READ = 22;
+    public const int MADV_POPULATE_WRITE = 23;
 
     // The two open flags whose values differ between processors: arm64 took over those of 32-bit Arm (asm/fcntl.h).
     public static readonly int O_DIRECTORY = IsArm ? 0x4000 : 0x10000;

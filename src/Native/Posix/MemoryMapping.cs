@@ -60,11 +60,12 @@ public sealed unsafe class MemoryMapping : SafeHandle
     /// (before Linux 5.14) or the file does not do it; the range works all the same.
     /// </summary>
     /// <param name="offset">A multiple of the page size.</param>
-    public bool TryPopulate(long offset, long length)
+    /// <param name="forWriting">Makes the pages ready to be stored to as well; what they hold stays as it is.</param>
+    public bool TryPopulate(long offset, long length, bool forWriting = false)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(offset);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(offset, Length - length);
-        return Libc.madvise((nint)(Address + offset), (nuint)length, Libc.MADV_POPULATE_READ) == 0;
+        return Libc.madvise((nint)(Address + offset), (nuint)length, forWriting ? Libc.MADV_POPULATE_WRITE : Libc.MADV_POPULATE_READ) == 0;
     }
 
     protected override bool ReleaseHandle() => Libc.munmap(handle, (nuint)Length) == 0;

@@ -29,6 +29,7 @@ internal sealed unsafe class Arena
     private const long Alignment = 2 << 20;
 
     private readonly MemoryMapping _mapping;
+    private readonly ArenaWarmer _warmer;
     private readonly string _folder;
     private readonly bool _ephemeral;
     private readonly Memory<byte>[] _windows;
@@ -36,6 +37,7 @@ internal sealed unsafe class Arena
     private Arena(SafeFileHandle file, MemoryMapping mapping, string folder, bool ephemeral)
     {
         (File, _mapping, _folder, _ephemeral) = (file, mapping, folder, ephemeral);
+        _warmer = new ArenaWarmer(mapping);
         var dataBytes = Header->Units * BuddyAllocator.UnitBytes;
         _windows = new Memory<byte>[(dataBytes + WindowBytes - 1) / WindowBytes];
         for (var i = 0; i < _windows.Length; i++)
@@ -129,6 +131,7 @@ internal sealed unsafe class Arena
     /// <param name="keepMapped">Leaves the memory and the file open until the last slice of it is garbage.</param>
     public void Close(bool keepMapped)
     {
+        _warmer.Stop();
         if (_ephemeral)
         {
             Remove(_folder);

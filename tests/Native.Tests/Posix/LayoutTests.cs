@@ -53,6 +53,7 @@ public sealed class LayoutTests
         ["MAP_PRIVATE"] = Libc.MAP_PRIVATE,
         ["MAP_ANONYMOUS"] = Libc.MAP_ANONYMOUS,
         ["MADV_POPULATE_READ"] = Libc.MADV_POPULATE_READ,
+        ["MADV_POPULATE_WRITE"] = Libc.MADV_POPULATE_WRITE,
         ["SIGINT"] = (int)PosixSignalNumber.Interrupt,
         ["SIGKILL"] = (int)PosixSignalNumber.Kill,
         ["SIGTERM"] = (int)PosixSignalNumber.Terminate,
