@@ -83,15 +83,14 @@ public sealed class PeerSession : IAsyncDisposable
         while (true)
         {
             var header = await _control.Connection.ReadHeaderAsync(cancellationToken).ConfigureAwait(false);
-            var payload = await _control.Connection.ReadControlAsync(header, cancellationToken).ConfigureAwait(false);
             switch (header.Type)
             {
                 case FrameType.Bitmap:
-                    var bitmap = FrameCodec.Decode<BitmapMessage>(payload);
+                    var bitmap = FrameCodec.Decode<BitmapMessage>(await ReadPayloadAsync(header, cancellationToken).ConfigureAwait(false));
                     Find(bitmap.Manifest).Take(bitmap);
                     break;
                 case FrameType.Have:
-                    var have = FrameCodec.Decode<HaveMessage>(payload);
+                    var have = FrameCodec.Decode<HaveMessage>(await ReadPayloadAsync(header, cancellationToken).ConfigureAwait(false));
                     Find(have.Manifest).Take(have);
                     break;
                 case FrameType.Pong:
@@ -101,6 +100,9 @@ public sealed class PeerSession : IAsyncDisposable
             }
         }
     }
+
+    private ValueTask<ReadOnlyMemory<byte>> ReadPayloadAsync(FrameHeader header, CancellationToken cancellationToken) =>
+        _control.Connection.ReadControlAsync(header, cancellationToken);
 
     private RemoteSwarm Find(Digest manifest) =>
         _swarms.GetValueOrDefault(manifest) ?? throw FrameCodec.Violation($"{Peer.Name} tells of manifest {manifest.ToShortString()}, which was not subscribed to");

@@ -14,6 +14,7 @@ internal sealed class LyingPeer : IAsyncDisposable
     private readonly TestCheckpoint _checkpoint;
     private readonly Answer _answer;
     private readonly ScriptedListener _listener;
+    private NetworkStream? _control;
     private int _fetches;
 
     /// <param name="answer">What is done about a fetch.</param>
@@ -32,13 +33,27 @@ internal sealed class LyingPeer : IAsyncDisposable
 
     public PeerInfo Info => new(_id, "liar", [_listener.EndPoint.ToString()], "host", ImmutableSortedDictionary<string, string>.Empty);
 
-    /// <summary>A data frame that says it has <paramref name="announced"/> bytes, followed by <paramref name="payload"/>.</summary>
-    public static async Task SendDataAsync(NetworkStream stream, uint id, int announced, ReadOnlyMemory<byte> payload, CancellationToken cancellationToken)
+    /// <summary>The header of a data frame that says it has <paramref name="announced"/> bytes.</summary>
+    public static async Task SendHeaderAsync(NetworkStream stream, uint id, int announced, CancellationToken cancellationToken)
     {
         var header = new byte[FrameHeader.Size];
         new FrameHeader(FrameType.Data, id, announced).Write(header);
         await stream.WriteAsync(header, cancellationToken);
+    }
+
+    /// <summary>A data frame that says it has <paramref name="announced"/> bytes, followed by <paramref name="payload"/>.</summary>
+    public static async Task SendDataAsync(NetworkStream stream, uint id, int announced, ReadOnlyMemory<byte> payload, CancellationToken cancellationToken)
+    {
+        await SendHeaderAsync(stream, id, announced, cancellationToken);
         await stream.WriteAsync(payload, cancellationToken);
+    }
+
+    /// <summary>Announces every shard on the control lane, again.</summary>
+    public async Task AnnounceAsync(CancellationToken cancellationToken)
+    {
+        var all = new ShardBitmap(_checkpoint.Manifest.Shards.Length);
+        Array.ForEach(_checkpoint.All, ordinal => all[ordinal] = true);
+        await _control!.WriteAsync(FrameCodec.Encode(0, new BitmapMessage(_checkpoint.Manifest.Digest, all)), cancellationToken);
     }
 
     public ValueTask DisposeAsync() => _listener.DisposeAsync();
@@ -55,13 +70,8 @@ internal sealed class LyingPeer : IAsyncDisposable
             var (header, payload) = await ReadAsync(stream, cancellationToken);
             if (lane == LaneKind.Control && header.Type == FrameType.Subscribe)
             {
-                var all = new ShardBitmap(_checkpoint.Manifest.Shards.Length);
-                foreach (var ordinal in _checkpoint.All)
-                {
-                    all[ordinal] = true;
-                }
-
-                await stream.WriteAsync(FrameCodec.Encode(0, new BitmapMessage(_checkpoint.Manifest.Digest, all)), cancellationToken);
+                _control = stream;
+                await AnnounceAsync(cancellationToken);
             }
             else if (header.Type == FrameType.Fetch)
             {

@@ -27,7 +27,7 @@ internal sealed class TestNode : IAsyncDisposable
 
     public PeerInfo Info => new(Store.NodeId, Name, [Transfer.LocalEndPoint.ToString()], "host", ImmutableSortedDictionary<string, string>.Empty);
 
-    public static async Task<TestNode> StartAsync(string name, TransferOptions? options = null, long memory = 64 << 20, long disk = 1L << 30)
+    public static async Task<TestNode> StartAsync(string name, TransferOptions? options = null, long memory = 64 << 20, long disk = 1L << 30, TimeProvider? time = null)
     {
         var node = new TestNode(name);
         var arena = Directory.CreateDirectory(node._folder["shm"]).FullName;
@@ -36,7 +36,7 @@ internal sealed class TestNode : IAsyncDisposable
             TimeProvider.System,
             NullLoggerFactory.Instance,
             Deadline);
-        node.Transfer = new TransferService(node.Store, options ?? Fast, TimeProvider.System, NullLoggerFactory.Instance);
+        node.Transfer = new TransferService(node.Store, options ?? Fast, time ?? TimeProvider.System, NullLoggerFactory.Instance);
         await node.Transfer.StartAsync(Deadline);
         return node;
     }

@@ -7,11 +7,12 @@ namespace P2PWeights.Transfer.Connections;
 internal sealed class Dialler(Identity self, ConnectionWatch watch, TimeProvider time)
 {
     /// <summary>Opens a lane to a peer.</summary>
-    /// <exception cref="TransferException">The peer answered, and one side refuses the other.</exception>
+    /// <exception cref="TransferException">An endpoint answered and one side refused the other, and no other endpoint did better.</exception>
     /// <exception cref="IOException">No endpoint answers; says what each did.</exception>
     public async Task<OpenLane> OpenAsync(PeerInfo peer, LaneKind lane, CancellationToken cancellationToken)
     {
         var problems = new List<string>();
+        TransferException? refusal = null;
         foreach (var text in peer.Endpoints)
         {
             if (!Endpoint.TryParse(text, out var endpoint))
@@ -26,6 +27,12 @@ internal sealed class Dialler(Identity self, ConnectionWatch watch, TimeProvider
             {
                 return await OpenAsync(endpoint, peer, lane, either.Token).ConfigureAwait(false);
             }
+            catch (TransferException e)
+            {
+                // An address may be out of date and somebody else's by now; the next one may still be the peer's.
+                refusal ??= e;
+                problems.Add($"{text}: {e.Message}");
+            }
             catch (Exception e) when (e is SocketException or IOException)
             {
                 problems.Add($"{text}: {e.Message}");
@@ -36,7 +43,8 @@ internal sealed class Dialler(Identity self, ConnectionWatch watch, TimeProvider
             }
         }
 
-        throw new IOException($"{peer.Name} cannot be reached: {(problems.Count > 0 ? string.Join("; ", problems) : "it has no endpoints")}");
+        var all = $"{peer.Name} cannot be reached: {(problems.Count > 0 ? string.Join("; ", problems) : "it has no endpoints")}";
+        throw refusal is null ? new IOException(all) : new TransferException(refusal.Error, all, refusal);
     }
 
     private async Task<OpenLane> OpenAsync(Endpoint endpoint, PeerInfo peer, LaneKind lane, CancellationToken cancellationToken)

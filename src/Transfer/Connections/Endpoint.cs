@@ -24,7 +24,13 @@ internal sealed record Endpoint(string Host, int Port)
             return false;
         }
 
-        endpoint = new Endpoint(bracketed ? host[1..^1] : host, port);
+        host = bracketed ? host[1..^1] : host;
+        if (Uri.CheckHostName(host) == UriHostNameType.Unknown)
+        {
+            return false;
+        }
+
+        endpoint = new Endpoint(host, port);
         return true;
     }
 

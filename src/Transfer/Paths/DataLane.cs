@@ -13,6 +13,9 @@ internal sealed class DataLane : IAsyncDisposable
 {
     private const int DiscardBytes = 256 << 10;
 
+    /// <summary>When to ask again after the lane was full: a few shards have been answered by then.</summary>
+    private static readonly TimeSpan LaneFullRetry = TimeSpan.FromMilliseconds(50);
+
     private readonly OpenLane _lane;
     private readonly FrameConnection _connection;
     private readonly TimeSpan _silence;
@@ -61,6 +64,12 @@ internal sealed class DataLane : IAsyncDisposable
             if (_closed is { } reason)
             {
                 return reason;
+            }
+
+            // Several pulls share the lane, and fetches given up still wait for their answers on it.
+            if (_pending.Count == WireLimits.MaxOutstandingFetches)
+            {
+                return new FetchOutcome(FetchStatus.Busy, LaneFullRetry);
             }
 
             id = ++_lastId;

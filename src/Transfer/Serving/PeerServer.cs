@@ -105,7 +105,7 @@ internal sealed class PeerServer(Identity self, PeerBook peers, ConnectionWatch 
             connection.IdleTimeout = WireLimits.IdleTimeout;
             context.Log.Serving(hello.Name, connection.Remote, hello.Lane);
             await (hello.Lane == LaneKind.Control
-                ? new SubscriberLane(connection, context).RunAsync(_stop.Token)
+                ? new SubscriberLane(connection, hello.Node, context).RunAsync(_stop.Token)
                 : new UploadLane(connection, hello.Node, context).RunAsync(_stop.Token)).ConfigureAwait(false);
         }
         catch (OperationCanceledException)

@@ -1,6 +1,7 @@
 using System.Net.Sockets;
 using P2PWeights.Store;
 using P2PWeights.Transfer.Connections;
+using P2PWeights.Transfer.Wire;
 
 namespace P2PWeights.Transfer.Serving;
 
@@ -36,6 +37,9 @@ internal sealed class ShardSender(FrameConnection connection, ByteRate rate) : I
             }
 
             sent += count;
+
+            // A caller that waits for its bytes has nothing to say: what it takes is its sign of life.
+            connection.ExpectFrame(WireLimits.IdleTimeout);
         }
     }
 

@@ -11,7 +11,7 @@ namespace P2PWeights.Transfer.Serving;
 /// Listener's side of one control lane: answers pings, and tells the peer what this node holds of the swarms it subscribed to. What is sent is always the
 /// difference between the bitmap now and the bitmap the peer was told last, so a burst of changes costs one frame and nothing queues up for a slow reader.
 /// </summary>
-internal sealed class SubscriberLane(FrameConnection connection, ServingContext context)
+internal sealed class SubscriberLane(FrameConnection connection, Guid peer, ServingContext context)
 {
     private readonly Lock _gate = new();
     private readonly Dictionary<Digest, Subscription> _subscriptions = [];
@@ -45,6 +45,11 @@ internal sealed class SubscriberLane(FrameConnection connection, ServingContext 
         while (true)
         {
             var header = await connection.ReadHeaderAsync(cancellationToken).ConfigureAwait(false);
+            if (header.Type is not (FrameType.Subscribe or FrameType.Unsubscribe or FrameType.Ping))
+            {
+                throw FrameCodec.Violation($"{header.Type} has no place on a caller's control lane");
+            }
+
             var payload = await connection.ReadControlAsync(header, cancellationToken).ConfigureAwait(false);
             lock (_gate)
             {
@@ -73,6 +78,7 @@ internal sealed class SubscriberLane(FrameConnection connection, ServingContext 
                 }
 
                 _subscriptions.Add(manifest, new Subscription());
+                context.Swarms.Find(manifest)?.NoteSubscriber(peer);
                 break;
             case FrameType.Unsubscribe:
                 if (_subscriptions.Remove(FrameCodec.Decode<UnsubscribeMessage>(payload).Manifest, out var ended))
@@ -85,7 +91,7 @@ internal sealed class SubscriberLane(FrameConnection connection, ServingContext 
                 _pings.Enqueue(header.RequestId);
                 break;
             default:
-                throw FrameCodec.Violation($"{header.Type} has no place on a control lane, or there is too much of it");
+                throw FrameCodec.Violation($"more than {WireLimits.MaxSubscriptions} pings wait for an answer");
         }
     }
 

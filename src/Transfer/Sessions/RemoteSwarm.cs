@@ -7,6 +7,7 @@ namespace P2PWeights.Transfer.Sessions;
 /// <summary>What one peer holds of one swarm, as it last told. The bitmap is replaced, never changed, so that a reader keeps a consistent one.</summary>
 internal sealed class RemoteSwarm(Digest manifest, int shards)
 {
+    private readonly Lock _gate = new();
     private volatile ShardBitmap _held = new(shards);
 
     /// <summary>Raised after <see cref="Held"/> was replaced; handlers must not block.</summary>
@@ -25,42 +26,54 @@ internal sealed class RemoteSwarm(Digest manifest, int shards)
             throw FrameCodec.Violation($"a bitmap of {message.Held.Length} shards is no bitmap of manifest {manifest.ToShortString()}, which has {shards}");
         }
 
-        Replace(message.Held.Length == shards ? message.Held : new ShardBitmap(shards));
+        Change(_ => message.Held.Length == shards ? message.Held : new ShardBitmap(shards));
     }
 
     /// <summary>Takes changes.</summary>
     /// <exception cref="TransferException">An ordinal is outside the manifest.</exception>
     public void Take(HaveMessage message)
     {
-        var held = _held.Clone();
-        foreach (var ordinal in message.Gained)
+        var (gained, lost) = (message.Gained, message.Lost);
+        if (gained.Any(IsOutside) || lost.Any(IsOutside))
         {
-            held[Checked(ordinal)] = true;
+            throw FrameCodec.Violation($"a change of shards outside manifest {manifest.ToShortString()}, which has {shards}");
         }
 
-        foreach (var ordinal in message.Lost)
+        Change(before =>
         {
-            held[Checked(ordinal)] = false;
-        }
+            var held = before.Clone();
+            foreach (var ordinal in gained)
+            {
+                held[ordinal] = true;
+            }
 
-        Replace(held);
+            foreach (var ordinal in lost)
+            {
+                held[ordinal] = false;
+            }
+
+            return held;
+        });
     }
 
     /// <summary>The peer said that it does not hold a shard after all.</summary>
-    public void Clear(int ordinal)
+    public void Clear(int ordinal) => Change(before =>
     {
-        var held = _held.Clone();
+        var held = before.Clone();
         held[ordinal] = false;
-        Replace(held);
-    }
+        return held;
+    });
 
-    private int Checked(int ordinal) => ordinal < shards
-        ? ordinal
-        : throw FrameCodec.Violation($"ordinal {ordinal} is outside manifest {manifest.ToShortString()}, which has {shards} shards");
+    private bool IsOutside(int ordinal) => ordinal >= shards;
 
-    private void Replace(ShardBitmap held)
+    /// <summary>The session and the pulls change it, each on its own thread: no change may undo another.</summary>
+    private void Change(Func<ShardBitmap, ShardBitmap> change)
     {
-        _held = held;
+        lock (_gate)
+        {
+            _held = change(_held);
+        }
+
         Changed?.Invoke();
     }
 }

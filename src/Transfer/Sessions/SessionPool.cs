@@ -56,6 +56,7 @@ internal sealed class SessionPool(Dialler dialler, IReadOnlyList<ITransferPath> 
 
     private async Task ReturnAsync(PeerInfo peer, Shared shared)
     {
+        bool wasCurrent;
         lock (_gate)
         {
             if (--shared.Borrowers > 0)
@@ -63,7 +64,8 @@ internal sealed class SessionPool(Dialler dialler, IReadOnlyList<ITransferPath> 
                 return;
             }
 
-            if (_shared.TryGetValue(peer.Id, out var current) && ReferenceEquals(current, shared))
+            wasCurrent = _shared.TryGetValue(peer.Id, out var current) && ReferenceEquals(current, shared);
+            if (wasCurrent)
             {
                 _shared.Remove(peer.Id);
             }
@@ -75,7 +77,10 @@ internal sealed class SessionPool(Dialler dialler, IReadOnlyList<ITransferPath> 
             var (session, _, channel) = await shared.Opening.ConfigureAwait(false);
             await channel.DisposeAsync().ConfigureAwait(false);
             await session.DisposeAsync().ConfigureAwait(false);
-            peers.SetConnected(peer, null);
+            if (wasCurrent)
+            {
+                peers.SetConnected(peer, null);
+            }
         }
     }
 

@@ -24,6 +24,9 @@ internal sealed class ShardBitmap
     /// <summary>Number of shards, set or not.</summary>
     public int Length { get; }
 
+    /// <summary>The bits, 64 to a word, lowest first; unused bits zero.</summary>
+    public ReadOnlySpan<ulong> Words => _words;
+
     public bool this[int ordinal]
     {
         get => (uint)ordinal < (uint)Length && (_words[ordinal / WordBits] >> (ordinal % WordBits) & 1) != 0;
@@ -39,6 +42,15 @@ internal sealed class ShardBitmap
     public int Count() => _words.Sum(BitOperations.PopCount);
 
     public ShardBitmap Clone() => new((ulong[])_words.Clone(), Length);
+
+    /// <summary>Sets every bit that is set in another bitmap of the same length.</summary>
+    public void Add(ShardBitmap other)
+    {
+        for (var w = 0; w < _words.Length; w++)
+        {
+            _words[w] |= other._words[w];
+        }
+    }
 
     /// <summary>Calls <paramref name="visit"/> with every ordinal that differs from <paramref name="before"/> (which counts as unset where it is shorter), and with its bit here.</summary>
     public void VisitChanges(ShardBitmap before, Action<int, bool> visit)

@@ -11,6 +11,7 @@ internal sealed class Swarm
     private readonly ShardBitmap _held;
     private ShardBitmap? _touched;
     private ImmutableArray<PeerInfo> _neighbours = [];
+    private bool _hasStrangers;
 
     public Swarm(Manifest manifest)
     {
@@ -60,6 +61,26 @@ internal sealed class Swarm
     }
 
     private static int WireLimit => Wire.WireLimits.MaxShards;
+
+    /// <summary>A peer subscribed to the swarm here.</summary>
+    public void NoteSubscriber(Guid peer)
+    {
+        lock (_gate)
+        {
+            _hasStrangers |= !_neighbours.Any(neighbour => neighbour.Id == peer);
+        }
+    }
+
+    /// <summary>Whether a peer that is no known neighbour has subscribed since the last call: the neighbours known here are not all there are.</summary>
+    public bool TakeStrangers()
+    {
+        lock (_gate)
+        {
+            var had = _hasStrangers;
+            _hasStrangers = false;
+            return had;
+        }
+    }
 
     /// <summary>A copy of the bitmap of shards held here.</summary>
     public ShardBitmap Held()

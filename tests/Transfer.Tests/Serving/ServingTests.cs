@@ -1,8 +1,9 @@
-using System.Collections.Immutable;
+using System.Net;
 using System.Net.Sockets;
 using P2PWeights.Store;
-using P2PWeights.Testing;
 using P2PWeights.Transfer.Connections;
+using P2PWeights.Transfer.Serving;
+using P2PWeights.Transfer.Swarms;
 using P2PWeights.Transfer.Wire;
 
 namespace P2PWeights.Transfer.Tests.Serving;
@@ -104,6 +105,74 @@ public sealed class ServingTests
     }
 
     [Fact]
+    public async Task Caller_that_announces_a_payload_out_of_place_is_closed_without_waiting_for_it()
+    {
+        // In a time that stands still no deadline ends the connection.
+        await using var publisher = await TestNode.StartAsync("publisher", time: new ManualTime());
+        await using var watch = new ConnectionWatch(TimeProvider.System);
+        var dialler = new Dialler(new Identity(Guid.NewGuid(), "liar", null), watch, TimeProvider.System);
+        using var lane = await dialler.OpenAsync(publisher.Info, LaneKind.Control, TestNode.Deadline);
+        var header = new byte[FrameHeader.Size];
+        new FrameHeader(FrameType.Bitmap, 0, WireLimits.MaxControlBytes).Write(header);
+
+        await lane.Connection.SendAsync(header, TestNode.Deadline);
+
+        await Assert.ThrowsAsync<IOException>(async () => await lane.Connection.ReadHeaderAsync(TestNode.Deadline));
+    }
+
+    [Fact]
+    public async Task Upload_that_takes_longer_than_the_idle_time_goes_on_as_long_as_bytes_are_taken()
+    {
+        const int Slice = 4 << 20;
+        var checkpoint = TestCheckpoint.Create(4 * Slice);
+        await using var publisher = await TestNode.StartAsync("publisher");
+        await publisher.HoldAsync(checkpoint);
+        var (caller, listener) = await ConnectAsync();
+        var time = new ManualTime();
+        using var connection = new FrameConnection(listener, time) { IdleTimeout = WireLimits.IdleTimeout };
+        using var swarms = new SwarmRegistry(publisher.Store);
+        using var metrics = new TransferMetrics();
+        var context = new ServingContext(
+            publisher.Store, swarms, new UploadSlots(1), new ByteRate(0), metrics, time, Microsoft.Extensions.Logging.Abstractions.NullLogger.Instance);
+        using var stop = new CancellationTokenSource();
+        var serving = new UploadLane(connection, Guid.NewGuid(), context).RunAsync(stop.Token);
+        await using (var stream = new NetworkStream(caller, ownsSocket: true))
+        {
+            var frame = new byte[FrameHeader.Size + checkpoint.Bytes[0].Length];
+            await stream.WriteAsync(FrameCodec.Encode(1, new FetchMessage(checkpoint.Manifest.Shards[0])), TestNode.Deadline);
+            for (var taken = 0; taken < frame.Length;)
+            {
+                // What is taken goes half a slice beyond a whole one, far more than the sockets hold: the slice before is through.
+                var next = Math.Min(Slice + (taken == 0 ? Slice / 2 : 0), frame.Length - taken);
+                await stream.ReadExactlyAsync(frame.AsMemory(taken, next), TestNode.Deadline);
+                taken += next;
+                time.Advance(WireLimits.IdleTimeout * 0.66);
+                connection.CheckDeadlines();
+            }
+
+            Assert.True(frame.AsSpan(FrameHeader.Size).SequenceEqual(checkpoint.Bytes[0]), checkpoint.Seeded.ToString());
+        }
+
+        await stop.CancelAsync();
+        await Assert.ThrowsAnyAsync<Exception>(() => serving);
+    }
+
+    [Fact]
+    public async Task Peer_whose_first_address_is_somebody_elses_now_is_reached_at_its_second()
+    {
+        await using var other = await TestNode.StartAsync("other");
+        await using var publisher = await TestNode.StartAsync("publisher");
+        await using var node = await TestNode.StartAsync("node");
+        var checkpoint = TestCheckpoint.Create(5000);
+        await publisher.HoldAsync(checkpoint);
+        node.Meet(checkpoint, publisher.Info with { Endpoints = [.. other.Info.Endpoints, "not an address", .. publisher.Info.Endpoints] });
+
+        await node.PullAsync(checkpoint);
+
+        await node.AssertHoldsAsync(checkpoint);
+    }
+
+    [Fact]
     public async Task Node_that_calls_itself_is_refused()
     {
         await using var node = await TestNode.StartAsync("node");
@@ -185,6 +254,17 @@ public sealed class ServingTests
         var failure = await Assert.ThrowsAsync<TransferException>(() => service.StartAsync(TestNode.Deadline));
         Assert.Equal(TransferError.Listen, failure.Error);
         Assert.Contains(reason, failure.Message, StringComparison.Ordinal);
+    }
+
+    /// <summary>Two ends of a connection whose sockets hold little.</summary>
+    private static async Task<(Socket Caller, Socket Listener)> ConnectAsync()
+    {
+        using var listener = new Socket(SocketType.Stream, ProtocolType.Tcp) { SendBufferSize = 64 << 10 };
+        listener.Bind(new IPEndPoint(IPAddress.IPv6Loopback, 0));
+        listener.Listen();
+        var caller = new Socket(SocketType.Stream, ProtocolType.Tcp) { ReceiveBufferSize = 64 << 10 };
+        await caller.ConnectAsync(listener.LocalEndPoint!, TestNode.Deadline);
+        return (caller, await listener.AcceptAsync(TestNode.Deadline));
     }
 
     /// <summary>Whatever is sent first, the connection ends.</summary>
