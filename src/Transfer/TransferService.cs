@@ -48,7 +48,8 @@ public sealed class TransferService : IAsyncDisposable
         _server = new PeerServer(identity, _peers, _watch, _serving);
         ITransferPath[] paths = [new TcpPath(options.LanesPerPeer, options.StallTimeout, _downloadRate)];
         var sessions = new SessionPool(new Dialler(identity, _watch, time), paths, _peers, time);
-        _pulling = new PullContext(store.NodeId, store, _swarms, sessions, _peers, new FlightTable(), options, _metrics, time, _log);
+        _pulling = new PullContext(store.NodeId, store, _swarms, sessions, _peers, new FlightTable(), options,
+            digest => NeighboursWanted?.Invoke(digest), _metrics, time, _log);
     }
 
     /// <summary>Starts to listen and serve.</summary>
@@ -67,6 +68,12 @@ public sealed class TransferService : IAsyncDisposable
 
     /// <summary>Leaves a swarm. Its shards are still served to whoever asks by digest.</summary>
     public void Leave(Digest manifest) => _swarms.Leave(manifest);
+
+    /// <summary>
+    /// Raised while a pull runs and peers turn up that are not among the swarm's neighbours, at most twice a second: whoever knows the neighbours should bring
+    /// them up to date, so that nodes which start together learn of each other at once. Handlers must not block.
+    /// </summary>
+    public event Action<Digest>? NeighboursWanted;
 
     /// <summary>The swarms joined.</summary>
     public IReadOnlyList<Digest> Swarms => _swarms.Joined;
@@ -90,7 +97,7 @@ public sealed class TransferService : IAsyncDisposable
     {
         ArgumentNullException.ThrowIfNull(request);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token, cancellationToken);
-        using var pull = new Pull(_pulling, request, progress, new Random());
+        var pull = new Pull(_pulling, request, progress, new Random());
         var running = Task.Run(() => pull.RunAsync(either.Token), CancellationToken.None);
         _pulls.Add(running);
         return await running.ConfigureAwait(false);

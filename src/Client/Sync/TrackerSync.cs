@@ -63,6 +63,7 @@ internal sealed class TrackerSync : IAsyncDisposable
     {
         _store.SetReplicaHint(digest => Math.Max(0, _hints.Replicas(digest) - (_store.Contains(digest) ? 1 : 0)));
         _store.Changed += OnChanged;
+        _transfer.NeighboursWanted += Request;
         _loop = RunAsync(_stop.Token);
     }
 
@@ -91,6 +92,7 @@ internal sealed class TrackerSync : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         _store.Changed -= OnChanged;
+        _transfer.NeighboursWanted -= Request;
         await _stop.CancelAsync().ConfigureAwait(false);
         await _loop.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         TakeWaiters().ForEach(waiter => waiter.TrySetCanceled());

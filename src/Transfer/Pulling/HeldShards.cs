@@ -9,45 +9,67 @@ namespace P2PWeights.Transfer.Pulling;
 /// <param name="Failure">Why the pull cannot go on, or null.</param>
 internal readonly record struct HeldCopy(bool Found, Exception? Failure);
 
-/// <summary>The shards of a pull that the store holds already, or will by another pull: copied into the pull's folder, a few at a time.</summary>
-internal sealed class HeldShards(ShardStore store, CheckpointFolder? folder) : IDisposable
+/// <summary>
+/// The shards of a pull that the store holds already, or will by another pull: copied into the pull's folder, a few at a time. The queue belongs to the
+/// pull's loop.
+/// </summary>
+internal sealed class HeldShards(ShardStore store, CheckpointFolder? folder)
 {
     private const int CopiesAtOnce = 4;
 
-    private readonly SemaphoreSlim _turn = new(CopiesAtOnce);
+    private readonly Queue<int> _queue = new();
+    private readonly HashSet<int> _useless = [];
+    private int _copying;
+    private int _awaited;
 
-    /// <summary>Shards that are waited for here. Owned by the pull's loop.</summary>
-    public int Pending { get; private set; }
+    /// <summary>Shards that are waited for here.</summary>
+    public int Pending => _queue.Count + _copying + _awaited;
 
-    public void Begin() => Pending++;
+    /// <summary>Whether a copy was tried and gave nothing: the replica is bad or gone, and only a source can help.</summary>
+    public bool IsUseless(int ordinal) => _useless.Contains(ordinal);
 
-    public void End() => Pending--;
+    /// <summary>Another pull brings a shard.</summary>
+    public void BeginAwait() => _awaited++;
 
-    public void Dispose() => _turn.Dispose();
+    public void EndAwait() => _awaited--;
 
-    /// <summary>Copies one shard. Never throws: a cancellation is a copy that was not made.</summary>
+    /// <summary>A shard is to be copied.</summary>
+    public void Enqueue(int ordinal) => _queue.Enqueue(ordinal);
+
+    /// <summary>The next shard to copy now, until <see cref="EndCopy"/>; null when enough are under way.</summary>
+    public int? BeginCopy()
+    {
+        if (_copying == CopiesAtOnce || !_queue.TryDequeue(out var ordinal))
+        {
+            return null;
+        }
+
+        _copying++;
+        return ordinal;
+    }
+
+    public void EndCopy(int ordinal, HeldCopy copy)
+    {
+        _copying--;
+        if (!copy.Found)
+        {
+            _useless.Add(ordinal);
+        }
+    }
+
+    /// <summary>Copies one shard. A cancellation is a copy that was not made.</summary>
     public async Task<HeldCopy> CopyAsync(ShardInfo shard, CancellationToken cancellationToken)
     {
         try
         {
-            await _turn.WaitAsync(cancellationToken).ConfigureAwait(false);
-            try
+            using var write = await store.BeginWriteAsync(shard, folder, cancellationToken).ConfigureAwait(false);
+            if (!await TryReadAsync(shard, write.Buffer, cancellationToken).ConfigureAwait(false))
             {
-                using var lease = await store.LeaseAsync(shard.Digest, cancellationToken).ConfigureAwait(false);
-                if (lease is null)
-                {
-                    return default;
-                }
+                return default;
+            }
 
-                using var write = await store.BeginWriteAsync(shard, folder, cancellationToken).ConfigureAwait(false);
-                await lease.ReadAsync(write.Buffer, cancellationToken).ConfigureAwait(false);
-                await write.CommitAsync(cancellationToken).ConfigureAwait(false);
-                return new HeldCopy(true, null);
-            }
-            finally
-            {
-                _turn.Release();
-            }
+            await write.CommitAsync(cancellationToken).ConfigureAwait(false);
+            return new HeldCopy(true, null);
         }
         catch (OperationCanceledException)
         {
@@ -55,12 +77,32 @@ internal sealed class HeldShards(ShardStore store, CheckpointFolder? folder) : I
         }
         catch (StoreException e) when (e.Error == StoreError.WrongDigest)
         {
-            // The replica went bad between the lease and the read; a source will have a good one.
+            // The replica is bad; a source will have a good one.
             return default;
         }
         catch (StoreException e)
         {
             return new HeldCopy(false, e);
+        }
+    }
+
+    private async ValueTask<bool> TryReadAsync(ShardInfo shard, Memory<byte> destination, CancellationToken cancellationToken)
+    {
+        try
+        {
+            using var lease = await store.LeaseAsync(shard.Digest, cancellationToken).ConfigureAwait(false);
+            if (lease is null)
+            {
+                return false;
+            }
+
+            await lease.ReadAsync(destination, cancellationToken).ConfigureAwait(false);
+            return true;
+        }
+        catch (StoreException)
+        {
+            // The replica cannot be read, which says nothing of the folder: the shard comes from a source.
+            return false;
         }
     }
 }

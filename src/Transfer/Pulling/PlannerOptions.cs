@@ -8,6 +8,9 @@ internal sealed record PlannerOptions(long WindowBytes, int LanesPerSource)
     /// <summary>How much a source is asked for ahead, in time at its measured rate: long enough to cover a round trip and a commit, short enough that a slow source holds few shards.</summary>
     public TimeSpan Horizon { get; init; } = TimeSpan.FromMilliseconds(500);
 
+    /// <summary>The same for a complete source while others pull too: what is asked for far ahead is what another node asks for as well.</summary>
+    public TimeSpan SharedHorizon { get; init; } = TimeSpan.FromMilliseconds(100);
+
     /// <summary>Most shards asked of one source at a time; a lane takes <see cref="Wire.WireLimits.MaxOutstandingFetches"/>.</summary>
     public int MaxShardsPerSource { get; init; } = LanesPerSource * 64;
 

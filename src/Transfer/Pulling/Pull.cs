@@ -9,12 +9,16 @@ namespace P2PWeights.Transfer.Pulling;
 /// After every batch of news the loop asks the planner what to ask for next. Whatever ends the pull, everything started for it has ended when
 /// <see cref="RunAsync"/> returns, and every verified shard stays.
 /// </summary>
-internal sealed class Pull : IPullSourceOwner, IDisposable
+internal sealed class Pull : IPullSourceOwner
 {
     private static readonly TimeSpan Tick = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan ProgressInterval = TimeSpan.FromMilliseconds(200);
+    private static readonly TimeSpan NeighboursInterval = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan FirstRetry = TimeSpan.FromMilliseconds(250);
     private static readonly TimeSpan LongestRetry = TimeSpan.FromSeconds(30);
+
+    /// <summary>Peers that one pull keeps sessions with. The tracker names others each time, and a large swarm must not become a mesh of everybody with everybody.</summary>
+    private const int MaxSources = 32;
 
     private readonly PullContext _context;
     private readonly PullRequest _request;
@@ -25,12 +29,14 @@ internal sealed class Pull : IPullSourceOwner, IDisposable
     private readonly Channel<Action> _inbox = Channel.CreateUnbounded<Action>(new UnboundedChannelOptions { SingleReader = true });
     private readonly OwnedTasks _tasks = new();
     private readonly Dictionary<Guid, PullSource> _sources = [];
+    private readonly List<PullSource> _former = [];
     private readonly Dictionary<int, List<Fetch>> _fetches = [];
     private readonly long _started;
     private CancellationToken _stopping;
     private Swarm _swarm = null!;
     private TimeSpan _lastLife;
     private TimeSpan _lastProgress;
+    private TimeSpan _lastNeighbours = -NeighboursInterval;
     private Exception? _failure;
 
     public Pull(PullContext context, PullRequest request, IProgress<PullProgress>? progress, Random random)
@@ -40,7 +46,8 @@ internal sealed class Pull : IPullSourceOwner, IDisposable
         _progress = progress;
         _started = context.Time.GetTimestamp();
         var wanted = request.Wanted.Distinct().ToArray();
-        _planner = new PullPlanner(request.Manifest.Shards, wanted, new PlannerOptions(context.Options.WindowBytes, context.Options.LanesPerPeer), random);
+        _planner = new PullPlanner(
+            context.Self, request.Manifest.Shards, wanted, new PlannerOptions(context.Options.WindowBytes, context.Options.LanesPerPeer), random);
         _tally = new PullTally(wanted.Sum(ordinal => (long)request.Manifest.Shards[ordinal].Size), wanted.Length);
         _held = new HeldShards(context.Store, request.Folder);
     }
@@ -61,7 +68,7 @@ internal sealed class Pull : IPullSourceOwner, IDisposable
         {
             TakeHeldShards();
             RefreshSources();
-            _tasks.Start(TickAsync);
+            Run(TickAsync);
             await LoopAsync().ConfigureAwait(false);
         }
         finally
@@ -72,14 +79,12 @@ internal sealed class Pull : IPullSourceOwner, IDisposable
             EndFetches();
         }
 
-        var report = _tally.Report(Now, _sources.Values);
+        var report = _tally.Report(Now, _sources.Values.Concat(_former.Where(former => former.WasUsed)));
         _progress?.Report(_tally.Progress(0));
         _context.Log.PullDone(
             _request.Manifest.Digest.ToShortString(), report.BytesFetched, report.BytesReused, report.BytesWasted, report.Elapsed.TotalSeconds);
         return report;
     }
-
-    public void Dispose() => _held.Dispose();
 
     private async Task LoopAsync()
     {
@@ -102,6 +107,17 @@ internal sealed class Pull : IPullSourceOwner, IDisposable
     }
 
     private void Post(Action news) => _inbox.Writer.TryWrite(news);
+
+    /// <summary>Runs work beside the loop. Work tells of its end by a post; what fails without one is a fault of this program, and ends the pull rather than hang it.</summary>
+    private void Run(Func<Task> work) => _tasks.Start(async () =>
+    {
+        var running = work();
+        await running.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        if (running.Exception is { } fault)
+        {
+            Post(() => _failure ??= fault.InnerException);
+        }
+    });
 
     private async Task TickAsync()
     {
@@ -140,6 +156,12 @@ internal sealed class Pull : IPullSourceOwner, IDisposable
             _failure ??= NoSources();
         }
 
+        if (now - _lastNeighbours >= NeighboursInterval && _swarm.TakeStrangers())
+        {
+            _lastNeighbours = now;
+            _context.NeighboursWanted(_request.Manifest.Digest);
+        }
+
         if (now - _lastProgress >= ProgressInterval)
         {
             _lastProgress = now;
@@ -164,13 +186,15 @@ internal sealed class Pull : IPullSourceOwner, IDisposable
     {
         foreach (var ordinal in _planner.Open.ToArray())
         {
-            if (_context.Store.Contains(_request.Manifest.Shards[ordinal].Digest))
+            if (IsHeld(ordinal))
             {
                 _planner.SetAside(ordinal);
                 TakeHeld(ordinal);
             }
         }
     }
+
+    private bool IsHeld(int ordinal) => !_held.IsUseless(ordinal) && _context.Store.Contains(_request.Manifest.Shards[ordinal].Digest);
 
     /// <summary>The store holds the shard, which is set aside: done, or to be copied into the folder.</summary>
     private void TakeHeld(int ordinal)
@@ -183,17 +207,26 @@ internal sealed class Pull : IPullSourceOwner, IDisposable
             return;
         }
 
-        _held.Begin();
-        _tasks.Start(async () =>
+        _held.Enqueue(ordinal);
+        CopyHeld();
+    }
+
+    private void CopyHeld()
+    {
+        while (_held.BeginCopy() is { } ordinal)
         {
-            var copied = await _held.CopyAsync(shard, _stopping).ConfigureAwait(false);
-            Post(() => OnCopied(ordinal, copied));
-        });
+            Run(async () =>
+            {
+                var copied = await _held.CopyAsync(_request.Manifest.Shards[ordinal], _stopping).ConfigureAwait(false);
+                Post(() => OnCopied(ordinal, copied));
+            });
+        }
     }
 
     private void OnCopied(int ordinal, HeldCopy copied)
     {
-        _held.End();
+        _held.EndCopy(ordinal, copied);
+        CopyHeld();
         _lastLife = Now;
         if (copied.Failure is { } failure)
         {
@@ -213,15 +246,15 @@ internal sealed class Pull : IPullSourceOwner, IDisposable
     /// <summary>Another pull of this node fetches the shard: waits for that one.</summary>
     private void WaitForOther(int ordinal, Task other)
     {
-        _held.Begin();
-        _tasks.Start(async () =>
+        _held.BeginAwait();
+        Run(async () =>
         {
             await other.WaitAsync(_stopping).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             Post(() =>
             {
-                _held.End();
+                _held.EndAwait();
                 _lastLife = Now;
-                if (_context.Store.Contains(_request.Manifest.Shards[ordinal].Digest))
+                if (IsHeld(ordinal))
                 {
                     TakeHeld(ordinal);
                 }
@@ -241,7 +274,7 @@ internal sealed class Pull : IPullSourceOwner, IDisposable
         {
             var shard = _request.Manifest.Shards[assignment.Ordinal];
             var other = assignment.Hedge ? null : _context.Flights.TryBegin(shard.Digest);
-            var isHeld = other is null && !assignment.Hedge && _context.Store.Contains(shard.Digest);
+            var isHeld = other is null && !assignment.Hedge && IsHeld(assignment.Ordinal);
             if (other is null && !isHeld)
             {
                 StartFetch(assignment);
@@ -274,7 +307,7 @@ internal sealed class Pull : IPullSourceOwner, IDisposable
         fetches.Add(fetch);
         var channel = source.Channel!;
         var path = source.Path;
-        _tasks.Start(async () =>
+        Run(async () =>
         {
             var begun = _context.Time.GetTimestamp();
             var end = await fetch.RunAsync(_context.Store, _request.Folder, channel, OnBytes, () => Post(() => OnReceived(fetch)), _stopping).ConfigureAwait(false);
@@ -356,6 +389,11 @@ internal sealed class Pull : IPullSourceOwner, IDisposable
                 source.Problem = "it no longer holds a shard that it announced";
                 source.Remote?.Clear(fetch.Assignment.Ordinal);
                 SourceChanged(source);
+                if (!source.Denied.Add(fetch.Assignment.Ordinal))
+                {
+                    PutOff(source, fetch.Assignment.Source, "it goes on announcing a shard that it does not have");
+                }
+
                 break;
             case FetchStatus.ProtocolError:
                 source.Failures++;
@@ -446,19 +484,35 @@ internal sealed class Pull : IPullSourceOwner, IDisposable
 
     private void RefreshSources()
     {
-        foreach (var peer in _swarm.Neighbours.Where(peer => peer.Id != _context.Self && !_sources.ContainsKey(peer.Id)))
+        var neighbours = _swarm.Neighbours.Where(peer => peer.Id != _context.Self).ToDictionary(peer => peer.Id);
+        foreach (var gone in _sources.Values.Where(source => source.Planned is null && !neighbours.ContainsKey(source.Peer.Id)).ToList())
         {
-            var source = new PullSource(peer, _context, _request.Manifest.Shards.Length, FirstRetry);
-            _sources.Add(peer.Id, source);
-            _tasks.Start(() => source.RunAsync(_request.Manifest.Digest, this, Post, _stopping));
+            _sources.Remove(gone.Peer.Id);
+            _former.Add(gone);
+            gone.Leave();
+        }
+
+        foreach (var peer in neighbours.Values)
+        {
+            if (_sources.TryGetValue(peer.Id, out var known))
+            {
+                known.Peer = peer;
+            }
+            else if (_sources.Count < MaxSources)
+            {
+                var source = new PullSource(peer, _context, _request.Manifest.Shards.Length, FirstRetry);
+                _sources.Add(peer.Id, source);
+                Run(() => source.RunAsync(_request.Manifest.Digest, this, Post, _stopping));
+            }
         }
     }
 
     public void SourceUp(PullSource source)
     {
-        if (source.Banned is null && source.Planned is null)
+        // A session may come up after its peer was dropped from the sources.
+        if (source.Banned is null && source.Planned is null && _sources.GetValueOrDefault(source.Peer.Id) == source)
         {
-            source.Planned = _planner.AddSource();
+            source.Planned = _planner.AddSource(source.Peer.Id);
             SourceChanged(source);
         }
     }

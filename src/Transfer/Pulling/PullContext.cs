@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging;
 using P2PWeights.Store;
+using P2PWeights.Store.Content;
 using P2PWeights.Transfer.Sessions;
 using P2PWeights.Transfer.Swarms;
 
@@ -14,6 +15,7 @@ internal sealed record PullContext(
     PeerBook Peers,
     FlightTable Flights,
     TransferOptions Options,
+    Action<Digest> NeighboursWanted,
     TransferMetrics Metrics,
     TimeProvider Time,
     ILogger Log);

@@ -13,9 +13,23 @@ internal readonly record struct Assignment(PlannedSource Source, int Ordinal, bo
 /// outside; the pull carries its decisions out. Not thread-safe; one loop owns it.
 /// Rules: one source per shard; the rarest shard first, at random among equals; the least loaded source first; at most a window of bytes over all sources and
 /// a time's worth of bytes per source; when nothing is left to ask for, a slow last shard is asked of a second source.
+/// Complete sources are spared, so that a publisher sends each shard about once however many nodes pull: of what only they hold, this node asks first for its
+/// own share (<see cref="ShardShares"/>), and what another puller holds is asked of that one, unless it is put off or much slower.
 /// </summary>
 internal sealed class PullPlanner
 {
+    /// <summary>
+    /// A puller slower than this part of the best complete source does not spare that one, once it has kept a shard waiting. A low rate alone says nothing:
+    /// a puller that holds little is asked for little.
+    /// </summary>
+    private const double SlowPart = 0.25;
+
+    private static readonly TimeSpan SlowAfter = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan SlowFor = TimeSpan.FromSeconds(5);
+
+    private static readonly TimeSpan CoverInterval = TimeSpan.FromMilliseconds(100);
+
+    private readonly Guid _self;
     private readonly ImmutableArray<ShardInfo> _shards;
     private readonly PlannerOptions _options;
     private readonly RarityIndex _missing;
@@ -25,11 +39,17 @@ internal sealed class PullPlanner
     private readonly HashSet<int> _open;
     private readonly int _largestShard;
     private long _windowUsed;
+    private int _pullers;
+    private ShardBitmap? _share;
+    private ShardBitmap? _covered;
+    private TimeSpan _coveredAt;
 
+    /// <param name="self">This node's id, which decides its share.</param>
     /// <param name="shards">The manifest's shard table.</param>
     /// <param name="wanted">Ordinals to fetch; all count as missing at first.</param>
-    public PullPlanner(ImmutableArray<ShardInfo> shards, IEnumerable<int> wanted, PlannerOptions options, Random random)
+    public PullPlanner(Guid self, ImmutableArray<ShardInfo> shards, IEnumerable<int> wanted, PlannerOptions options, Random random)
     {
+        _self = self;
         _shards = shards;
         _options = options;
         _missing = new RarityIndex(shards.Length, random);
@@ -54,10 +74,11 @@ internal sealed class PullPlanner
     /// <summary>Shards not verified yet.</summary>
     public IReadOnlyCollection<int> Open => _open;
 
-    public PlannedSource AddSource()
+    public PlannedSource AddSource(Guid peer)
     {
-        var source = new PlannedSource(_shards.Length);
+        var source = new PlannedSource(peer, _shards.Length);
         _sources.Add(source);
+        PullersChanged();
         return source;
     }
 
@@ -66,6 +87,7 @@ internal sealed class PullPlanner
     {
         SetHeld(source, new ShardBitmap(_shards.Length));
         _sources.Remove(source);
+        PullersChanged();
     }
 
     /// <summary>The source told what it holds now.</summary>
@@ -73,25 +95,37 @@ internal sealed class PullPlanner
     {
         held.VisitChanges(source.Held, (ordinal, gained) =>
         {
-            var change = gained ? 1 : -1;
             if (_missing.Contains(ordinal))
             {
-                _missing.Remove(ordinal);
-                _missing.Add(ordinal, _holders[ordinal] + change);
-                source.Useful += change;
+                source.Useful += gained ? 1 : -1;
             }
-
-            _holders[ordinal] += change;
         });
+        var isComplete = held.Count() == _shards.Length;
+        var before = source.IsComplete ? new ShardBitmap(_shards.Length) : source.Held;
+        (isComplete ? new ShardBitmap(_shards.Length) : held).VisitChanges(before, (ordinal, gained) => SetRarity(ordinal, _holders[ordinal] + (gained ? 1 : -1)));
         source.Held = held;
+        if (source.IsComplete != isComplete)
+        {
+            source.IsComplete = isComplete;
+            PullersChanged();
+        }
+        else if (!isComplete)
+        {
+            _covered?.Add(held);
+        }
     }
 
     /// <summary>The next decision, or null when nothing can be asked for now. A decision counts as carried out until <see cref="Failed"/> or <see cref="Done(Assignment)"/>.</summary>
     public Assignment? Next(TimeSpan now)
     {
-        foreach (var source in _sources.Where(s => CanAsk(s, now)).OrderBy(Load))
+        if (_windowUsed >= _options.WindowBytes)
         {
-            if (source.Useful > 0 && _missing.Rarest(source.Held) is var ordinal and >= 0 && Fits(source, ordinal))
+            return null;
+        }
+
+        foreach (var source in _sources.Where(s => s.Useful > 0 && CanAsk(s, now) && Load(s) < 1).OrderBy(s => s.IsComplete).ThenBy(Load))
+        {
+            if (Choose(source, now) is var ordinal and >= 0 && Fits(source, ordinal))
             {
                 Take(ordinal);
                 return Begin(source, ordinal, hedge: false, now);
@@ -149,6 +183,74 @@ internal sealed class PullPlanner
     /// <summary>Whether any source that is not put off holds something to ask for, or brings something.</summary>
     public bool HasSource(TimeSpan now) => _fetching.Count > 0 || _sources.Exists(s => s.Useful > 0 && s.NotBefore <= now);
 
+    /// <summary>What to ask this source for, or -1.</summary>
+    private int Choose(PlannedSource source, TimeSpan now)
+    {
+        // Rarity counts the pullers that hold a shard: at 0 stands what complete sources alone hold.
+        var ordinal = -1;
+        if (source.IsComplete)
+        {
+            ordinal = _missing.Pick(0, source.Held, alsoIn: Share());
+
+            // The share of others is theirs to ask for; a lane that would idle takes some of it all the same.
+            if (ordinal < 0 && (_pullers == 0 || source.Outstanding < 2 * _options.LanesPerSource))
+            {
+                ordinal = _missing.Pick(0, source.Held);
+            }
+        }
+
+        var covered = source.IsComplete && ordinal < 0 ? Covered(now) : null;
+        for (var rarity = 1; ordinal < 0 && rarity < _missing.Levels; rarity++)
+        {
+            ordinal = _missing.Pick(rarity, source.Held, notIn: covered);
+        }
+
+        return ordinal;
+    }
+
+    private void PullersChanged()
+    {
+        _pullers = _sources.Count(source => !source.IsComplete);
+        (_share, _covered) = (null, null);
+    }
+
+    private ShardBitmap Share() =>
+        _share ??= ShardShares.Of(_self, [.. _sources.Where(source => !source.IsComplete).Select(source => source.Peer)], _shards.Length);
+
+    /// <summary>What pullers hold that can be asked and are not much slower than the complete sources. Looked at anew now and then, as rates change.</summary>
+    private ShardBitmap Covered(TimeSpan now)
+    {
+        if (_covered is null || now - _coveredAt >= CoverInterval)
+        {
+            var enough = SlowPart * _sources.Where(source => source.IsComplete).Max(source => source.Rate);
+            (_covered, _coveredAt) = (new ShardBitmap(_shards.Length), now);
+            foreach (var (source, since) in _fetching.Values.SelectMany(fetches => fetches))
+            {
+                if (now - since > SlowAfter && source.Rate < enough)
+                {
+                    source.SlowUntil = now + SlowFor;
+                }
+            }
+
+            foreach (var puller in _sources.Where(s => !s.IsComplete && s.SlowUntil <= now && CanAsk(s, now)))
+            {
+                _covered.Add(puller.Held);
+            }
+        }
+
+        return _covered;
+    }
+
+    private void SetRarity(int ordinal, int holders)
+    {
+        _holders[ordinal] = holders;
+        if (_missing.Contains(ordinal))
+        {
+            _missing.Remove(ordinal);
+            _missing.Add(ordinal, holders);
+        }
+    }
+
     private bool CanAsk(PlannedSource source, TimeSpan now) => source.NotBefore <= now && source.Outstanding < _options.MaxShardsPerSource;
 
     /// <summary>How full a source's window is.</summary>
@@ -158,6 +260,11 @@ internal sealed class PullPlanner
     private double Window(PlannedSource source)
     {
         var lanes = (double)_options.LanesPerSource * _largestShard;
+        if (source.IsComplete && _pullers > 0)
+        {
+            return Math.Max(lanes, source.Rate * _options.SharedHorizon.TotalSeconds);
+        }
+
         return source.Rate == 0 ? 2 * lanes : Math.Max(lanes, source.Rate * _options.Horizon.TotalSeconds);
     }
 

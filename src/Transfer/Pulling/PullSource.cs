@@ -6,7 +6,7 @@ namespace P2PWeights.Transfer.Pulling;
 /// One peer as a source of one pull: keeps a session with it up, and tells the pull's loop what it holds. The properties belong to that loop; the bytes
 /// received are counted by whoever receives them.
 /// </summary>
-internal sealed class PullSource(PeerInfo peer, PullContext context, int shards, TimeSpan retryAfter)
+internal sealed class PullSource(PeerInfo known, PullContext context, int shards, TimeSpan retryAfter)
 {
     private static readonly TimeSpan LongestRetry = TimeSpan.FromSeconds(5);
 
@@ -14,8 +14,19 @@ internal sealed class PullSource(PeerInfo peer, PullContext context, int shards,
     private long _counted;
     private long _lastByte;
     private int _asked;
+    private int _changeTold;
+    private volatile PeerInfo _peer = known;
+    private volatile bool _left;
 
-    public PeerInfo Peer => peer;
+    /// <summary>The peer as it was last heard of: one that comes back elsewhere is called there.</summary>
+    public PeerInfo Peer
+    {
+        get => _peer;
+        set => _peer = value;
+    }
+
+    /// <summary>Shards that it announced and did not have.</summary>
+    public HashSet<int> Denied { get; } = [];
 
     /// <summary>The planner's view while the session is up, else null.</summary>
     public PlannedSource? Planned { get; set; }
@@ -76,15 +87,19 @@ internal sealed class PullSource(PeerInfo peer, PullContext context, int shards,
         return since;
     }
 
-    public SourceReport Report() => new(peer.Id, peer.Name, Path, Shards, Bytes, Failures, Stalls, Banned);
+    public SourceReport Report() => new(Peer.Id, Peer.Name, Path, Shards, Bytes, Failures, Stalls, Banned);
+
+    /// <summary>It is no neighbour any more: a session that is down is not opened again.</summary>
+    public void Leave() => _left = true;
 
     /// <summary>Keeps a session up until cancelled; a broken one is opened again after a while that doubles.</summary>
     /// <param name="post">Runs an action on the pull's loop.</param>
     public async Task RunAsync(Store.Content.Digest manifest, IPullSourceOwner owner, Action<Action> post, CancellationToken cancellationToken)
     {
         var retry = retryAfter;
-        while (!cancellationToken.IsCancellationRequested)
+        while (!cancellationToken.IsCancellationRequested && !_left)
         {
+            var peer = Peer;
             Exception reason;
             try
             {
@@ -122,12 +137,25 @@ internal sealed class PullSource(PeerInfo peer, PullContext context, int shards,
         BorrowedSession session, Store.Content.Digest manifest, IPullSourceOwner owner, Action<Action> post, CancellationToken cancellationToken)
     {
         var remote = session.Session.Subscribe(manifest, shards);
-        void Changed() => post(() => owner.SourceChanged(this));
+
+        // However often the peer tells, one post at a time waits for the loop.
+        void Changed()
+        {
+            if (Interlocked.Exchange(ref _changeTold, 1) == 0)
+            {
+                post(() =>
+                {
+                    Volatile.Write(ref _changeTold, 0);
+                    owner.SourceChanged(this);
+                });
+            }
+        }
+
         remote.Changed += Changed;
         post(() =>
         {
             (Remote, Channel, Path, Problem) = (remote, session.Channel, session.Path, null);
-            context.Log.SourceUp(peer.Name, session.Path);
+            context.Log.SourceUp(Peer.Name, session.Path);
             owner.SourceUp(this);
         });
         try

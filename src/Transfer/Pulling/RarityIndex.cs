@@ -1,63 +1,87 @@
+using System.Numerics;
 using P2PWeights.Transfer.Swarms;
 
 namespace P2PWeights.Transfer.Pulling;
 
-/// <summary>The shards that are still to be asked for, by the number of sources that hold them. Within one rarity their order is random, so that nodes which start together ask for different shards.</summary>
+/// <summary>
+/// The shards that are still to be asked for, by their rarity: a bitmap per rarity, so that a choice looks at 64 shards at a time. Among equals the choice is
+/// random, so that nodes which start together ask for different shards.
+/// </summary>
 internal sealed class RarityIndex(int shards, Random random)
 {
-    private readonly List<List<int>> _byRarity = [];
-    private readonly int[] _position = [.. Enumerable.Repeat(-1, shards)];
-    private readonly int[] _rarity = new int[shards];
+    private const int Absent = -1;
+    private const int WordBits = 64;
+
+    private readonly List<Level> _levels = [];
+    private readonly int[] _rarity = [.. Enumerable.Repeat(Absent, shards)];
 
     /// <summary>Shards in the index.</summary>
     public int Count { get; private set; }
 
-    public bool Contains(int ordinal) => _position[ordinal] >= 0;
+    /// <summary>Rarities run from 0 to one less than this.</summary>
+    public int Levels => _levels.Count;
+
+    public bool Contains(int ordinal) => _rarity[ordinal] != Absent;
 
     public void Add(int ordinal, int rarity)
     {
-        while (_byRarity.Count <= rarity)
+        while (_levels.Count <= rarity)
         {
-            _byRarity.Add([]);
+            _levels.Add(new Level(shards));
         }
 
-        var shards = _byRarity[rarity];
-        shards.Add(ordinal);
-        (_position[ordinal], _rarity[ordinal]) = (shards.Count - 1, rarity);
-        Swap(shards, shards.Count - 1, random.Next(shards.Count));
+        _levels[rarity].Shards[ordinal] = true;
+        _levels[rarity].Count++;
+        _rarity[ordinal] = rarity;
         Count++;
     }
 
     public void Remove(int ordinal)
     {
-        var shards = _byRarity[_rarity[ordinal]];
-        Swap(shards, _position[ordinal], shards.Count - 1);
-        shards.RemoveAt(shards.Count - 1);
-        _position[ordinal] = -1;
+        var level = _levels[_rarity[ordinal]];
+        level.Shards[ordinal] = false;
+        level.Count--;
+        _rarity[ordinal] = Absent;
         Count--;
     }
 
-    /// <summary>The rarest shard of the index that a source holds, or -1. Without shards that nobody holds.</summary>
-    public int Rarest(ShardBitmap held)
+    /// <summary>A shard of this rarity that is in the one bitmap and, when given, in the second and not in the third; or -1.</summary>
+    public int Pick(int rarity, ShardBitmap held, ShardBitmap? alsoIn = null, ShardBitmap? notIn = null)
     {
-        for (var rarity = 1; rarity < _byRarity.Count; rarity++)
+        if (rarity >= _levels.Count || _levels[rarity].Count == 0)
         {
-            foreach (var ordinal in _byRarity[rarity])
+            return Absent;
+        }
+
+        var words = _levels[rarity].Shards.Words;
+        var start = random.Next(words.Length);
+        for (var i = 0; i < words.Length; i++)
+        {
+            var w = start + i < words.Length ? start + i : start + i - words.Length;
+            var fit = words[w] & held.Words[w] & (alsoIn?.Words[w] ?? ulong.MaxValue) & ~(notIn?.Words[w] ?? 0);
+            if (fit != 0)
             {
-                if (held[ordinal])
-                {
-                    return ordinal;
-                }
+                return (w * WordBits) + RandomBit(fit);
             }
         }
 
-        return -1;
+        return Absent;
     }
 
-    private void Swap(List<int> shards, int i, int j)
+    private int RandomBit(ulong word)
     {
-        (shards[i], shards[j]) = (shards[j], shards[i]);
-        _position[shards[i]] = i;
-        _position[shards[j]] = j;
+        for (var skip = random.Next(BitOperations.PopCount(word)); skip > 0; skip--)
+        {
+            word &= word - 1;
+        }
+
+        return BitOperations.TrailingZeroCount(word);
+    }
+
+    private sealed class Level(int shards)
+    {
+        public ShardBitmap Shards { get; } = new(shards);
+
+        public int Count { get; set; }
     }
 }

@@ -16,7 +16,7 @@ public sealed class PullPlannerTests
     [Fact]
     public void Rarest_shard_is_asked_for_first()
     {
-        var planner = NewPlanner(4);
+        var planner = NewPlanner(5);
         var a = Add(planner, 0, 1, 2, 3);
         Add(planner, 0, 1, 3);
         var first = planner.Next(default);
@@ -147,6 +147,135 @@ public sealed class PullPlannerTests
     }
 
     [Fact]
+    public void Complete_source_is_not_asked_for_what_a_puller_holds()
+    {
+        var planner = NewPlanner(4);
+        var publisher = Add(planner, 0, 1, 2, 3);
+        var puller = Add(planner, 1, 2);
+        var asked = Drain(planner, default);
+        Assert.Equal([1, 2], asked.Where(a => a.Source == puller).Select(a => a.Ordinal).Order());
+        Assert.Equal([0, 3], asked.Where(a => a.Source == publisher).Select(a => a.Ordinal).Order());
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void Complete_source_is_asked_for_what_a_puller_holds_that_is_put_off_or_much_slower(bool isPutOff)
+    {
+        var planner = NewPlanner(20);
+        var publisher = Add(planner, [.. Enumerable.Range(0, 20)]);
+        var puller = Add(planner, [.. Enumerable.Range(0, 19)]);
+        Drain(planner, default);
+        if (isPutOff)
+        {
+            puller.NotBefore = Later;
+        }
+        else
+        {
+            puller.Progress(Size / 10, TimeSpan.FromMilliseconds(500));
+            publisher.Progress(50 * Size, TimeSpan.FromMilliseconds(500));
+        }
+
+        // What only the publisher holds was asked of it before.
+        Assert.Contains(Drain(planner, TimeSpan.FromSeconds(2)), asked => asked.Source == publisher);
+    }
+
+    [Fact]
+    public void Nodes_that_pull_together_take_each_shard_from_the_publisher_about_once()
+    {
+        const int Shards = 240;
+        var nodes = Enumerable.Range(0, 4).Select(_ => Guid.NewGuid()).ToArray();
+        var publisher = Guid.NewGuid();
+        var planners = nodes.Select(self => NewPlanner(Shards, random: new Random(_seeded.Random.Next()), self: self)).ToArray();
+        var held = nodes.Select(_ => new ShardBitmap(Shards)).ToArray();
+        var sources = planners.Select((planner, me) => nodes.ToDictionary(peer => peer, planner.AddSource)).ToArray();
+        for (var me = 0; me < nodes.Length; me++)
+        {
+            planners[me].RemoveSource(sources[me][nodes[me]]);
+            Add(planners[me], publisher, [.. Enumerable.Range(0, Shards)]);
+        }
+
+        var sent = 0;
+        var flying = nodes.Select(_ => new List<Assignment>()).ToArray();
+        for (var step = 0; planners.Any(planner => planner.Left > 0); step++)
+        {
+            Assert.True(step < 10_000, $"the pulls do not end; {_seeded}");
+            var now = TimeSpan.FromMilliseconds(10 * step);
+            for (var me = 0; me < nodes.Length; me++)
+            {
+                flying[me].AddRange(Drain(planners[me], now));
+
+                // Every source brings its oldest shard, and node 0 has a faster line than the others.
+                foreach (var end in flying[me].GroupBy(a => a.Source).SelectMany(group => group.Take(me == 0 ? 2 : 1)).ToList())
+                {
+                    flying[me].Remove(end);
+                    planners[me].Received(end);
+                    planners[me].Done(end);
+                    held[me][end.Ordinal] = true;
+                    sent += end.Source.Peer == publisher ? 1 : 0;
+                }
+            }
+
+            for (var me = 0; me < nodes.Length; me++)
+            {
+                for (var other = 0; other < nodes.Length; other++)
+                {
+                    if (other != me)
+                    {
+                        planners[me].SetHeld(sources[me][nodes[other]], held[other].Clone());
+                    }
+                }
+            }
+        }
+
+        Assert.InRange(sent, Shards, 1.25 * Shards);
+    }
+
+    [Fact]
+    public void Plan_of_sixty_thousand_shards_and_sixteen_sources_takes_a_step_per_shard()
+    {
+        const int Shards = 60_000;
+        var planner = NewPlanner(Shards, windowBytes: 64L * Size);
+        Add(planner, [.. Enumerable.Range(0, Shards)]);
+        var pullers = Enumerable.Range(0, 15).Select(part => Add(planner, [.. Enumerable.Range(0, Shards).Where(o => o % 15 == part && o % 7 == 0)])).ToArray();
+        var flying = new Queue<Assignment>();
+        var asked = 0;
+        while (planner.Left > 0)
+        {
+            Drain(planner, default).ForEach(flying.Enqueue);
+            asked++;
+            Assert.True(flying.TryDequeue(out var end), $"nothing is asked for with {planner.Left} left; {_seeded}");
+            planner.Received(end);
+            planner.Done(end);
+            if (asked % 10 == 0)
+            {
+                var told = pullers[asked / 10 % pullers.Length];
+                var more = told.Held.Clone();
+                more[end.Ordinal] = true;
+                planner.SetHeld(told, more);
+            }
+        }
+
+        Assert.Equal(Shards, asked);
+    }
+
+    [Fact]
+    public void Source_that_has_nothing_to_bring_keeps_its_rate()
+    {
+        var planner = NewPlanner(1);
+        var source = Add(planner, 0);
+        source.Outstanding = 1;
+        source.Progress(Size, TimeSpan.FromMilliseconds(500));
+        source.Outstanding = 0;
+        for (var ms = 600; ms < 10_000; ms += 100)
+        {
+            source.Progress(0, TimeSpan.FromMilliseconds(ms));
+        }
+
+        Assert.Equal(2 * Size, source.Rate);
+    }
+
+    [Fact]
     public void Random_course_of_a_pull_keeps_the_books_straight_and_ends()
     {
         const int Shards = 60;
@@ -193,9 +322,11 @@ public sealed class PullPlannerTests
         Assert.All(sources, s => Assert.Equal((0, 0L, 0), (s.Outstanding, s.OutstandingBytes, s.Useful)));
     }
 
-    private static PlannedSource Add(PullPlanner planner, params int[] held)
+    private static PlannedSource Add(PullPlanner planner, params int[] held) => Add(planner, Guid.NewGuid(), held);
+
+    private static PlannedSource Add(PullPlanner planner, Guid peer, int[] held)
     {
-        var source = planner.AddSource();
+        var source = planner.AddSource(peer);
         var bitmap = new ShardBitmap(source.Held.Length);
         Array.ForEach(held, ordinal => bitmap[ordinal] = true);
         planner.SetHeld(source, bitmap);
@@ -213,9 +344,9 @@ public sealed class PullPlannerTests
         return assignments;
     }
 
-    private PullPlanner NewPlanner(int shards, long windowBytes = 1L << 30, Random? random = null)
+    private PullPlanner NewPlanner(int shards, long windowBytes = 1L << 30, Random? random = null, Guid? self = null)
     {
         var table = Enumerable.Range(0, shards).Select(_ => new ShardInfo(new Digest(_seeded.Bytes(Digest.Size)), Size)).ToImmutableArray();
-        return new PullPlanner(table, Enumerable.Range(0, shards), new PlannerOptions(windowBytes, LanesPerSource: 2), random ?? _seeded.Random);
+        return new PullPlanner(self ?? Guid.NewGuid(), table, Enumerable.Range(0, shards), new PlannerOptions(windowBytes, LanesPerSource: 2), random ?? _seeded.Random);
     }
 }

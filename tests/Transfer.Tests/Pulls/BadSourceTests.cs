@@ -186,6 +186,41 @@ public sealed class BadSourceTests
         Assert.All(report.Sources, s => Assert.Null(s.Banned));
     }
 
+    [Fact]
+    public async Task Source_that_goes_on_announcing_what_it_denies_is_asked_ever_more_rarely()
+    {
+        var checkpoint = TestCheckpoint.Uniform(1, 1000);
+        await using var node = await TestNode.StartAsync("node");
+        LyingPeer? peer = null;
+        await using var liar = peer = new LyingPeer(checkpoint, async (stream, id, _, _, token) =>
+        {
+            await stream.WriteAsync(FrameCodec.Encode(id, FrameType.NotFound), token);
+            await peer!.AnnounceAsync(token);
+        });
+        node.Meet(checkpoint, liar.Info);
+
+        var failure = await Assert.ThrowsAsync<TransferException>(() => node.PullAsync(checkpoint));
+
+        Assert.Equal(TransferError.NoSources, failure.Error);
+        Assert.InRange(liar.Fetches, 1, 20);
+    }
+
+    [Fact]
+    public async Task Source_that_comes_back_at_another_address_is_found_by_the_running_pull()
+    {
+        var checkpoint = TestCheckpoint.Uniform(4, 50_000);
+        await using var publisher = await TestNode.StartAsync("publisher");
+        await using var node = await TestNode.StartAsync("node", new TransferOptions());
+        await publisher.HoldAsync(checkpoint);
+        node.Meet(checkpoint, publisher.Info with { Endpoints = ["127.0.0.1:1"] });
+
+        var pull = node.PullAsync(checkpoint);
+        node.Meet(checkpoint, publisher.Info);
+        await pull;
+
+        await node.AssertHoldsAsync(checkpoint);
+    }
+
     private static Dictionary<string, LyingPeer.Answer> Lies { get; } = new()
     {
         ["one byte short"] = (stream, id, shard, bytes, token) => LyingPeer.SendDataAsync(stream, id, shard.Size - 1, bytes.AsMemory(1), token),

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using P2PWeights.Store;
 using P2PWeights.Store.Folders;
 using P2PWeights.Testing;
@@ -159,6 +160,51 @@ public sealed class PullTests
     }
 
     [Fact]
+    public async Task Pull_that_waits_for_another_takes_over_when_that_one_is_cancelled()
+    {
+        var checkpoint = TestCheckpoint.Uniform(4, 1 << 20);
+        await using var publisher = await TestNode.StartAsync("publisher", new TransferOptions { UploadBytesPerSecond = 2 << 20 });
+        await using var node = await TestNode.StartAsync("node", new TransferOptions());
+        await publisher.HoldAsync(checkpoint);
+        node.Meet(checkpoint, publisher.Info);
+        using var cancel = new CancellationTokenSource();
+
+        var first = node.Transfer.PullAsync(new PullRequest(checkpoint.Manifest, checkpoint.All, null), null, cancel.Token);
+        await Eventually.HoldsAsync(() => node.Store.Contains(checkpoint.Manifest.Shards[0].Digest) || publisher.Transfer.Served.Shards > 0, "the first pull is under way");
+        var second = node.PullAsync(checkpoint);
+        await cancel.CancelAsync();
+
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => first);
+        await second;
+        await node.AssertHoldsAsync(checkpoint);
+    }
+
+    [Fact]
+    public async Task Pull_to_a_folder_fetches_what_the_store_holds_only_wrongly()
+    {
+        var checkpoint = TestCheckpoint.Uniform(3, 100_000);
+        await using var publisher = await TestNode.StartAsync("publisher");
+        await using var node = await TestNode.StartAsync("node");
+        await publisher.HoldAsync(checkpoint);
+        await node.HoldAsync(checkpoint);
+        using (var lease = await node.Store.LeaseAsync(checkpoint.Manifest.Shards[1].Digest, TestNode.Deadline))
+        {
+            MemoryMarshal.AsMemory(lease!.Memory).Span[17] ^= 1;
+        }
+
+        node.Meet(checkpoint, publisher.Info);
+        await using (var folder = CheckpointFolder.Open(node["out"], checkpoint.Manifest))
+        {
+            await folder.ScanAsync(null, TestNode.Deadline);
+            var report = await node.PullAsync(checkpoint, folder);
+            await folder.CompleteAsync(TestNode.Deadline);
+            Assert.Equal((100_000, 200_000), (report.BytesFetched, report.BytesReused));
+        }
+
+        Assert.Equal(checkpoint.Bytes.SelectMany(b => b), await File.ReadAllBytesAsync(Path.Combine(node["out"], "weights.bin")));
+    }
+
+    [Fact]
     public async Task Neighbour_that_comes_later_is_used_by_a_running_pull()
     {
         var checkpoint = TestCheckpoint.Uniform(4, 50_000);
@@ -172,6 +218,33 @@ public sealed class PullTests
         await pull;
 
         await node.AssertHoldsAsync(checkpoint);
+    }
+
+    [Fact]
+    public async Task Puller_that_a_stranger_subscribes_to_asks_for_its_neighbours()
+    {
+        // The first node knows nobody; that the second calls it is all it can go by.
+        var checkpoint = TestCheckpoint.Uniform(3, 50_000);
+        await using var first = await TestNode.StartAsync("first", new TransferOptions());
+        await using var second = await TestNode.StartAsync("second", new TransferOptions());
+        await second.HoldAsync(checkpoint, 0, 2);
+        await first.HoldAsync(checkpoint, 1);
+        var asked = 0;
+        first.Transfer.NeighboursWanted += manifest =>
+        {
+            Assert.Equal(checkpoint.Manifest.Digest, manifest);
+            Interlocked.Increment(ref asked);
+            first.Meet(checkpoint, second.Info);
+        };
+
+        var pull = first.PullAsync(checkpoint);
+        second.Meet(checkpoint, first.Info);
+        await second.PullAsync(checkpoint);
+        await pull;
+
+        await first.AssertHoldsAsync(checkpoint);
+        await second.AssertHoldsAsync(checkpoint);
+        Assert.True(asked > 0);
     }
 
     [Fact]
