@@ -26,9 +26,6 @@ internal sealed class ReplicaHints
             (_, known) => known with { Rarity = rarity });
     }
 
-    /// <summary>Forgets a swarm that was left.</summary>
-    public void Forget(Digest manifest) => _swarms.TryRemove(manifest, out _);
-
     /// <summary>Live replicas, this node's own included; 0 for shards of no known swarm.</summary>
     public int Replicas(Digest shard)
     {

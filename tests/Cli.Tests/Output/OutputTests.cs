@@ -57,7 +57,8 @@ public sealed class OutputTests
     [Theory]
     [InlineData(0, 0, "100 %")]
     [InlineData(1, 3, "33 %")]
-    public void Share_of_nothing_is_everything(long part, long whole, string expected) => Assert.Equal(expected, Format.Share(part, whole));
+    [InlineData(999, 1000, "99 %")] // one shard short of everything is not everything
+    public void Share_is_100_only_of_everything_or_of_nothing(long part, long whole, string expected) => Assert.Equal(expected, Format.Share(part, whole));
 
     [Fact]
     public void Table_sets_numbers_to_the_right_and_ends_lines_clean()

@@ -29,8 +29,8 @@ internal static class Format
         _ => $"{(int)time.TotalDays} d {time.Hours} h",
     };
 
-    /// <summary><c>35 %</c>; of nothing, everything.</summary>
-    public static string Share(long part, long whole) => whole <= 0 ? "100 %" : Invariant($"{100.0 * part / whole:0} %");
+    /// <summary><c>35 %</c>; of nothing, everything. <c>100 %</c> is everything, never nearly so.</summary>
+    public static string Share(long part, long whole) => part >= whole ? "100 %" : Invariant($"{Math.Min(99, 100.0 * part / whole):0} %");
 
     /// <summary><c>1 file</c>, <c>3 files</c>.</summary>
     public static string Count(long count, string noun) => count == 1 ? $"1 {noun}" : $"{count} {noun}s";
