@@ -96,6 +96,23 @@ public sealed class OpeningTests
         Assert.Equal(2, Directory.GetFiles(fixture.ArenaRoot, "arena", SearchOption.AllDirectories).Length);
     }
 
+    [Fact]
+    public async Task Disk_tier_of_which_somebody_removed_a_part_opens_without_it()
+    {
+        await using var fixture = new StoreFixture();
+        var store = await fixture.OpenAsync(memory: 0);
+        var (shard, bytes) = fixture.NewShard(1000);
+        await store.PutAsync(shard, bytes);
+        await fixture.CloseAsync();
+        Directory.Delete(Path.Combine(fixture.DataFolder, "shards", shard.Digest.ToString()[..2]), recursive: true);
+
+        store = await fixture.OpenAsync(memory: 0);
+
+        Assert.Empty(store.List());
+        await store.PutAsync(shard, bytes);
+        Assert.Equal(bytes, await store.GetAsync(shard.Digest));
+    }
+
     [Theory]
     [InlineData(64 << 20)] // into the arena
     [InlineData(0)] // into staging memory, for the disk

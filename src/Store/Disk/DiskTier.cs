@@ -30,15 +30,17 @@ internal sealed class DiskTier
         _unfinished = Path.Combine(_shards, "tmp");
         _quarantine = Path.Combine(dataFolder, "quarantine");
         Directory.CreateDirectory(_quarantine);
-        if (!Directory.Exists(_unfinished))
-        {
-            for (var first = 0; first < 256; first++)
-            {
-                Directory.CreateDirectory(Path.Combine(_shards, first.ToString("x2", null)));
-            }
 
-            // Last, so that its presence tells that all are there.
-            Directory.CreateDirectory(_unfinished);
+        // Each of them: a person may have removed some, with what they held.
+        var isNew = !Directory.Exists(_unfinished);
+        for (var first = 0; first < 256; first++)
+        {
+            Directory.CreateDirectory(Path.Combine(_shards, first.ToString("x2", null)));
+        }
+
+        Directory.CreateDirectory(_unfinished);
+        if (isNew)
+        {
             PosixFile.SyncFolder(_shards);
             PosixFile.SyncFolder(dataFolder);
         }
