@@ -70,6 +70,9 @@ internal sealed class ReferenceJournal : IDisposable
         return repaired;
     }
 
+    /// <summary>Bytes of all entries that have not been cut off.</summary>
+    public long Length => _log.TailAddress - _log.BeginAddress;
+
     /// <summary>Adds extents of a file; not durable before <see cref="CommitAsync"/>.</summary>
     public void Append(ReferencedFile file, IReadOnlyCollection<FileExtent> extents)
     {
@@ -105,7 +108,7 @@ internal sealed class ReferenceJournal : IDisposable
     public async ValueTask CompactAsync(IReadOnlyList<ReferencedFile> live, CancellationToken cancellationToken)
     {
         var liveBytes = live.Sum(file => 200L + (file.Extents.Count * JournalEntry.ExtentBytes));
-        if (_log.TailAddress - _log.BeginAddress < CompactionBytes + (2 * liveBytes))
+        if (Length < CompactionBytes + (2 * liveBytes))
         {
             return;
         }
