@@ -13,9 +13,6 @@ internal sealed class ConnectionWatch : IAsyncDisposable
 
     public ConnectionWatch(TimeProvider time) => _loop = RunAsync(time);
 
-    /// <summary>Connections open now.</summary>
-    public int Count => _connections.Count;
-
     /// <summary>Watches a connection until the result is disposed, which also closes it.</summary>
     public IDisposable Add(FrameConnection connection)
     {

@@ -180,9 +180,6 @@ internal sealed class PullPlanner
         _open.Remove(ordinal);
     }
 
-    /// <summary>Whether any source that is not put off holds something to ask for, or brings something.</summary>
-    public bool HasSource(TimeSpan now) => _fetching.Count > 0 || _sources.Exists(s => s.Useful > 0 && s.NotBefore <= now);
-
     /// <summary>What to ask this source for, or -1.</summary>
     private int Choose(PlannedSource source, TimeSpan now)
     {
