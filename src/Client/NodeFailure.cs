@@ -11,7 +11,7 @@ namespace P2PWeights.Client;
 /// Turns the failures of store, transfer and tracker into the one exception of this project. Their messages already say what, where and what next, so they
 /// are passed on; what is decided here is the kind, and with it the exit code.
 /// </summary>
-internal static class NodeFailure
+public static class NodeFailure
 {
     /// <summary>The failure as a user sees it; false for anything that is not an expected failure of a part, which must stay what it is.</summary>
     public static bool TryTranslate(Exception exception, [NotNullWhen(true)] out NodeException? failure)
@@ -23,7 +23,7 @@ internal static class NodeFailure
             TransferException transfer => new NodeException(Kind(transfer.Error), transfer.Message, transfer),
             TrackerException { Error: TrackerError.Unreachable } tracker => new NodeException(
                 NodeError.Deadline,
-                $"{tracker.Message}; transfers under way go on without a tracker, new requests need one: start it with `p2pw tracker`, or check the --tracker address of the node",
+                $"{tracker.Message}; transfers under way go on without a tracker, new requests need one: start it with `p2pw tracker`, or check the --tracker address",
                 tracker),
             TrackerException tracker => new NodeException(Kind(tracker.Error), tracker.Message, tracker),
             ManifestException manifest => new NodeException(NodeError.Integrity, manifest.Message, manifest),

@@ -1,9 +1,5 @@
 using P2PWeights.Cli.Synth;
 using P2PWeights.Client;
-using P2PWeights.Store;
-using P2PWeights.Store.Content;
-using P2PWeights.Tracker;
-using P2PWeights.Transfer;
 
 namespace P2PWeights.Cli.Output;
 
@@ -13,10 +9,6 @@ namespace P2PWeights.Cli.Output;
 /// <param name="Trace">The exception with its stack, when <c>P2PW_DEBUG=1</c>.</param>
 internal sealed record Failure(NodeError Error, string Message, string? Trace)
 {
-    /// <summary>ENOSPC and EDQUOT of Linux, as IOException.HResult carries them.</summary>
-    private const int NoSpace = 28;
-    private const int QuotaExceeded = 122;
-
     public int ExitCode => (int)Error;
 
     /// <summary>Sorts any exception into a kind. What nobody foresaw is <see cref="NodeError.Failed"/> and says how to learn more.</summary>
@@ -25,42 +17,10 @@ internal sealed record Failure(NodeError Error, string Message, string? Trace)
         var trace = Environment.GetEnvironmentVariable("P2PW_DEBUG") == "1" ? exception.ToString() : null;
         return exception switch
         {
-            NodeException node => new(node.Error, node.Message, trace),
-            TrackerException tracker => new(KindOf(tracker.Error), tracker.Message, trace),
-            StoreException store => new(KindOf(store.Error), store.Message, trace),
-            TransferException transfer => new(KindOf(transfer.Error), transfer.Message, trace),
-            SynthException => new(NodeError.Usage, exception.Message, trace),
-            ManifestException => new(NodeError.Integrity, exception.Message, trace),
-            IOException { HResult: NoSpace or QuotaExceeded } => new(NodeError.DiskFull, $"{exception.Message} Free some space, then run the same command again.", trace),
-            FileNotFoundException or DirectoryNotFoundException => new(NodeError.Usage, exception.Message, trace),
+            SynthException or FileNotFoundException or DirectoryNotFoundException => new(NodeError.Usage, exception.Message, trace),
             UnauthorizedAccessException => new(NodeError.NotAllowed, exception.Message, trace),
-            IOException => new(NodeError.Failed, exception.Message, trace),
+            _ when NodeFailure.TryTranslate(exception, out var failure) => new(failure.Error, failure.Message, trace),
             _ => new(NodeError.Failed, $"unexpected {exception.GetType().Name}: {exception.Message}\nThis is a fault of p2pw. P2PW_DEBUG=1 prints where it happened.", trace),
         };
     }
-
-    private static NodeError KindOf(TrackerError error) => error switch
-    {
-        TrackerError.Unreachable => NodeError.Deadline,
-        TrackerError.NotAllowed or TrackerError.Locked => NodeError.NotAllowed,
-        TrackerError.Listen => NodeError.Usage,
-        _ => NodeError.Failed,
-    };
-
-    private static NodeError KindOf(StoreError error) => error switch
-    {
-        StoreError.Full => NodeError.DiskFull,
-        StoreError.WrongDigest or StoreError.Corrupt => NodeError.Integrity,
-        StoreError.Locked => NodeError.NotAllowed,
-        StoreError.NotAllowed => NodeError.Usage,
-        _ => NodeError.Failed,
-    };
-
-    private static NodeError KindOf(TransferError error) => error switch
-    {
-        TransferError.NoSources => NodeError.NoPeers,
-        TransferError.NotAllowed => NodeError.NotAllowed,
-        TransferError.Listen => NodeError.Usage,
-        _ => NodeError.Failed,
-    };
 }
