@@ -33,7 +33,7 @@ public sealed class DoctorTests : IDisposable
     [InlineData(49L, 50L, false)]
     [InlineData(null, 50L, false)]
     [InlineData(null, 0L, true)]
-    public void Memory_tier_must_fit_into_shared_memory(long? free, long wanted, bool fits) => Assert.Equal(!fits, MachineChecks.Arena(free, wanted).Outcome == Verdict.Failure);
+    public void Memory_tier_must_fit_into_shared_memory(long? free, long wanted, bool fits) => Assert.Equal(!fits, MachineChecks.Arena("/dev/shm", free, wanted).Outcome == Verdict.Failure);
 
     [Fact]
     public void Free_space_of_a_folder_to_come_is_that_of_its_parent() => Assert.NotNull(MachineChecks.Free(_folder["a/b/c"]));

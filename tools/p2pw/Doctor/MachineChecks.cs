@@ -8,8 +8,6 @@ namespace P2PWeights.Cli.Doctor;
 /// <summary>Checks of this machine against the settings of its node. They read and change nothing.</summary>
 internal static class MachineChecks
 {
-    private const string SharedMemory = "/dev/shm";
-
     /// <summary>Descriptors below which a node with many peers and open files gets into trouble.</summary>
     private const long FewOpenFiles = 4096;
 
@@ -19,7 +17,7 @@ internal static class MachineChecks
         yield return HashWidth();
         yield return OpenFiles(ProcessLimits.Current());
         yield return LockedMemory(ProcessLimits.Current(), node.MemoryBytes);
-        yield return Arena(Free(SharedMemory), node.MemoryBytes);
+        yield return Arena(node.ArenaRoot, Directory.Exists(node.ArenaRoot) ? Free(node.ArenaRoot) : null, node.MemoryBytes);
         yield return Disk(node.DataDirectory, Free(node.DataDirectory), node.DiskBytes);
         yield return Paths();
     }
@@ -48,14 +46,15 @@ internal static class MachineChecks
             ? $"{Format.Bytes(locked)} allowed, the memory tier fits"
             : $"{Format.Bytes(locked)} allowed; this version locks none (GPU and RDMA registration will need the memory tier's {Format.Bytes(memoryBytes)})");
 
-    /// <param name="free">Bytes free in the arena's file system; null when it is not there.</param>
-    public static Finding Arena(long? free, long memoryBytes) => (free, memoryBytes) switch
+    /// <param name="root">The mount that is to hold the arena.</param>
+    /// <param name="free">Bytes free in it; null when it is not there.</param>
+    public static Finding Arena(string root, long? free, long memoryBytes) => (free, memoryBytes) switch
     {
         (_, 0) => new("memory tier", Outcome.Note, "none (--memory 0)"),
-        (null, _) => new("memory tier", Outcome.Failure, $"{SharedMemory} is not there: mount a tmpfs on it, or run without a memory tier: --memory 0"),
+        (null, _) => new("memory tier", Outcome.Failure, $"{root} is not there: mount a tmpfs on it, or run without a memory tier: --memory 0"),
         ({ } bytes, _) when bytes < memoryBytes => new(
-            "memory tier", Outcome.Failure, $"{Format.Bytes(memoryBytes)} wanted, {Format.Bytes(bytes)} free in {SharedMemory}: lower --memory, or mount -o remount,size=... {SharedMemory}"),
-        ({ } bytes, _) => new("memory tier", Outcome.Ok, $"{Format.Bytes(memoryBytes)} of {Format.Bytes(bytes)} free in {SharedMemory}"),
+            "memory tier", Outcome.Failure, $"{Format.Bytes(memoryBytes)} wanted, {Format.Bytes(bytes)} free in {root}: lower --memory, or mount -o remount,size=... {root}"),
+        ({ } bytes, _) => new("memory tier", Outcome.Ok, $"{Format.Bytes(memoryBytes)} of {Format.Bytes(bytes)} free in {root}"),
     };
 
     /// <param name="free">Bytes free; null when nobody can say.</param>
@@ -74,7 +73,7 @@ internal static class MachineChecks
             existing = Path.GetDirectoryName(existing);
         try
         {
-            return existing is null || (folder == SharedMemory && existing != folder) ? null : new DriveInfo(existing).AvailableFreeSpace;
+            return existing is null ? null : new DriveInfo(existing).AvailableFreeSpace;
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
