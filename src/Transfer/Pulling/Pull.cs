@@ -1,4 +1,3 @@
-using System.Threading.Channels;
 using P2PWeights.Store;
 using P2PWeights.Transfer.Swarms;
 
@@ -9,16 +8,11 @@ namespace P2PWeights.Transfer.Pulling;
 /// After every batch of news the loop asks the planner what to ask for next. Whatever ends the pull, everything started for it has ended when
 /// <see cref="RunAsync"/> returns, and every verified shard stays.
 /// </summary>
-internal sealed class Pull : IPullSourceOwner
+internal sealed class Pull
 {
     private static readonly TimeSpan Tick = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan ProgressInterval = TimeSpan.FromMilliseconds(200);
     private static readonly TimeSpan NeighboursInterval = TimeSpan.FromMilliseconds(500);
-    private static readonly TimeSpan FirstRetry = TimeSpan.FromMilliseconds(250);
-    private static readonly TimeSpan LongestRetry = TimeSpan.FromSeconds(30);
-
-    /// <summary>Peers that one pull keeps sessions with. The tracker names others each time, and a large swarm must not become a mesh of everybody with everybody.</summary>
-    private const int MaxSources = 32;
 
     private readonly PullContext _context;
     private readonly PullRequest _request;
@@ -26,33 +20,30 @@ internal sealed class Pull : IPullSourceOwner
     private readonly PullPlanner _planner;
     private readonly PullTally _tally;
     private readonly HeldShards _held;
-    private readonly Channel<Action> _inbox = Channel.CreateUnbounded<Action>(new UnboundedChannelOptions { SingleReader = true });
-    private readonly OwnedTasks _tasks = new();
-    private readonly Dictionary<Guid, PullSource> _sources = [];
-    private readonly List<PullSource> _former = [];
+    private readonly PullLoop _loop;
+    private readonly PullSources _sources;
     private readonly Dictionary<int, List<Fetch>> _fetches = [];
-    private readonly long _started;
-    private CancellationToken _stopping;
     private Swarm _swarm = null!;
     private TimeSpan _lastLife;
     private TimeSpan _lastProgress;
     private TimeSpan _lastNeighbours = -NeighboursInterval;
-    private Exception? _failure;
 
     public Pull(PullContext context, PullRequest request, IProgress<PullProgress>? progress, Random random)
     {
         _context = context;
         _request = request;
         _progress = progress;
-        _started = context.Time.GetTimestamp();
+        _loop = new PullLoop(context.Time);
         var wanted = request.Wanted.Distinct().ToArray();
         _planner = new PullPlanner(
             context.Self, request.Manifest.Shards, wanted, new PlannerOptions(context.Options.WindowBytes, context.Options.LanesPerPeer), random);
         _tally = new PullTally(wanted.Sum(ordinal => (long)request.Manifest.Shards[ordinal].Size), wanted.Length);
         _held = new HeldShards(context.Store, request.Folder);
+        _sources = new PullSources(context, request.Manifest, _planner, _loop);
+        _sources.Banned += OnBanned;
     }
 
-    private TimeSpan Now => _context.Time.GetElapsedTime(_started);
+    private TimeSpan Now => _loop.Now;
 
     /// <exception cref="TransferException">No sources.</exception>
     /// <exception cref="StoreException">The store cannot take more.</exception>
@@ -60,78 +51,36 @@ internal sealed class Pull : IPullSourceOwner
     {
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         using var pin = _request.Folder is null ? _context.Store.Pin(_request.Wanted.Select(o => _request.Manifest.Shards[o].Digest)) : null;
-        _stopping = stop.Token;
+        _loop.Stopping = stop.Token;
         _swarm = _context.Swarms.Join(_request.Manifest);
         _swarm.NeighboursChanged += OnNeighboursChanged;
         _context.Log.PullStarted(_request.Manifest.Digest.ToShortString(), _request.Wanted.Count, _tally.Progress(0).BytesTotal);
         try
         {
             TakeHeldShards();
-            RefreshSources();
-            Run(TickAsync);
-            await LoopAsync().ConfigureAwait(false);
+            _sources.Refresh(_swarm.Neighbours);
+            _loop.RunEvery(Tick, OnTick);
+            await _loop.RunUntilAsync(() => _planner.Left == 0, Schedule).ConfigureAwait(false);
         }
         finally
         {
             _swarm.NeighboursChanged -= OnNeighboursChanged;
             await stop.CancelAsync().ConfigureAwait(false);
-            await _tasks.WaitAsync().ConfigureAwait(false);
+            await _loop.WaitForWorkAsync().ConfigureAwait(false);
             EndFetches();
         }
 
-        var report = _tally.Report(Now, _sources.Values.Concat(_former.Where(former => former.WasUsed)));
+        var report = _tally.Report(Now, _sources.Reported);
         _progress?.Report(_tally.Progress(0));
         _context.Log.PullDone(
             _request.Manifest.Digest.ToShortString(), report.BytesFetched, report.BytesReused, report.BytesWasted, report.Elapsed.TotalSeconds);
         return report;
     }
 
-    private async Task LoopAsync()
-    {
-        Schedule();
-        while (_planner.Left > 0)
-        {
-            await _inbox.Reader.WaitToReadAsync(_stopping).ConfigureAwait(false);
-            while (_inbox.Reader.TryRead(out var news))
-            {
-                news();
-            }
-
-            if (_failure is not null)
-            {
-                throw _failure;
-            }
-
-            Schedule();
-        }
-    }
-
-    private void Post(Action news) => _inbox.Writer.TryWrite(news);
-
-    /// <summary>Runs work beside the loop. Work tells of its end by a post; what fails without one is a fault of this program, and ends the pull rather than hang it.</summary>
-    private void Run(Func<Task> work) => _tasks.Start(async () =>
-    {
-        var running = work();
-        await running.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        if (running.Exception is { } fault)
-        {
-            Post(() => _failure ??= fault.InnerException);
-        }
-    });
-
-    private async Task TickAsync()
-    {
-        using var timer = new PeriodicTimer(Tick, _context.Time);
-        while (await timer.WaitForNextTickAsync(_stopping).ConfigureAwait(false))
-        {
-            Post(OnTick);
-        }
-    }
-
     private void OnTick()
     {
         var now = Now;
-        foreach (var source in _sources.Values)
+        foreach (var source in _sources.Current)
         {
             var bytes = source.TakeReceived();
             source.Planned?.Progress(bytes, now);
@@ -153,7 +102,7 @@ internal sealed class Pull : IPullSourceOwner
         }
         else if (now - _lastLife > _context.Options.NoSourceTimeout)
         {
-            _failure ??= NoSources();
+            _loop.Fail(NoSources());
         }
 
         if (now - _lastNeighbours >= NeighboursInterval && _swarm.TakeStrangers())
@@ -165,14 +114,14 @@ internal sealed class Pull : IPullSourceOwner
         if (now - _lastProgress >= ProgressInterval)
         {
             _lastProgress = now;
-            _progress?.Report(_tally.Progress(_sources.Values.Count(source => source.Planned is { Outstanding: > 0 })));
+            _progress?.Report(_tally.Progress(_sources.Current.Count(source => source.Planned is { Outstanding: > 0 })));
         }
     }
 
     private TransferException NoSources()
     {
         var bytes = _planner.Open.Sum(ordinal => (long)_request.Manifest.Shards[ordinal].Size);
-        var tried = _sources.Values.Select(s => $"{s.Peer.Name} ({string.Join(", ", s.Peer.Endpoints)}): {s.Problem ?? "holds none of what is missing"}").ToList();
+        var tried = _sources.Current.Select(s => $"{s.Peer.Name} ({string.Join(", ", s.Peer.Endpoints)}): {s.Problem ?? "holds none of what is missing"}").ToList();
         return new TransferException(
             TransferError.NoSources,
             $"{_planner.Left} shards ({bytes} bytes) of manifest {_request.Manifest.Digest.ToShortString()} are missing and no peer sent any for "
@@ -215,10 +164,10 @@ internal sealed class Pull : IPullSourceOwner
     {
         while (_held.BeginCopy() is { } ordinal)
         {
-            Run(async () =>
+            _loop.Run(async () =>
             {
-                var copied = await _held.CopyAsync(_request.Manifest.Shards[ordinal], _stopping).ConfigureAwait(false);
-                Post(() => OnCopied(ordinal, copied));
+                var copied = await _held.CopyAsync(_request.Manifest.Shards[ordinal], _loop.Stopping).ConfigureAwait(false);
+                _loop.Post(() => OnCopied(ordinal, copied));
             });
         }
     }
@@ -230,7 +179,7 @@ internal sealed class Pull : IPullSourceOwner
         _lastLife = Now;
         if (copied.Failure is { } failure)
         {
-            _failure ??= failure;
+            _loop.Fail(failure);
         }
         else if (copied.Found)
         {
@@ -247,10 +196,10 @@ internal sealed class Pull : IPullSourceOwner
     private void WaitForOther(int ordinal, Task other)
     {
         _held.BeginAwait();
-        Run(async () =>
+        _loop.Run(async () =>
         {
-            await other.WaitAsync(_stopping).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            Post(() =>
+            await other.WaitAsync(_loop.Stopping).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            _loop.Post(() =>
             {
                 _held.EndAwait();
                 _lastLife = Now;
@@ -297,7 +246,7 @@ internal sealed class Pull : IPullSourceOwner
 
     private void StartFetch(Assignment assignment)
     {
-        var source = _sources.Values.First(s => s.Planned == assignment.Source);
+        var source = _sources.Of(assignment.Source);
         var fetch = new Fetch(source, assignment, _request.Manifest.Shards[assignment.Ordinal]);
         if (!_fetches.TryGetValue(assignment.Ordinal, out var fetches))
         {
@@ -307,10 +256,10 @@ internal sealed class Pull : IPullSourceOwner
         fetches.Add(fetch);
         var channel = source.Channel!;
         var path = source.Path;
-        Run(async () =>
+        _loop.Run(async () =>
         {
             var begun = _context.Time.GetTimestamp();
-            var end = await fetch.RunAsync(_context.Store, _request.Folder, channel, OnBytes, () => Post(() => OnReceived(fetch)), _stopping).ConfigureAwait(false);
+            var end = await fetch.RunAsync(_context.Store, _request.Folder, channel, OnBytes, () => _loop.Post(() => OnReceived(fetch)), _loop.Stopping).ConfigureAwait(false);
             if (end is FetchEnd.Verified)
             {
                 _context.Metrics.Fetched(path, _context.Time.GetElapsedTime(begun));
@@ -320,7 +269,7 @@ internal sealed class Pull : IPullSourceOwner
                 _context.Metrics.Failed(path, end is FetchEnd.Unserved { Outcome.Status: var status } ? status.ToString() : end.GetType().Name);
             }
 
-            Post(() => OnEnded(fetch, end));
+            _loop.Post(() => OnEnded(fetch, end));
         });
 
         void OnBytes(int bytes)
@@ -366,10 +315,10 @@ internal sealed class Pull : IPullSourceOwner
                 break;
             case FetchEnd.WrongBytes wrong:
                 source.Failures++;
-                Ban(source, wrong.How);
+                _sources.Ban(source, wrong.How);
                 break;
             case FetchEnd.StoreFailed failed:
-                _failure ??= failed.Why;
+                _loop.Fail(failed.Why);
                 break;
         }
     }
@@ -388,20 +337,20 @@ internal sealed class Pull : IPullSourceOwner
                 source.Failures++;
                 source.Problem = "it no longer holds a shard that it announced";
                 source.Remote?.Clear(fetch.Assignment.Ordinal);
-                SourceChanged(source);
+                _sources.SourceChanged(source);
                 if (!source.Denied.Add(fetch.Assignment.Ordinal))
                 {
-                    PutOff(source, fetch.Assignment.Source, "it goes on announcing a shard that it does not have");
+                    _sources.PutOff(source, fetch.Assignment.Source, "it goes on announcing a shard that it does not have");
                 }
 
                 break;
             case FetchStatus.ProtocolError:
                 source.Failures++;
-                Ban(source, $"it broke the protocol: {outcome.Detail}");
+                _sources.Ban(source, $"it broke the protocol: {outcome.Detail}");
                 break;
             default:
                 source.Failures++;
-                PutOff(source, fetch.Assignment.Source, outcome.Detail ?? "the connection broke");
+                _sources.PutOff(source, fetch.Assignment.Source, outcome.Detail ?? "the connection broke");
                 break;
         }
     }
@@ -449,90 +398,19 @@ internal sealed class Pull : IPullSourceOwner
         stalled.ForEach(fetch => fetch.GiveUp(why));
         if (source.Planned is { } planned)
         {
-            PutOff(source, planned, why);
+            _sources.PutOff(source, planned, why);
         }
     }
 
     private IEnumerable<Fetch> FetchesOf(PullSource source) => _fetches.Values.SelectMany(list => list).Where(fetch => fetch.Source == source);
 
-    private void PutOff(PullSource source, PlannedSource planned, string why)
+    private void OnBanned(PullSource source)
     {
-        source.Problem = why;
-        var pause = FirstRetry * Math.Pow(2, Math.Min(planned.FailuresInRow++, 10));
-        planned.NotBefore = Now + (pause < LongestRetry ? pause : LongestRetry);
-    }
-
-    private void Ban(PullSource source, string why)
-    {
-        if (source.Banned is null)
-        {
-            source.Banned = why;
-            source.Problem = $"banned: {why}";
-            _context.Peers.Ban(source.Peer, why);
-        }
-
-        SourceDown(source);
         foreach (var fetch in FetchesOf(source))
         {
             fetch.GiveUp("its source was banned");
         }
     }
 
-    // --- Sources ---
-
-    private void OnNeighboursChanged() => Post(RefreshSources);
-
-    private void RefreshSources()
-    {
-        var neighbours = _swarm.Neighbours.Where(peer => peer.Id != _context.Self).ToDictionary(peer => peer.Id);
-        foreach (var gone in _sources.Values.Where(source => source.Planned is null && !neighbours.ContainsKey(source.Peer.Id)).ToList())
-        {
-            _sources.Remove(gone.Peer.Id);
-            _former.Add(gone);
-            gone.Leave();
-        }
-
-        foreach (var peer in neighbours.Values)
-        {
-            if (_sources.TryGetValue(peer.Id, out var known))
-            {
-                known.Peer = peer;
-            }
-            else if (_sources.Count < MaxSources)
-            {
-                var source = new PullSource(peer, _context, _request.Manifest.Shards.Length, FirstRetry);
-                _sources.Add(peer.Id, source);
-                Run(() => source.RunAsync(_request.Manifest.Digest, this, Post, _stopping));
-            }
-        }
-    }
-
-    public void SourceUp(PullSource source)
-    {
-        // A session may come up after its peer was dropped from the sources.
-        if (source.Banned is null && source.Planned is null && _sources.GetValueOrDefault(source.Peer.Id) == source)
-        {
-            source.Planned = _planner.AddSource(source.Peer.Id);
-            SourceChanged(source);
-        }
-    }
-
-    public void SourceChanged(PullSource source)
-    {
-        if (source is { Planned: { } planned, Remote: { } remote })
-        {
-            _planner.SetHeld(planned, remote.Held);
-        }
-    }
-
-    public void SourceDown(PullSource source)
-    {
-        if (source.Planned is { } planned)
-        {
-            _planner.RemoveSource(planned);
-            source.Planned = null;
-        }
-    }
-
-    public void SourceBroke(PullSource source, string how) => Ban(source, $"it broke the protocol: {how}");
+    private void OnNeighboursChanged() => _loop.Post(() => _sources.Refresh(_swarm.Neighbours));
 }

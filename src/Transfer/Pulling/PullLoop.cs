@@ -1,0 +1,73 @@
+using System.Threading.Channels;
+
+namespace P2PWeights.Transfer.Pulling;
+
+/// <summary>
+/// The single loop that owns a pull's state, and the work that runs beside it. Work tells what happened by a post, which the loop carries out; so
+/// nothing of the pull's state needs a lock.
+/// </summary>
+internal sealed class PullLoop(TimeProvider time)
+{
+    private readonly Channel<Action> _inbox = Channel.CreateUnbounded<Action>(new UnboundedChannelOptions { SingleReader = true });
+    private readonly OwnedTasks _tasks = new();
+    private readonly long _started = time.GetTimestamp();
+    private Exception? _failure;
+
+    /// <summary>Time since the pull began.</summary>
+    public TimeSpan Now => time.GetElapsedTime(_started);
+
+    /// <summary>Cancelled when the pull is to end. Set before anything runs.</summary>
+    public CancellationToken Stopping { get; set; }
+
+    /// <summary>Has the loop carry this out. From any thread.</summary>
+    public void Post(Action news) => _inbox.Writer.TryWrite(news);
+
+    /// <summary>Ends the pull with this failure; the first one counts. On the loop only.</summary>
+    public void Fail(Exception failure) => _failure ??= failure;
+
+    /// <summary>Runs work beside the loop. Work tells of its end by a post; what fails without one is a fault of this program, and ends the pull rather than hang it.</summary>
+    public void Run(Func<Task> work) => _tasks.Start(async () =>
+    {
+        var running = work();
+        await running.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        if (running.Exception is { } fault)
+        {
+            Post(() => Fail(fault.InnerException ?? fault));
+        }
+    });
+
+    /// <summary>Posts the same again and again, until the pull ends.</summary>
+    public void RunEvery(TimeSpan interval, Action news) => Run(async () =>
+    {
+        using var timer = new PeriodicTimer(interval, time);
+        while (await timer.WaitForNextTickAsync(Stopping).ConfigureAwait(false))
+        {
+            Post(news);
+        }
+    });
+
+    /// <summary>Carries out what is posted, and after every batch of it what follows from it, until there is nothing left to do.</summary>
+    /// <exception cref="OperationCanceledException">The pull is to end.</exception>
+    public async Task RunUntilAsync(Func<bool> isDone, Action afterNews)
+    {
+        afterNews();
+        while (!isDone())
+        {
+            await _inbox.Reader.WaitToReadAsync(Stopping).ConfigureAwait(false);
+            while (_inbox.Reader.TryRead(out var news))
+            {
+                news();
+            }
+
+            if (_failure is not null)
+            {
+                throw _failure;
+            }
+
+            afterNews();
+        }
+    }
+
+    /// <summary>Waits until all work has ended; <see cref="Stopping"/> has been cancelled before.</summary>
+    public Task WaitForWorkAsync() => _tasks.WaitAsync();
+}

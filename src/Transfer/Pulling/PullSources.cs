@@ -1,0 +1,108 @@
+using P2PWeights.Store.Content;
+
+namespace P2PWeights.Transfer.Pulling;
+
+/// <summary>
+/// The peers that a pull fetches from: neighbours come and go, sessions with them come up and break, and who fails is put off or banned.
+/// Owned by the pull's loop.
+/// </summary>
+internal sealed class PullSources(PullContext context, Manifest manifest, PullPlanner planner, PullLoop loop) : IPullSourceOwner
+{
+    private static readonly TimeSpan FirstRetry = TimeSpan.FromMilliseconds(250);
+    private static readonly TimeSpan LongestRetry = TimeSpan.FromSeconds(30);
+
+    /// <summary>Peers that one pull keeps sessions with. The tracker names others each time, and a large swarm must not become a mesh of everybody with everybody.</summary>
+    private const int MaxSources = 32;
+
+    private readonly Dictionary<Guid, PullSource> _sources = [];
+    private readonly List<PullSource> _former = [];
+
+    /// <summary>Raised when a source was banned: what is under way from it is to be given up.</summary>
+    public event Action<PullSource>? Banned;
+
+    /// <summary>The sources of this moment, reachable or not.</summary>
+    public IReadOnlyCollection<PullSource> Current => _sources.Values;
+
+    /// <summary>Every source that had a part in the pull, for its report.</summary>
+    public IEnumerable<PullSource> Reported => _sources.Values.Concat(_former.Where(former => former.WasUsed));
+
+    /// <summary>The source that the planner knows by this name.</summary>
+    public PullSource Of(PlannedSource planned) => _sources.Values.First(source => source.Planned == planned);
+
+    /// <summary>Takes up new neighbours. Working sessions with former ones are kept.</summary>
+    public void Refresh(IEnumerable<PeerInfo> all)
+    {
+        var neighbours = all.Where(peer => peer.Id != context.Self).ToDictionary(peer => peer.Id);
+        foreach (var gone in _sources.Values.Where(source => source.Planned is null && !neighbours.ContainsKey(source.Peer.Id)).ToList())
+        {
+            _sources.Remove(gone.Peer.Id);
+            _former.Add(gone);
+            gone.Leave();
+        }
+
+        foreach (var peer in neighbours.Values)
+        {
+            if (_sources.TryGetValue(peer.Id, out var known))
+            {
+                known.Peer = peer;
+            }
+            else if (_sources.Count < MaxSources)
+            {
+                var source = new PullSource(peer, context, manifest.Shards.Length, FirstRetry);
+                _sources.Add(peer.Id, source);
+                loop.Run(() => source.RunAsync(manifest.Digest, this, loop.Post, loop.Stopping));
+            }
+        }
+    }
+
+    /// <summary>Asks the source for nothing for a while, longer with each failure in a row.</summary>
+    public void PutOff(PullSource source, PlannedSource planned, string why)
+    {
+        source.Problem = why;
+        var pause = FirstRetry * Math.Pow(2, Math.Min(planned.FailuresInRow++, 10));
+        planned.NotBefore = loop.Now + (pause < LongestRetry ? pause : LongestRetry);
+    }
+
+    /// <summary>The source sent what it must not: neither this pull nor another asks it again for the time of a ban.</summary>
+    public void Ban(PullSource source, string why)
+    {
+        if (source.Banned is null)
+        {
+            source.Banned = why;
+            source.Problem = $"banned: {why}";
+            context.Peers.Ban(source.Peer, why);
+        }
+
+        SourceDown(source);
+        Banned?.Invoke(source);
+    }
+
+    public void SourceUp(PullSource source)
+    {
+        // A session may come up after its peer was dropped from the sources.
+        if (source.Banned is null && source.Planned is null && _sources.GetValueOrDefault(source.Peer.Id) == source)
+        {
+            source.Planned = planner.AddSource(source.Peer.Id);
+            SourceChanged(source);
+        }
+    }
+
+    public void SourceChanged(PullSource source)
+    {
+        if (source is { Planned: { } planned, Remote: { } remote })
+        {
+            planner.SetHeld(planned, remote.Held);
+        }
+    }
+
+    public void SourceDown(PullSource source)
+    {
+        if (source.Planned is { } planned)
+        {
+            planner.RemoveSource(planned);
+            source.Planned = null;
+        }
+    }
+
+    public void SourceBroke(PullSource source, string how) => Ban(source, $"it broke the protocol: {how}");
+}
