@@ -65,6 +65,7 @@ internal sealed record DemoReport(
         text.WriteLine(Format.Invariant($"  The publisher sent the checkpoint {PublisherCopies:0.00} times for {Format.Count(Pulls.Count, "pull")}{(Pulls.Count > 1 ? ";" : ".")}"));
         if (Pulls.Count > 1)
             text.WriteLine("  the rest came from nodes that were still pulling it themselves.");
+        text.WriteLine("  Every time includes writing the copy to the disk of the temporary folder, and syncing it.");
         foreach (var difference in Differences)
             text.WriteLine($"  DIFFERENT: {difference}");
     }
