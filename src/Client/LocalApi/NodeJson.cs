@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using P2PWeights.Store.Content;
 using P2PWeights.Store.Folders;
 using P2PWeights.Tracker;
 using P2PWeights.Transfer;

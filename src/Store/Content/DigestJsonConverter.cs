@@ -1,11 +1,10 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
-using P2PWeights.Store.Content;
 
-namespace P2PWeights.Client.LocalApi;
+namespace P2PWeights.Store.Content;
 
 /// <summary>A digest in JSON: a string of 64 lower-case hex digits.</summary>
-internal sealed class DigestJsonConverter : JsonConverter<Digest>
+public sealed class DigestJsonConverter : JsonConverter<Digest>
 {
     public override Digest Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
         reader.TokenType == JsonTokenType.String && Digest.TryParse(reader.GetString(), out var digest)
