@@ -8,7 +8,6 @@ namespace P2PWeights.Store;
 /// <summary>The data folder: makes it, keeps every other process out while it is open, and knows the node's identity.</summary>
 internal sealed class DataFolder : IDisposable
 {
-    private const string UnfinishedSuffix = ".tmp";
     private const string NodeIdName = "node-id";
 
     private readonly SafeFileHandle _lock;
@@ -38,7 +37,7 @@ internal sealed class DataFolder : IDisposable
                 ?? throw new StoreException(StoreError.Locked, $"the data folder {path} is in use by process {Holder(lockPath)}; stop that one, or give this one another folder");
             RandomAccess.SetLength(held, 0);
             RandomAccess.Write(held, Encoding.ASCII.GetBytes(Environment.ProcessId.ToString(CultureInfo.InvariantCulture)), 0);
-            RemoveUnfinished(path);
+            DurableFile.RemoveUnfinished(path);
             return new DataFolder(path, held, ReadOrMakeNodeId(path));
         }
         catch (Exception failure) when (StoreFailure.IsOfFileSystem(failure))
@@ -51,30 +50,6 @@ internal sealed class DataFolder : IDisposable
             held?.Dispose();
             throw;
         }
-    }
-
-    /// <summary>Removes what <see cref="WriteDurably"/> left in a folder when its process was killed.</summary>
-    public static void RemoveUnfinished(string folder)
-    {
-        foreach (var path in Directory.EnumerateFiles(folder, "*" + UnfinishedSuffix))
-        {
-            File.Delete(path);
-        }
-    }
-
-    /// <summary>Writes a file so that after a crash it is there whole or not at all.</summary>
-    public static void WriteDurably(string path, ReadOnlySpan<byte> bytes)
-    {
-        // A name of its own: two may write the same file at once.
-        var unfinished = $"{path}.{Guid.NewGuid():N}{UnfinishedSuffix}";
-        using (var file = File.OpenHandle(unfinished, FileMode.Create, FileAccess.Write))
-        {
-            RandomAccess.Write(file, bytes, 0);
-            RandomAccess.FlushToDisk(file);
-        }
-
-        File.Move(unfinished, path, overwrite: true);
-        PosixFile.SyncFolder(System.IO.Path.GetDirectoryName(path)!);
     }
 
     /// <summary>Whether a folder is, as far as can be told, the data folder of a node: false only when it is gone, has no node id, or another one.</summary>
@@ -102,7 +77,7 @@ internal sealed class DataFolder : IDisposable
         if (!File.Exists(file))
         {
             var made = Guid.NewGuid();
-            WriteDurably(file, Encoding.ASCII.GetBytes(made.ToString("N")));
+            DurableFile.Write(file, Encoding.ASCII.GetBytes(made.ToString("N")));
             return made;
         }
 

@@ -10,6 +10,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using P2PWeights.Store.Telemetry;
+using P2PWeights.Tracker;
 
 namespace P2PWeights.Client.LocalApi;
 
@@ -44,7 +45,7 @@ internal sealed class NodeServer : IAsyncDisposable
         builder.Services.Configure<SocketTransportOptions>(transport => transport.CreateBoundListenSocket = Bind);
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = StopDeadline);
         builder.Services.AddSingleton(loggers);
-        builder.Services.AddSingleton<IHostLifetime, NoConsoleLifetime>();
+        builder.Services.AddSingleton<IHostLifetime, CallerLifetime>();
         builder.Services.AddRoutingCore();
         _app = builder.Build();
         _app.Use(GuardAsync);

@@ -1,3 +1,4 @@
+using System.Text;
 using P2PWeights.Native.Posix;
 using P2PWeights.Store.Content;
 using P2PWeights.Store.Hashing;
@@ -17,6 +18,7 @@ internal static class IndexFolder
     {
         problem = null;
         Directory.CreateDirectory(folder);
+        DurableFile.RemoveUnfinished(folder);
         var isNew = !Directory.EnumerateFileSystemEntries(folder).Any();
         if (!isNew && (problem = SealProblem(folder)) is null)
         {
@@ -42,15 +44,7 @@ internal static class IndexFolder
         File.Delete(seal);
         await index.CheckpointAsync(cancellationToken).ConfigureAwait(false);
         var lines = CheckpointFiles(folder).Select(file => $"{Hash(file)} {Path.GetRelativePath(folder, file)}");
-        var unfinished = seal + ".tmp";
-        await File.WriteAllLinesAsync(unfinished, lines, cancellationToken).ConfigureAwait(false);
-        using (var file = File.OpenHandle(unfinished, FileMode.Open, FileAccess.ReadWrite))
-        {
-            RandomAccess.FlushToDisk(file);
-        }
-
-        File.Move(unfinished, seal, overwrite: true);
-        PosixFile.SyncFolder(folder);
+        DurableFile.Write(seal, Encoding.UTF8.GetBytes(string.Join('\n', lines) + '\n'));
     }
 
     private static string? SealProblem(string folder)

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using FASTER.core;
+using P2PWeights.Native.Posix;
 using P2PWeights.Store.Content;
 using P2PWeights.Store.Hashing;
 
@@ -56,7 +57,7 @@ public sealed class JournalCommits(string folder) : ILogCommitManager
         Blake3.Hash(record.AsSpan(Digest.Size)).CopyTo(record);
         try
         {
-            DataFolder.WriteDurably(_path, record);
+            DurableFile.Write(_path, record);
         }
         catch (Exception failure) when (StoreFailure.IsOfFileSystem(failure))
         {

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using P2PWeights.Native.Posix;
 using P2PWeights.Store.Content;
 using P2PWeights.Store.Hashing;
 
@@ -16,7 +17,7 @@ internal sealed class ManifestShelf
         _folder = Path.Combine(dataFolder, "manifests");
         _log = log;
         Directory.CreateDirectory(_folder);
-        DataFolder.RemoveUnfinished(_folder);
+        DurableFile.RemoveUnfinished(_folder);
         foreach (var path in Directory.EnumerateFiles(_folder))
         {
             if (Digest.TryParse(Path.GetFileName(path.AsSpan()), out var digest))
@@ -39,7 +40,7 @@ internal sealed class ManifestShelf
 
         try
         {
-            DataFolder.WriteDurably(PathOf(manifest.Digest), manifest.Encoded.Span);
+            DurableFile.Write(PathOf(manifest.Digest), manifest.Encoded.Span);
         }
         catch (Exception failure) when (StoreFailure.IsOfFileSystem(failure))
         {

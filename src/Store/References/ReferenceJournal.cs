@@ -1,4 +1,5 @@
 using FASTER.core;
+using P2PWeights.Native.Posix;
 using P2PWeights.Store.Content;
 using P2PWeights.Store.Journals;
 
@@ -134,7 +135,7 @@ internal sealed class ReferenceJournal : IDisposable
     private static ReferenceJournal OpenAndRead(string folder, out string? damage)
     {
         Directory.CreateDirectory(folder);
-        DataFolder.RemoveUnfinished(folder);
+        DurableFile.RemoveUnfinished(folder);
         var commits = new JournalCommits(folder);
         var device = Devices.CreateLogDevice(Path.Combine(folder, "journal.log"));
         FasterLog? log = null;

@@ -1,3 +1,4 @@
+using P2PWeights.Native.Posix;
 using P2PWeights.Store.Content;
 using P2PWeights.Store.Hashing;
 using P2PWeights.Store.Serialization;
@@ -13,6 +14,7 @@ internal static class CatalogSnapshot
     /// <exception cref="InvalidDataException">The file is damaged.</exception>
     public static CatalogState? Read(string folder)
     {
+        DurableFile.RemoveUnfinished(folder);
         var path = Path.Combine(folder, FileName);
         if (!File.Exists(path))
         {

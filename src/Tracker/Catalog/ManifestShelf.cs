@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Globalization;
+using P2PWeights.Native.Posix;
 using P2PWeights.Store.Content;
 using P2PWeights.Store.Hashing;
 

@@ -1,9 +1,9 @@
 using Microsoft.Extensions.Hosting;
 
-namespace P2PWeights.Tracker.Http;
+namespace P2PWeights.Tracker;
 
 /// <summary>The server lives as long as its owner says; it leaves signals like Ctrl-C to the program.</summary>
-internal sealed class CallerLifetime : IHostLifetime
+public sealed class CallerLifetime : IHostLifetime
 {
     public Task WaitForStartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
