@@ -1,4 +1,6 @@
 using P2PWeights.Store;
+using P2PWeights.Store.Content;
+using P2PWeights.Store.Folders;
 
 namespace P2PWeights.Transfer;
 
@@ -11,13 +13,38 @@ public interface ITransferPath
     /// <summary>The path's word: <c>tcp</c>, <c>local</c>, <c>rdma</c>, <c>nvlink</c>.</summary>
     string Name { get; }
 
-    /// <summary>Prepares the path to one peer, over an established session with it; null when the path cannot reach this peer.</summary>
-    ValueTask<IPathChannel?> OpenAsync(PeerSession peer, CancellationToken cancellationToken);
+    /// <summary>Prepares the path to one peer, over an established session with it.</summary>
+    /// <returns>The channel, or the reason why this path does not reach this peer now.</returns>
+    ValueTask<PathOpening> OpenAsync(PeerSession peer, CancellationToken cancellationToken);
+}
+
+/// <summary>What became of opening a path to a peer: a channel, owned by the caller, or a reason for people, never both.</summary>
+public readonly record struct PathOpening
+{
+    private PathOpening(IPathChannel? channel, string? reason) => (Channel, Reason) = (channel, reason);
+
+    /// <summary>The open channel; null when the path does not reach the peer.</summary>
+    public IPathChannel? Channel { get; }
+
+    /// <summary>Why there is no channel: one clause that names what was looked at, <c>the peer's arena is not on this host</c>.</summary>
+    public string? Reason { get; }
+
+    public static PathOpening Open(IPathChannel channel) => new(channel, null);
+
+    public static PathOpening Unreachable(string reason) => new(null, reason);
 }
 
 /// <summary>A path to one peer. Many fetches may run at the same time.</summary>
 public interface IPathChannel : IAsyncDisposable
 {
+    /// <summary>
+    /// Has the store take the shard from where the peer keeps it, without its bytes passing through a buffer of this node. Only a path that sees the peer's memory or
+    /// files can; all others answer <see cref="FetchStatus.NotAdopted"/>, and the shard is fetched.
+    /// </summary>
+    /// <param name="folder">As in <see cref="ShardStore.BeginWriteAsync"/>.</param>
+    ValueTask<FetchOutcome> AdoptAsync(ShardInfo shard, CheckpointFolder? folder, CancellationToken cancellationToken) =>
+        ValueTask.FromResult(new FetchOutcome(FetchStatus.NotAdopted));
+
     /// <summary>
     /// Fills <see cref="ShardWrite.Buffer"/> with the peer's bytes of that shard. Ends only in an outcome or a cancellation; a failed fetch may have written
     /// part of the buffer. After cancellation the buffer is no longer written to.
@@ -36,7 +63,7 @@ public readonly record struct FetchOutcome(FetchStatus Status, TimeSpan RetryAft
 /// <summary>Kinds of end of a fetch.</summary>
 public enum FetchStatus
 {
-    /// <summary>The buffer is full; the bytes are not verified yet.</summary>
+    /// <summary>The buffer is full (or, of an adoption, the shard is in the store); the bytes of a buffer are not verified yet.</summary>
     Ok,
 
     /// <summary>The peer does not hold the shard (any more).</summary>
@@ -50,4 +77,10 @@ public enum FetchStatus
 
     /// <summary>The peer answered against the protocol: a wrong length, an unknown frame. It is treated like wrong bytes.</summary>
     ProtocolError,
+
+    /// <summary>The shard cannot be taken without a copy: fetch it.</summary>
+    NotAdopted,
+
+    /// <summary>This path failed, for the reason in the detail, which says nothing of the peer: another path to it may do.</summary>
+    PathFailed,
 }

@@ -7,6 +7,6 @@ internal sealed class TcpPath(int lanesPerPeer, TimeSpan stallTimeout, ByteRate 
 {
     public string Name => "tcp";
 
-    public ValueTask<IPathChannel?> OpenAsync(PeerSession peer, CancellationToken cancellationToken) =>
-        ValueTask.FromResult<IPathChannel?>(new TcpChannel(peer, lanesPerPeer, stallTimeout, downloadRate));
+    public ValueTask<PathOpening> OpenAsync(PeerSession peer, CancellationToken cancellationToken) =>
+        ValueTask.FromResult(PathOpening.Open(new TcpChannel(peer, lanesPerPeer, stallTimeout, downloadRate)));
 }

@@ -41,17 +41,21 @@ internal sealed class SessionPool(Dialler dialler, IReadOnlyList<ITransferPath> 
     {
         // Not cancelled with any one borrower: others may wait for the same session. The dialler has its own deadlines.
         var session = await PeerSession.OpenAsync(peer, dialler, time, CancellationToken.None).ConfigureAwait(false);
+        var reasons = new List<string>();
         foreach (var path in paths)
         {
-            if (await path.OpenAsync(session, CancellationToken.None).ConfigureAwait(false) is { } channel)
+            var opening = await path.OpenAsync(session, CancellationToken.None).ConfigureAwait(false);
+            if (opening.Channel is { } channel)
             {
                 peers.SetConnected(peer, path.Name);
                 return (session, path.Name, channel);
             }
+
+            reasons.Add($"{path.Name}: {opening.Reason}");
         }
 
         await session.DisposeAsync().ConfigureAwait(false);
-        throw new TransferException(TransferError.NotAllowed, $"no allowed path ({string.Join(", ", paths.Select(p => p.Name))}) reaches {peer.Name}");
+        throw new TransferException(TransferError.NotAllowed, $"no allowed path reaches {peer.Name} ({string.Join("; ", reasons)})");
     }
 
     private async Task ReturnAsync(PeerInfo peer, Shared shared)

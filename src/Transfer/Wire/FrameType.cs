@@ -51,4 +51,35 @@ internal enum FrameType : byte
     Cancel = 36,
 
     Cancelled = 37,
+
+    /// <summary>Lease lane: promise me a shard's bytes where they lie. Answered by exactly one of <see cref="LocatedFile"/>, <see cref="LocatedMemory"/>, <see cref="Busy"/>, <see cref="NotFound"/>.</summary>
+    Locate = 48,
+
+    /// <summary>A lease on a range of a file that the caller can open itself, if it is on this host.</summary>
+    LocatedFile = 49,
+
+    /// <summary>A lease on registered memory that the caller reads with one-sided operations.</summary>
+    LocatedMemory = 50,
+
+    /// <summary>Lease lane: these leases are not needed any more. Not answered.</summary>
+    Release = 51,
+
+    /// <summary>Lease lane: all my leases for another while. Answered by <see cref="Renewed"/>.</summary>
+    Renew = 52,
+
+    Renewed = 53,
+
+    /// <summary>Lease lane: show me that we share a host. Answered by <see cref="HostProof"/>.</summary>
+    ProveHost = 56,
+
+    /// <summary>Where the listener's arena is, and the proof that it knows what stands in it.</summary>
+    HostProof = 57,
+
+    /// <summary>Lease lane: here are my queue pairs, connect yours to them. Answered by <see cref="QueuesConnected"/> or <see cref="QueuesRefused"/>.</summary>
+    ConnectQueues = 60,
+
+    QueuesConnected = 61,
+
+    /// <summary>This side offers no RDMA to the caller; says why.</summary>
+    QueuesRefused = 62,
 }

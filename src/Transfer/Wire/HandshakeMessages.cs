@@ -10,6 +10,9 @@ internal enum LaneKind : byte
 
     /// <summary>Fetches and their payload. Several per session.</summary>
     Data = 1,
+
+    /// <summary>Leases for one-sided reads, and what such paths need to set themselves up. At most one per session.</summary>
+    Lease = 2,
 }
 
 /// <summary>Who calls, and for what.</summary>
@@ -35,7 +38,7 @@ internal sealed record HelloMessage(Guid Node, string Name, LaneKind Lane, bool 
     public static HelloMessage Read(ref MessagePackReader reader)
     {
         var (node, name) = PeerFields.Read(ref reader);
-        var lane = (LaneKind)FrameCodec.ReadInt32(ref reader, 0, 1, "the kind of lane");
+        var lane = (LaneKind)FrameCodec.ReadInt32(ref reader, 0, (int)LaneKind.Lease, "the kind of lane");
         return new HelloMessage(node, name, lane, reader.ReadBoolean(), FrameCodec.ReadExact(ref reader, ClusterProof.NonceBytes, "the nonce").ToArray());
     }
 }

@@ -129,7 +129,7 @@ public abstract class TransferPathContract
             var pair = new PathPair { Source = await TestNode.StartAsync("source", sourceOptions), Node = await TestNode.StartAsync("node") };
             var dialler = new Dialler(new Identity(pair.Node.Store.NodeId, "node", null), pair._watch, TimeProvider.System);
             pair.Session = await PeerSession.OpenAsync(pair.Source.Info, dialler, TimeProvider.System, TestNode.Deadline);
-            pair.Channel = Assert.IsAssignableFrom<IPathChannel>(await path.OpenAsync(pair.Session, TestNode.Deadline));
+            pair.Channel = Assert.IsAssignableFrom<IPathChannel>((await path.OpenAsync(pair.Session, TestNode.Deadline)).Channel);
             return pair;
         }
 
