@@ -58,7 +58,14 @@ public interface IPathChannel : IAsyncDisposable
 /// <param name="Status">The kind of end.</param>
 /// <param name="RetryAfter">With <see cref="FetchStatus.Busy"/>: when to ask this peer again.</param>
 /// <param name="Detail">For people and reports, when the status alone does not say it.</param>
-public readonly record struct FetchOutcome(FetchStatus Status, TimeSpan RetryAfter = default, string? Detail = null);
+/// <param name="Reason">With <see cref="FetchStatus.PathFailed"/>: the one word of <see cref="FailureReasons"/> for metrics and reports.</param>
+public readonly record struct FetchOutcome(FetchStatus Status, TimeSpan RetryAfter = default, string? Detail = null, string? Reason = null)
+{
+    /// <summary>The path failed.</summary>
+    /// <param name="reason">A word of <see cref="FailureReasons"/>.</param>
+    /// <param name="detail">A clause for people that names what failed.</param>
+    public static FetchOutcome Failed(string reason, string detail) => new(FetchStatus.PathFailed, Detail: detail, Reason: reason);
+}
 
 /// <summary>Kinds of end of a fetch.</summary>
 public enum FetchStatus

@@ -1,0 +1,23 @@
+namespace P2PWeights.Transfer;
+
+/// <summary>The words of the paths, as settings, reports, metrics and logs use them.</summary>
+public static class PathNames
+{
+    /// <summary>Same host: the peer's memory or files are adopted, or copied without a socket.</summary>
+    public const string Local = "local";
+
+    /// <summary>One-sided reads of the peer's registered memory.</summary>
+    public const string Rdma = "rdma";
+
+    /// <summary>Payload over TCP connections; reaches everybody.</summary>
+    public const string Tcp = "tcp";
+
+    /// <summary>Every path of this version, best first: the order in which they are tried unless settings say otherwise.</summary>
+    public static IReadOnlyList<string> All { get; } = [Local, Rdma, Tcp];
+
+    /// <summary>
+    /// Whether this node reads the bytes itself, without the peer's hands on them. Wrong bytes over such a path may be the path's fault (a range that was used
+    /// again, a key that was reused); over any other the peer sent them.
+    /// </summary>
+    public static bool IsOneSided(string path) => path != Tcp;
+}
