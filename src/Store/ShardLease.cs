@@ -26,6 +26,12 @@ public sealed class ShardLease : IDisposable
     /// <summary>Where in <see cref="File"/> the bytes start.</summary>
     public long Offset { get; }
 
+    /// <summary>Full path that led to <see cref="File"/> when the lease was given, for processes that open it themselves and compare its identity.</summary>
+    public required string Path { get; init; }
+
+    /// <summary>Whether a pull is still writing other parts of the file: its mtime moves, and it gets another name in the end.</summary>
+    public bool IsUnfinished { get; init; }
+
     /// <summary>The bytes when they lie in the arena, else empty.</summary>
     public ReadOnlyMemory<byte> Memory { get; }
 

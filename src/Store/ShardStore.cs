@@ -33,6 +33,7 @@ public sealed class ShardStore : IAsyncDisposable
     private readonly Evictor _evictor;
     private readonly LeaseDesk _leases;
     private readonly ShardPlacer _placer;
+    private readonly MemoryLoader _loader;
     private readonly ManifestShelf _manifests;
     private readonly Scrubber _scrubber;
     private readonly StoreUpkeep _upkeep;
@@ -48,6 +49,7 @@ public sealed class ShardStore : IAsyncDisposable
         _evictor = new Evictor(_index, _memory, _disk, _diskKeeper, _pins, options.LowWatermark, log, _metrics);
         _leases = new LeaseDesk(_index, _memory, _disk, _diskKeeper, _references, time, log, _metrics);
         _placer = new ShardPlacer(_index, _memory, _disk, _diskKeeper, _references, _evictor, _metrics, time);
+        _loader = new MemoryLoader(_leases, _placer, _pins);
         _scrubber = new Scrubber(_index, _leases, time, _metrics);
         _upkeep = new StoreUpkeep(_folder.Path, _index, _references, _scrubber, options.ScrubBytesPerSecond, time, log);
         _metrics.Observe(this);
@@ -80,6 +82,15 @@ public sealed class ShardStore : IAsyncDisposable
     /// <summary>All shards held, a snapshot.</summary>
     public IReadOnlyList<ShardInfo> List() => [.. _index.Snapshot().Select(entry => new ShardInfo(entry.Digest, entry.Record.Size))];
 
+    /// <summary>The arena of the memory tier; null when there is none.</summary>
+    public ArenaInfo? Arena => _memory?.Info;
+
+    /// <summary>
+    /// All native memory in which <see cref="ShardWrite.Buffer"/> and <see cref="ShardLease.Memory"/> may lie, for devices that register it once: the arena's blocks,
+    /// then the staging memory. Only the staging of a shard above 16 MiB, which no manifest of this version has, lies elsewhere.
+    /// </summary>
+    public IReadOnlyList<MemoryRegion> Regions => _memory is null ? [_placer.Staging] : [_memory.Region, _placer.Staging];
+
     /// <summary>Bytes and shards per tier, quotas, leases and pins out.</summary>
     public StoreUsage Usage
     {
@@ -102,6 +113,12 @@ public sealed class ShardStore : IAsyncDisposable
     /// references) are hashed first; a replica that fails is dropped. Null when no replica is left.
     /// </summary>
     public ValueTask<ShardLease?> LeaseAsync(Digest digest, CancellationToken cancellationToken) => _leases.LeaseAsync(digest, cancellationToken);
+
+    /// <summary>
+    /// Leases the shard in the memory tier, where devices can read it, and brings it there first, hashed again, when only files hold it. Null when no replica is left.
+    /// </summary>
+    /// <exception cref="StoreException"><see cref="StoreError.Full"/>: there is no memory tier, or everything in it must stay.</exception>
+    public ValueTask<ShardLease?> LeaseInMemoryAsync(Digest digest, CancellationToken cancellationToken) => _loader.LeaseAsync(digest, cancellationToken);
 
     /// <summary>
     /// Room to receive a shard. Fill <see cref="ShardWrite.Buffer"/>, then commit; disposing without a commit gives the room back.

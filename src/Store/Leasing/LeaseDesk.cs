@@ -41,6 +41,10 @@ internal sealed class LeaseDesk(
         }
     }
 
+    /// <summary>A lease on the replica in one tier, or null when that tier has no good one.</summary>
+    public async ValueTask<ShardLease?> LeaseAsync(Digest digest, Tiers tier, CancellationToken cancellationToken) =>
+        (await TryLeaseAsync(digest, tier, evenIfProven: false, cancellationToken).ConfigureAwait(false)).Lease;
+
     /// <summary>Hashes the replica in one tier, whatever is known of it, and drops it when it is wrong; null when there is none any more.</summary>
     public async ValueTask<ReplicaCheck?> CheckAsync(Digest digest, Tiers tier, CancellationToken cancellationToken)
     {
@@ -142,7 +146,10 @@ internal sealed class LeaseDesk(
         var lease = tier switch
         {
             Tiers.Memory => new ShardLease(
-                shard, tier, memory!.File, memory.OffsetOf(record.MemoryUnit), memory.Bytes(record.MemoryUnit, shard.Size), new MemoryHold(this, memory, record.MemoryUnit)),
+                shard, tier, memory!.File, memory.OffsetOf(record.MemoryUnit), memory.Bytes(record.MemoryUnit, shard.Size), new MemoryHold(this, memory, record.MemoryUnit))
+            {
+                Path = memory.ArenaPath,
+            },
             Tiers.Disk => OpenDisk(shard),
             _ => OpenReference(shard, record),
         };
@@ -160,7 +167,7 @@ internal sealed class LeaseDesk(
         {
             if (disk.TryOpen(shard) is { } file)
             {
-                return new ShardLease(shard, Tiers.Disk, file, 0, default, new DiskHold(this, disk));
+                return new ShardLease(shard, Tiers.Disk, file, 0, default, new DiskHold(this, disk)) { Path = disk.PathOf(shard.Digest) };
             }
         }
         catch (Exception failure) when (StoreFailure.IsOfFileSystem(failure))
@@ -174,8 +181,12 @@ internal sealed class LeaseDesk(
     }
 
     private ShardLease? OpenReference(ShardInfo shard, in ShardRecord record) =>
-        references.TryOpen(record.FileId) is { } file
+        references.Find(record.FileId) is { } known && references.TryOpen(record.FileId) is { } file
             ? new ShardLease(shard, Tiers.Reference, file.Handle, record.FileOffset, default, new ReferenceHold(this, file))
+            {
+                Path = known.Path,
+                IsUnfinished = known.Unfinished is not null,
+            }
             : null;
 
     private void MarkProven(Digest digest, Tiers tier, in ShardRecord seen)
@@ -208,7 +219,7 @@ internal sealed class LeaseDesk(
             case Tiers.Disk:
                 return await diskKeeper.QuarantineAsync(shard, file, cancellationToken).ConfigureAwait(false);
             default:
-                var where = references.PathOf(seen.FileId) ?? "a file that is no longer referenced";
+                var where = references.Find(seen.FileId)?.Path ?? "a file that is no longer referenced";
                 await references.DropFileAsync(seen.FileId, shard.Digest, cancellationToken).ConfigureAwait(false);
                 return where;
         }

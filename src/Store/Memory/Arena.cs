@@ -57,6 +57,12 @@ internal sealed unsafe class Arena
 
     public int Units => (int)Header->Units;
 
+    /// <summary>Where the whole file is mapped.</summary>
+    public MemoryRegion Mapped => new((nint)_mapping.Address, _mapping.Length);
+
+    /// <summary>Where the units are mapped: what a device may be given, because the nonce is not in it.</summary>
+    public MemoryRegion Data => new((nint)(_mapping.Address + Header->DataOffset), Header->Units * BuddyAllocator.UnitBytes);
+
     private ArenaHeader* Header => (ArenaHeader*)_mapping.Address;
 
     private ArenaEntry* Directory => (ArenaEntry*)(_mapping.Address + Header->DirectoryOffset);

@@ -38,7 +38,11 @@ internal sealed class MemoryTier
 
     public string ArenaPath => _arena.Path;
 
-    public Guid Nonce => _arena.Nonce;
+    /// <summary>The arena as others see it.</summary>
+    public ArenaInfo Info => new(_arena.Path, _arena.Nonce, _arena.Mapped.Address, _arena.Mapped.Length);
+
+    /// <summary>Where the blocks lie.</summary>
+    public MemoryRegion Region => _arena.Data;
 
     public long QuotaBytes => (long)_blocks.Units * BuddyAllocator.UnitBytes;
 

@@ -152,8 +152,8 @@ internal sealed class ReferenceTier(ShardIndex index, ReferenceJournal journal, 
         }
     }
 
-    /// <summary>The path of a file, for messages.</summary>
-    public string? PathOf(int fileId) => _files.Find(fileId)?.Path;
+    /// <summary>The file that a record points into; null when it was dropped meanwhile.</summary>
+    public ReferencedFile? Find(int fileId) => _files.Find(fileId);
 
     /// <summary>
     /// Drops every replica in a file, because a look at <paramref name="digest"/> showed that it changed or holds other bytes than it should: none of it can be trusted.

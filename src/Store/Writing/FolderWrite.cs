@@ -1,4 +1,3 @@
-using P2PWeights.Native.Posix;
 using P2PWeights.Store.Content;
 using P2PWeights.Store.Folders;
 using P2PWeights.Store.References;
@@ -7,9 +6,9 @@ namespace P2PWeights.Store.Writing;
 
 /// <summary>A shard that is received into staging memory and committed to its places in a checkpoint folder, from where it is served at once.</summary>
 /// <param name="staging">Rented for this write.</param>
-internal sealed class FolderWrite(ShardInfo shard, CheckpointFolder folder, MemoryMapping staging, StagingPool pool, ReferenceTier references) : IWriteTarget
+internal sealed class FolderWrite(ShardInfo shard, CheckpointFolder folder, StagingSlot staging, StagingPool pool, ReferenceTier references) : IWriteTarget
 {
-    public Memory<byte> Buffer { get; } = staging.GetMemory(0, shard.Size);
+    public Memory<byte> Buffer { get; } = staging.GetMemory(shard.Size);
 
     public async ValueTask CommitAsync(CancellationToken cancellationToken)
     {

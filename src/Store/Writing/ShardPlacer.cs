@@ -20,6 +20,9 @@ internal sealed class ShardPlacer(
 
     private readonly StagingPool _staging = new(StagingSlots, MemoryTier.MaxShardBytes);
 
+    /// <summary>The staging memory.</summary>
+    public MemoryRegion Staging => _staging.Region;
+
     /// <exception cref="StoreException"><see cref="StoreError.Full"/>.</exception>
     public async ValueTask<ShardWrite> PlaceAsync(ShardInfo shard, CheckpointFolder? folder, CancellationToken cancellationToken)
     {
@@ -30,11 +33,9 @@ internal sealed class ShardPlacer(
             return new ShardWrite(shard, metrics, new FolderWrite(shard, folder, staging, _staging, references));
         }
 
-        if (memory is not null
-            && shard.Size <= MemoryTier.MaxShardBytes
-            && await evictor.AllocateMemoryAsync(shard.Size, cancellationToken).ConfigureAwait(false) is { } unit)
+        if (await TryPlaceInMemoryAsync(shard, cancellationToken).ConfigureAwait(false) is { } inMemory)
         {
-            return new ShardWrite(shard, metrics, new MemoryWrite(shard, unit, memory, index, time));
+            return inMemory;
         }
 
         var reservation = await evictor.ReserveDiskAsync(shard.Size, cancellationToken).ConfigureAwait(false) ?? throw Full(shard);
@@ -49,6 +50,14 @@ internal sealed class ShardPlacer(
             throw;
         }
     }
+
+    /// <summary>Room in the arena, evicting if need be; null when there is no arena, or the shard does not fit, or everything there must stay.</summary>
+    public async ValueTask<ShardWrite?> TryPlaceInMemoryAsync(ShardInfo shard, CancellationToken cancellationToken) =>
+        memory is not null
+        && shard.Size <= MemoryTier.MaxShardBytes
+        && await evictor.AllocateMemoryAsync(shard.Size, cancellationToken).ConfigureAwait(false) is { } unit
+            ? new ShardWrite(shard, metrics, new MemoryWrite(shard, unit, memory, index, time))
+            : null;
 
     public void Dispose() => _staging.Dispose();
 

@@ -4,66 +4,66 @@ using P2PWeights.Native.Posix;
 namespace P2PWeights.Store.Writing;
 
 /// <summary>
-/// The bounded room for shards that do not go to the arena: native memory, because network and devices write to it. Slots are made when first
-/// needed and kept; a slot grows when a shard is larger than it. Whoever rents waits while all are out.
+/// The bounded room for shards that do not go to the arena: native memory, because network and devices write to it, and one mapping, so that a device registers it
+/// once. The kernel supplies its pages when they are first written to. Whoever rents waits while all slots are out.
 /// </summary>
-internal sealed class StagingPool(int slots, int slotBytes) : IDisposable
+internal sealed class StagingPool : IDisposable
 {
-    private readonly SemaphoreSlim _free = new(slots);
-    private readonly ConcurrentBag<MemoryMapping> _idle = [];
-    private volatile bool _disposed;
+    private readonly MemoryMapping _memory;
+    private readonly SemaphoreSlim _free;
+    private readonly ConcurrentBag<StagingSlot> _idle;
+    private int _users = 1;
 
-    /// <summary>Waits for a slot of at least <paramref name="bytes"/> bytes. Whoever gets it gives it back with <see cref="Return"/>.</summary>
-    public async ValueTask<MemoryMapping> RentAsync(int bytes, CancellationToken cancellationToken)
+    public StagingPool(int slots, int slotBytes)
+    {
+        _memory = MemoryMapping.CreateAnonymous((long)slots * slotBytes);
+        Region = RegionOf(_memory);
+        _free = new SemaphoreSlim(slots);
+        _idle = [.. Enumerable.Range(0, slots).Select(i => new StagingSlot(_memory, (long)i * slotBytes, slotBytes))];
+    }
+
+    /// <summary>Where all slots lie, but not what a slot grows by for a shard larger than it.</summary>
+    public MemoryRegion Region { get; }
+
+    /// <summary>Waits for room of at least <paramref name="bytes"/> bytes. Whoever gets it gives it back with <see cref="Return"/>.</summary>
+    public async ValueTask<StagingSlot> RentAsync(int bytes, CancellationToken cancellationToken)
     {
         await _free.WaitAsync(cancellationToken).ConfigureAwait(false);
+
+        // As many are idle as the semaphore lets in: a slot is back in the bag before it is counted.
+        _idle.TryTake(out var slot);
+        Interlocked.Increment(ref _users);
         try
         {
-            if (_idle.TryTake(out var slot))
-            {
-                if (slot.Length >= bytes)
-                {
-                    return slot;
-                }
-
-                slot.Dispose();
-            }
-
-            return MemoryMapping.CreateAnonymous(Math.Max(slotBytes, bytes));
+            slot!.Grow(bytes);
+            return slot;
         }
         catch
         {
-            _free.Release();
+            Return(slot!);
             throw;
         }
     }
 
     /// <summary>Takes a slot back; nobody may use its memory any more.</summary>
-    public void Return(MemoryMapping slot)
+    public void Return(StagingSlot slot)
     {
+        slot.Shrink();
         _idle.Add(slot);
-        if (_disposed)
-        {
-            DropIdle();
-        }
-        else
-        {
-            _free.Release();
-        }
+        _free.Release();
+        Leave();
     }
 
-    /// <summary>Frees the slots that are back; those still out go as they come. The semaphore has nothing to free and stays, for the late ones.</summary>
-    public void Dispose()
-    {
-        _disposed = true;
-        DropIdle();
-    }
+    /// <summary>Frees the memory when the last slot is back. The semaphore has nothing to free and stays, for the late ones.</summary>
+    public void Dispose() => Leave();
 
-    private void DropIdle()
+    private static unsafe MemoryRegion RegionOf(MemoryMapping memory) => new((nint)memory.Address, memory.Length);
+
+    private void Leave()
     {
-        while (_idle.TryTake(out var slot))
+        if (Interlocked.Decrement(ref _users) == 0)
         {
-            slot.Dispose();
+            _memory.Dispose();
         }
     }
 }

@@ -1,0 +1,76 @@
+using P2PWeights.Store.Content;
+using P2PWeights.Store.Eviction;
+using P2PWeights.Store.Writing;
+
+namespace P2PWeights.Store.Leasing;
+
+/// <summary>
+/// Leases shards in the memory tier, and brings there, a bounded number at a time, those that only files hold. What is brought is written as if it had been received:
+/// hashed before it is visible.
+/// </summary>
+internal sealed class MemoryLoader(LeaseDesk leases, ShardPlacer placer, PinTable pins)
+{
+    private const int Lanes = 16;
+
+    /// <summary>One shard at a time per lane, and a shard always has the same lane: whoever wants a shard that is being brought waits for it.</summary>
+    private readonly SemaphoreSlim[] _lanes = [.. Enumerable.Range(0, Lanes).Select(_ => new SemaphoreSlim(1))];
+
+    /// <exception cref="StoreException">See <see cref="ShardStore.LeaseInMemoryAsync"/>.</exception>
+    public async ValueTask<ShardLease?> LeaseAsync(Digest digest, CancellationToken cancellationToken)
+    {
+        if (await leases.LeaseAsync(digest, Tiers.Memory, cancellationToken).ConfigureAwait(false) is { } atOnce)
+        {
+            return atOnce;
+        }
+
+        var lane = _lanes[(uint)digest.GetHashCode() % Lanes];
+        await lane.WaitAsync(cancellationToken).ConfigureAwait(false);
+        try
+        {
+            // From its commit to the lease on it, nobody may evict it.
+            using var pin = pins.Pin([digest]);
+
+            // Ends: each round returns, or drops a replica that turned out to be wrong.
+            while (true)
+            {
+                if (await leases.LeaseAsync(digest, Tiers.Memory, cancellationToken).ConfigureAwait(false) is { } inMemory)
+                {
+                    return inMemory;
+                }
+
+                using var source = await leases.LeaseAsync(digest, cancellationToken).ConfigureAwait(false);
+                if (source is null)
+                {
+                    return null;
+                }
+
+                await BringAsync(source, cancellationToken).ConfigureAwait(false);
+            }
+        }
+        finally
+        {
+            lane.Release();
+        }
+    }
+
+    private async ValueTask BringAsync(ShardLease source, CancellationToken cancellationToken)
+    {
+        var shard = source.Shard;
+        using var write = await placer.TryPlaceInMemoryAsync(shard, cancellationToken).ConfigureAwait(false)
+            ?? throw new StoreException(
+                StoreError.Full, $"shard {shard.Digest.ToShortString()} of {shard.Size} bytes cannot be brought to memory: there is no room that may be given up; give --memory more", shard.Digest);
+        try
+        {
+            await source.ReadAsync(write.Buffer, cancellationToken).ConfigureAwait(false);
+            await write.CommitAsync(cancellationToken).ConfigureAwait(false);
+        }
+        catch (StoreException failure) when (failure.Error is StoreError.WrongDigest or StoreError.Io)
+        {
+            // The file was right when it was leased and is not now. The check drops it, and fails like this if it cannot find the fault.
+            if (await leases.CheckAsync(shard.Digest, source.Tier, cancellationToken).ConfigureAwait(false) is { WrongAt: null })
+            {
+                throw;
+            }
+        }
+    }
+}
