@@ -36,6 +36,12 @@ public sealed class PeerSession : IAsyncDisposable
     /// <summary>Who is at the other end; its id was proved as far as the cluster key proves anything.</summary>
     public PeerInfo Peer { get; }
 
+    /// <summary>
+    /// Round trip to the peer as the kernel measured it on the control lane, without queues: times a source's rate it is what must be on the way for that source never to wait for us.
+    /// Null while unknown. One system call.
+    /// </summary>
+    internal TimeSpan? RoundTrip => _control.Connection.RoundTrip;
+
     /// <summary>Ends with the reason when the session does. A <see cref="TransferException"/> means that the peer broke the protocol.</summary>
     internal Task<Exception> Closed { get; }
 

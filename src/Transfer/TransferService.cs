@@ -3,7 +3,7 @@ using Microsoft.Extensions.Logging;
 using P2PWeights.Store;
 using P2PWeights.Store.Content;
 using P2PWeights.Transfer.Connections;
-using P2PWeights.Transfer.Paths;
+using P2PWeights.Transfer.Paths.Tcp;
 using P2PWeights.Transfer.Pulling;
 using P2PWeights.Transfer.Serving;
 using P2PWeights.Transfer.Sessions;

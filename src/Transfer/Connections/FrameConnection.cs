@@ -33,6 +33,9 @@ internal sealed class FrameConnection : IDisposable
 
     public Socket Socket => _socket;
 
+    /// <summary>Round trip to the other end, see <see cref="TcpInfo.RoundTrip"/>; asks the kernel each time.</summary>
+    public TimeSpan? RoundTrip => TcpInfo.RoundTrip(_socket);
+
     /// <summary>Longest wait for the first byte of a frame; infinite until set.</summary>
     public TimeSpan IdleTimeout { get; set; } = Timeout.InfiniteTimeSpan;
 

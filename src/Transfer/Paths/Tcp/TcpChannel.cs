@@ -1,7 +1,7 @@
 using P2PWeights.Store;
 using P2PWeights.Transfer.Connections;
 
-namespace P2PWeights.Transfer.Paths;
+namespace P2PWeights.Transfer.Paths.Tcp;
 
 /// <summary>The data lanes to one peer: opened when first needed, opened again when they broke. A fetch goes to the lane with the fewest bytes to come.</summary>
 internal sealed class TcpChannel(PeerSession peer, int lanes, TimeSpan stallTimeout, ByteRate downloadRate) : IPathChannel

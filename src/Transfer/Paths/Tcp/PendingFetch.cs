@@ -1,7 +1,7 @@
 using P2PWeights.Store;
 using P2PWeights.Store.Content;
 
-namespace P2PWeights.Transfer.Paths;
+namespace P2PWeights.Transfer.Paths.Tcp;
 
 /// <summary>
 /// A fetch that waits for its answer on a lane. Its buffer belongs to the receive loop from <see cref="TryBegin"/> to the end, and to nobody before, so a

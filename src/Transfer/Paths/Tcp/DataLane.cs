@@ -3,7 +3,7 @@ using P2PWeights.Store;
 using P2PWeights.Transfer.Connections;
 using P2PWeights.Transfer.Wire;
 
-namespace P2PWeights.Transfer.Paths;
+namespace P2PWeights.Transfer.Paths.Tcp;
 
 /// <summary>
 /// Caller's side of one data lane. Fetches are asked for ahead, so that the next shard's bytes follow the last one's without a pause; one loop receives every

@@ -1,7 +1,7 @@
 using P2PWeights.Transfer.Connections;
-using P2PWeights.Transfer.Paths;
+using P2PWeights.Transfer.Paths.Tcp;
 
-namespace P2PWeights.Transfer.Tests.Paths;
+namespace P2PWeights.Transfer.Tests.Paths.Tcp;
 
 public sealed class TcpPathTests : TransferPathContract
 {

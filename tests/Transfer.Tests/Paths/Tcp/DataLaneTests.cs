@@ -1,9 +1,9 @@
 using P2PWeights.Store;
 using P2PWeights.Transfer.Connections;
-using P2PWeights.Transfer.Paths;
+using P2PWeights.Transfer.Paths.Tcp;
 using P2PWeights.Transfer.Wire;
 
-namespace P2PWeights.Transfer.Tests.Paths;
+namespace P2PWeights.Transfer.Tests.Paths.Tcp;
 
 public sealed class DataLaneTests
 {
@@ -88,7 +88,7 @@ public sealed class DataLaneTests
             var dialler = new Dialler(new Identity(node.Store.NodeId, "node", null), caller._watch, TimeProvider.System);
             caller._session = await PeerSession.OpenAsync(peer.Info, dialler, TimeProvider.System, TestNode.Deadline);
             var path = new TcpPath(lanesPerPeer: 1, stallTimeout: TimeSpan.FromSeconds(30), new ByteRate(0));
-            caller.Channel = Assert.IsAssignableFrom<IPathChannel>(await path.OpenAsync(caller._session, TestNode.Deadline));
+            caller.Channel = Assert.IsAssignableFrom<IPathChannel>((await path.OpenAsync(caller._session, TestNode.Deadline)).Channel);
             return caller;
         }
 

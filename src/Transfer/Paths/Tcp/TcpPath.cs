@@ -1,6 +1,6 @@
 using P2PWeights.Transfer.Connections;
 
-namespace P2PWeights.Transfer.Paths;
+namespace P2PWeights.Transfer.Paths.Tcp;
 
 /// <summary>The path that reaches everybody: shards over a few TCP connections per peer, received straight into their final place.</summary>
 internal sealed class TcpPath(int lanesPerPeer, TimeSpan stallTimeout, ByteRate downloadRate) : ITransferPath
