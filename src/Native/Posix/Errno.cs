@@ -7,11 +7,13 @@ public static class Errno
     public const int NotFound = 2; // ENOENT
     public const int NoSuchProcess = 3; // ESRCH
     public const int Interrupted = 4; // EINTR
+    public const int InputOutput = 5; // EIO
     public const int NoDataThere = 6; // ENXIO
     public const int WouldBlock = 11; // EAGAIN
     public const int NoMemory = 12; // ENOMEM
     public const int AccessDenied = 13; // EACCES
     public const int Exists = 17; // EEXIST
+    public const int NoSuchDevice = 19; // ENODEV
     public const int NotAFolder = 20; // ENOTDIR
     public const int IsAFolder = 21; // EISDIR
     public const int Invalid = 22; // EINVAL

@@ -1,0 +1,47 @@
+using System.Globalization;
+
+namespace P2PWeights.Native.Verbs;
+
+/// <summary>
+/// How far NUMA nodes are from each other, in the units of the firmware's table (ACPI SLIT): 10 for a node and itself, 20 or more for another socket.
+/// </summary>
+/// <param name="rows">Row n: distances from node n, by node.</param>
+public sealed class NumaDistances(IReadOnlyDictionary<int, IReadOnlyList<int>> rows)
+{
+    private const string Folder = "/sys/devices/system/node";
+
+    /// <summary>What a node is from itself, and what is assumed where nothing is known.</summary>
+    public const int Local = 10;
+
+    /// <summary>A machine with one node.</summary>
+    public static NumaDistances None { get; } = new(new Dictionary<int, IReadOnlyList<int>>());
+
+    /// <summary>The table of this machine; <see cref="None"/> where the kernel shows none.</summary>
+    public static NumaDistances Read()
+    {
+        Dictionary<int, IReadOnlyList<int>> rows = [];
+        if (Directory.Exists(Folder))
+        {
+            foreach (var path in Directory.GetDirectories(Folder, "node*"))
+            {
+                if (int.TryParse(Path.GetFileName(path)["node".Length..], NumberStyles.None, CultureInfo.InvariantCulture, out var node)
+                    && File.Exists(Path.Combine(path, "distance")))
+                {
+                    rows[node] = Parse(File.ReadAllText(Path.Combine(path, "distance")));
+                }
+            }
+        }
+
+        return new(rows);
+    }
+
+    /// <summary>The distance of two nodes; <see cref="Local"/> when either is unknown.</summary>
+    public int Between(int? from, int? to) =>
+        from is { } a && to is { } b && rows.TryGetValue(a, out var row) && b < row.Count ? row[b] : Local;
+
+    /// <summary>Reads one line of the kernel's: numbers, separated by spaces. Anything else ends it.</summary>
+    internal static IReadOnlyList<int> Parse(string line) =>
+        [.. line.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries)
+            .TakeWhile(word => int.TryParse(word, NumberStyles.None, CultureInfo.InvariantCulture, out _))
+            .Select(word => int.Parse(word, CultureInfo.InvariantCulture))];
+}
