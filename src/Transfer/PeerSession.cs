@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Threading.Channels;
 using P2PWeights.Store.Content;
 using P2PWeights.Transfer.Connections;
+using P2PWeights.Transfer.Leasing;
 using P2PWeights.Transfer.Sessions;
 using P2PWeights.Transfer.Wire;
 
@@ -20,6 +21,8 @@ public sealed class PeerSession : IAsyncDisposable
     private readonly ConcurrentDictionary<Digest, RemoteSwarm> _swarms = new();
     private readonly Channel<byte[]> _outgoing = Channel.CreateBounded<byte[]>(WireLimits.MaxSubscriptions);
     private readonly Task _running;
+    private readonly Lock _leasesGate = new();
+    private Task<LeaseSession>? _leases;
 
     private PeerSession(PeerInfo peer, OpenLane control, Dialler dialler, TimeProvider time)
     {
@@ -56,6 +59,26 @@ public sealed class PeerSession : IAsyncDisposable
     /// <summary>Opens another connection to the same peer, for a path's payload.</summary>
     internal Task<OpenLane> OpenDataLaneAsync(CancellationToken cancellationToken) => _dialler.OpenAsync(Peer, LaneKind.Data, cancellationToken);
 
+    /// <summary>The lane for leases: opened on the first call, shared by all paths, closed with the session; opened anew when it has ended.</summary>
+    /// <exception cref="TransferException">One side refuses the other, or the peer knows no leases.</exception>
+    /// <exception cref="IOException">The peer cannot be reached.</exception>
+    internal async ValueTask<LeaseSession> LeasesAsync(CancellationToken cancellationToken)
+    {
+        Task<LeaseSession> opening;
+        lock (_leasesGate)
+        {
+            ObjectDisposedException.ThrowIf(_stop.IsCancellationRequested, this);
+            if (_leases is null or { IsFaulted: true } or { IsCanceled: true } || (_leases.IsCompletedSuccessfully && _leases.Result.Ended.IsCompleted))
+            {
+                _leases = OpenLeasesAsync(_leases, _stop.Token);
+            }
+
+            opening = _leases;
+        }
+
+        return await opening.WaitAsync(cancellationToken).ConfigureAwait(false);
+    }
+
     /// <summary>What the peer holds of a swarm; asked for on the first call, kept up to date from then on. Empty until the peer answers.</summary>
     internal RemoteSwarm Subscribe(Digest manifest, int shards)
     {
@@ -72,8 +95,35 @@ public sealed class PeerSession : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await _stop.CancelAsync().ConfigureAwait(false);
+        Task<LeaseSession>? leases;
+        lock (_leasesGate)
+        {
+            leases = _leases;
+        }
+
+        if (leases is not null)
+        {
+            await ((Task)leases).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await DisposeAsync(leases).ConfigureAwait(false);
+        }
+
         await _running.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         _stop.Dispose();
+    }
+
+    private async Task<LeaseSession> OpenLeasesAsync(Task<LeaseSession>? before, CancellationToken cancellationToken)
+    {
+        await DisposeAsync(before).ConfigureAwait(false);
+        var lane = await _dialler.OpenAsync(Peer, LaneKind.Lease, cancellationToken).ConfigureAwait(false);
+        return new LeaseSession(lane, Peer.Name, Closed, WireLimits.LeaseRenewInterval, _time);
+    }
+
+    private static async ValueTask DisposeAsync(Task<LeaseSession>? opened)
+    {
+        if (opened is { IsCompletedSuccessfully: true })
+        {
+            await (await opened.ConfigureAwait(false)).DisposeAsync().ConfigureAwait(false);
+        }
     }
 
     private async Task RunAsync()

@@ -14,6 +14,9 @@ public enum TransferError
 
     /// <summary>The peer speaks another protocol or version, or broke it.</summary>
     Protocol,
+
+    /// <summary>The peer, or this node, does not offer the path that was asked for; another path may do.</summary>
+    PathRefused,
 }
 
 /// <summary>A transfer failed. The message says what, which peer, and what to do.</summary>

@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Logging;
 using P2PWeights.Store;
 using P2PWeights.Transfer.Connections;
+using P2PWeights.Transfer.Leasing;
 using P2PWeights.Transfer.Swarms;
 
 namespace P2PWeights.Transfer.Serving;
@@ -25,6 +26,9 @@ internal sealed class ServingContext(
     public TimeProvider Time => time;
 
     public ILogger Log => log;
+
+    /// <summary>Connects queue pairs with callers; null when the node has no RDMA.</summary>
+    public IQueueListener? Queues { get; init; }
 
     /// <summary>Shards and bytes served since the start.</summary>
     public (long Shards, long Bytes) Served => (Interlocked.Read(ref _servedShards), Interlocked.Read(ref _servedBytes));

@@ -47,12 +47,12 @@ internal enum FrameType : byte
     /// <summary>The shard is not held.</summary>
     NotFound = 35,
 
-    /// <summary>Data lane: the fetch of this request id is not wanted any more. One that has not begun is answered by <see cref="Cancelled"/>.</summary>
+    /// <summary>Data and lease lane: the fetch or Locate of this request id is not wanted any more. One that has not begun is answered by <see cref="Cancelled"/>.</summary>
     Cancel = 36,
 
     Cancelled = 37,
 
-    /// <summary>Lease lane: promise me a shard's bytes where they lie. Answered by exactly one of <see cref="LocatedFile"/>, <see cref="LocatedMemory"/>, <see cref="Busy"/>, <see cref="NotFound"/>.</summary>
+    /// <summary>Lease lane: promise me a shard's bytes where they lie. Answered by exactly one of <see cref="LocatedFile"/>, <see cref="LocatedMemory"/>, <see cref="LocateRefused"/>, <see cref="Busy"/>, <see cref="NotFound"/>, <see cref="Cancelled"/>.</summary>
     Locate = 48,
 
     /// <summary>A lease on a range of a file that the caller can open itself, if it is on this host.</summary>
@@ -68,6 +68,9 @@ internal enum FrameType : byte
     Renew = 52,
 
     Renewed = 53,
+
+    /// <summary>No lease is to be had for a reason other than <see cref="Busy"/> and <see cref="NotFound"/>; says which. Another path may do.</summary>
+    LocateRefused = 54,
 
     /// <summary>Lease lane: show me that we share a host. Answered by <see cref="HostProof"/>.</summary>
     ProveHost = 56,

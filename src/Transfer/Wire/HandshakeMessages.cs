@@ -107,7 +107,7 @@ internal sealed record ErrorMessage(ErrorCode Code, string Text) : IFrameMessage
     public static ErrorMessage Read(ref MessagePackReader reader)
     {
         var code = (ErrorCode)FrameCodec.ReadInt32(ref reader, 0, ushort.MaxValue, "the error code");
-        return new ErrorMessage(code, PeerFields.Clean(reader.ReadString() ?? "", MaxTextLength));
+        return new ErrorMessage(code, StrangersText.Clean(reader.ReadString() ?? "", MaxTextLength));
     }
 }
 
@@ -135,13 +135,6 @@ file static class PeerFields
     public static (Guid Node, string Name) Read(ref MessagePackReader reader)
     {
         var node = new Guid(FrameCodec.ReadExact(ref reader, 16, "a node id"), bigEndian: true);
-        return (node, Clean(reader.ReadString() ?? "", WireLimits.MaxNameLength));
-    }
-
-    /// <summary>Text of a stranger goes to logs and terminals: cut, and without control characters.</summary>
-    public static string Clean(string text, int maxLength)
-    {
-        var cut = text.Length <= maxLength ? text : text[..maxLength];
-        return cut.Any(char.IsControl) ? string.Concat(cut.Select(c => char.IsControl(c) ? '?' : c)) : cut;
+        return (node, StrangersText.Clean(reader.ReadString() ?? "", WireLimits.MaxNameLength));
     }
 }

@@ -12,6 +12,18 @@ internal static class WireLimits
     /// <summary>Largest payload that is no list: a digest, a size, a sentence.</summary>
     public const int MaxSmallBytes = 1 << 10;
 
+    /// <summary>Largest payload that holds a path: PATH_MAX characters of up to 3 bytes, and some numbers.</summary>
+    public const int MaxPathBytes = 16 << 10;
+
+    /// <summary>Largest payload that holds a reason.</summary>
+    public const int MaxReasonBytes = 4 << 10;
+
+    /// <summary>Largest Release: 9 bytes for each lease.</summary>
+    public const int MaxReleaseBytes = (MaxReleases * 9) + 64;
+
+    /// <summary>Largest list of queue pairs: below 64 bytes per device and 11 per queue pair.</summary>
+    public const int MaxQueuesBytes = (MaxQueueDevices * (64 + (MaxQueuesPerDevice * 11))) + 64;
+
     /// <summary>Largest shard that is asked for or served, whatever a manifest says.</summary>
     public const int MaxShardBytes = 1 << 30;
 
@@ -32,6 +44,42 @@ internal static class WireLimits
 
     /// <summary>Swarms subscribed to on one control lane.</summary>
     public const int MaxSubscriptions = 256;
+
+    /// <summary>Requests of one lease lane not yet answered.</summary>
+    public const int MaxOutstandingLocates = 256;
+
+    /// <summary>Leases out on one lane. A node that borrows a whole checkpoint of a neighbour's memory holds one per shard: 1 TiB of 16 MiB shards.</summary>
+    public const int MaxLeases = 64 << 10;
+
+    /// <summary>Of these, leases that keep a file of the listener's open.</summary>
+    public const int MaxOpenFileLeases = 256;
+
+    /// <summary>Leases in one Release frame.</summary>
+    public const int MaxReleases = 4096;
+
+    /// <summary>Devices that one side offers for RDMA.</summary>
+    public const int MaxQueueDevices = 16;
+
+    /// <summary>Queue pairs per device.</summary>
+    public const int MaxQueuesPerDevice = 16;
+
+    /// <summary>How long a lease holds without renewal. Short, because the bytes of a caller that died stay in place for as long; a stopped process is back within it.</summary>
+    public static readonly TimeSpan LeaseTime = TimeSpan.FromSeconds(10);
+
+    /// <summary>The longest lease that a caller believes.</summary>
+    public static readonly TimeSpan MaxLeaseTime = TimeSpan.FromSeconds(60);
+
+    /// <summary>A lease on memory is not renewed beyond this, counted from when it was given: it keeps an upload slot, and reading a shard takes milliseconds.</summary>
+    public static readonly TimeSpan MaxMemoryLeaseTime = TimeSpan.FromSeconds(60);
+
+    /// <summary>How often a caller renews its leases: two renewals may be lost.</summary>
+    public static readonly TimeSpan LeaseRenewInterval = LeaseTime / 3;
+
+    /// <summary>For an answer to any request on a lease lane.</summary>
+    public static readonly TimeSpan LeaseRequestTimeout = TimeSpan.FromSeconds(30);
+
+    /// <summary>For a listener to connect queue pairs.</summary>
+    public static readonly TimeSpan ConnectQueuesTimeout = TimeSpan.FromSeconds(10);
 
     /// <summary>From the connection to Ready.</summary>
     public static readonly TimeSpan HandshakeTimeout = TimeSpan.FromSeconds(5);
@@ -57,6 +105,11 @@ internal static class WireLimits
         FrameType.Hello or FrameType.HelloAck or FrameType.Proof or FrameType.Error => MaxHandshakeBytes,
         FrameType.Bitmap or FrameType.Have => MaxControlBytes,
         FrameType.Subscribe or FrameType.Unsubscribe or FrameType.Fetch or FrameType.Busy => MaxSmallBytes,
+        FrameType.Locate or FrameType.LocatedMemory or FrameType.ProveHost or FrameType.Renewed => MaxSmallBytes,
+        FrameType.LocatedFile or FrameType.HostProof => MaxPathBytes,
+        FrameType.LocateRefused or FrameType.QueuesRefused => MaxReasonBytes,
+        FrameType.Release => MaxReleaseBytes,
+        FrameType.ConnectQueues or FrameType.QueuesConnected => MaxQueuesBytes,
         FrameType.Data => MaxShardBytes,
         _ => 0,
     };
