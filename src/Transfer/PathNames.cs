@@ -12,7 +12,7 @@ public static class PathNames
     /// <summary>Payload over TCP connections; reaches everybody.</summary>
     public const string Tcp = "tcp";
 
-    /// <summary>Every path of this version, best first: the order in which they are tried unless settings say otherwise.</summary>
+    /// <summary>Every path, best first: the order in which they are tried unless settings say otherwise.</summary>
     public static IReadOnlyList<string> All { get; } = [Local, Rdma, Tcp];
 
     /// <summary>

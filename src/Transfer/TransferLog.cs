@@ -30,18 +30,27 @@ internal static partial class TransferLog
     [LoggerMessage(8, LogLevel.Warning, "Peer {Name} ({Node}) is banned until {Until}: {Reason}")]
     public static partial void Banned(this ILogger log, string name, Guid node, DateTimeOffset until, string reason);
 
-    [LoggerMessage(9, LogLevel.Debug, "Source {Name} is up, by {Path}")]
-    public static partial void SourceUp(this ILogger log, string name, string path);
+    [LoggerMessage(9, LogLevel.Debug, "Source {Name} is up")]
+    public static partial void SourceUp(this ILogger log, string name);
 
     [LoggerMessage(10, LogLevel.Debug, "Source {Name} is down: {Reason}")]
     public static partial void SourceDown(this ILogger log, string name, string reason);
 
-    [LoggerMessage(11, LogLevel.Warning, "Source {Name} sent nothing for {Seconds} s; its shards go to others")]
-    public static partial void SourceStalled(this ILogger log, string name, double seconds);
+    [LoggerMessage(11, LogLevel.Warning, "No byte came from source {Name} by {Path} for {Seconds} s; {Shards} shards are asked for elsewhere")]
+    public static partial void SourceStalled(this ILogger log, string name, string path, double seconds, int shards);
 
     [LoggerMessage(12, LogLevel.Information, "Pull of {Manifest}: {Shards} shards, {Bytes} bytes wanted")]
     public static partial void PullStarted(this ILogger log, string manifest, int shards, long bytes);
 
     [LoggerMessage(13, LogLevel.Information, "Pull of {Manifest} done: {Fetched} bytes fetched, {Reused} reused, {Wasted} wasted, in {Seconds} s")]
     public static partial void PullDone(this ILogger log, string manifest, long fetched, long reused, long wasted, double seconds);
+
+    [LoggerMessage(30, LogLevel.Debug, "Path {Path} to {Peer} works")]
+    public static partial void PathProven(this ILogger log, string path, string peer);
+
+    [LoggerMessage(31, LogLevel.Debug, "Path {Path} does not reach {Peer}, looked at again in {Seconds:0.0} s: {Detail}")]
+    public static partial void PathUnreachable(this ILogger log, string path, string peer, string detail, double seconds);
+
+    [LoggerMessage(32, LogLevel.Warning, "Path {Path} to {Peer} is not used for {Seconds:0.0} s, the next one is ({Reason}): {Detail}")]
+    public static partial void PathDemoted(this ILogger log, string path, string peer, string reason, string detail, double seconds);
 }

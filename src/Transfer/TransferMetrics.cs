@@ -11,23 +11,36 @@ internal sealed class TransferMetrics : IDisposable
     private readonly Counter<long> _receivedBytes;
     private readonly Counter<long> _fetchedShards;
     private readonly Counter<long> _failures;
+    private readonly Counter<long> _demotions;
     private readonly Histogram<double> _fetchSeconds;
     private readonly Counter<long> _servedBytes;
     private readonly Counter<long> _servedShards;
     private readonly Counter<long> _busyAnswers;
+    private long _receivedByTcp;
 
     public TransferMetrics()
     {
         _receivedBytes = _meter.CreateCounter<long>("p2pw.transfer.received", "By", "Payload received from peers, verified or not");
-        _fetchedShards = _meter.CreateCounter<long>("p2pw.transfer.fetched", "{shard}", "Shards fetched and verified");
-        _failures = _meter.CreateCounter<long>("p2pw.transfer.failures", "{fetch}", "Fetches that gave no shard");
-        _fetchSeconds = _meter.CreateHistogram<double>("p2pw.transfer.fetch.duration", "s", "From the request to the verified shard");
+        _fetchedShards = _meter.CreateCounter<long>("p2pw.transfer.fetched", "{shard}", "Shards that came from peers and are verified or adopted");
+        _failures = _meter.CreateCounter<long>("p2pw.transfer.failures", "{fetch}", "Fetches that gave no shard, by path and reason");
+        _demotions = _meter.CreateCounter<long>("p2pw.transfer.demotions", "{demotion}", "Times a path to a peer was put off for a while, by path and reason");
+        _fetchSeconds = _meter.CreateHistogram<double>("p2pw.transfer.fetch.duration", "s", "From the choice of the path to the verified shard; the sum is the seconds that a path's shards took");
         _servedBytes = _meter.CreateCounter<long>("p2pw.transfer.sent", "By", "Payload sent to peers");
         _servedShards = _meter.CreateCounter<long>("p2pw.transfer.served", "{shard}", "Shards sent to peers");
         _busyAnswers = _meter.CreateCounter<long>("p2pw.transfer.busy", "{fetch}", "Fetches of peers answered Busy");
     }
 
-    public void Received(string path, int bytes) => _receivedBytes.Add(bytes, new KeyValuePair<string, object?>("path", path));
+    /// <summary>Bytes that came over TCP since the start, verified or not: what the cap on receiving counts.</summary>
+    public long ReceivedByTcp => Interlocked.Read(ref _receivedByTcp);
+
+    public void Received(string path, int bytes)
+    {
+        _receivedBytes.Add(bytes, new KeyValuePair<string, object?>("path", path));
+        if (path == PathNames.Tcp)
+        {
+            Interlocked.Add(ref _receivedByTcp, bytes);
+        }
+    }
 
     public void Fetched(string path, TimeSpan took)
     {
@@ -38,6 +51,9 @@ internal sealed class TransferMetrics : IDisposable
 
     public void Failed(string path, string reason) =>
         _failures.Add(1, new KeyValuePair<string, object?>("path", path), new KeyValuePair<string, object?>("reason", reason));
+
+    public void Demoted(string path, string reason) =>
+        _demotions.Add(1, new KeyValuePair<string, object?>("path", path), new KeyValuePair<string, object?>("reason", reason));
 
     public void Served(int bytes)
     {

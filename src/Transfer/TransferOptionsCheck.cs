@@ -3,8 +3,6 @@ namespace P2PWeights.Transfer;
 /// <summary>Finds every fault of a <see cref="TransferOptions"/> at once.</summary>
 internal static class TransferOptionsCheck
 {
-    private const string OnlyPath = "tcp";
-
     /// <exception cref="ArgumentException">The options have faults; the message lists them.</exception>
     public static void Require(TransferOptions options)
     {
@@ -18,9 +16,9 @@ internal static class TransferOptionsCheck
 
     private static IEnumerable<string> Faults(TransferOptions options)
     {
-        if (options.Paths.Count == 0 || options.Paths.Any(path => path != OnlyPath))
+        if (options.Paths.Count == 0 || options.Paths.Except(PathNames.All).Any() || options.Paths.Distinct().Count() < options.Paths.Count)
         {
-            yield return $"{nameof(options.Paths)} may name {OnlyPath}, not '{string.Join(",", options.Paths)}'";
+            yield return $"{nameof(options.Paths)} is '{string.Join(",", options.Paths)}', not one or more of {string.Join(", ", PathNames.All)}, each once";
         }
 
         if (options.LanesPerPeer is < 1 or > 64)

@@ -34,6 +34,12 @@ public sealed class TransferService : IAsyncDisposable
 
     /// <exception cref="ArgumentException">An option is out of its range; the message says which.</exception>
     public TransferService(ShardStore store, TransferOptions options, TimeProvider time, ILoggerFactory loggers)
+        : this(store, options, time, loggers, null)
+    {
+    }
+
+    /// <param name="paths">Makes the path of a name, in place of the service's own; null for those it leaves alone. For tests.</param>
+    internal TransferService(ShardStore store, TransferOptions options, TimeProvider time, ILoggerFactory loggers, Func<string, ITransferPath?>? paths)
     {
         TransferOptionsCheck.Require(options);
         _options = options;
@@ -42,12 +48,15 @@ public sealed class TransferService : IAsyncDisposable
         _downloadRate = new ByteRate(options.DownloadBytesPerSecond);
         _watch = new ConnectionWatch(time);
         _swarms = new SwarmRegistry(store);
-        _peers = new PeerBook(options.BanTime, time, _log);
+        _peers = new PeerBook(options, _metrics, time, _log);
         var identity = new Identity(store.NodeId, options.Name, options.ClusterKey);
         _serving = new ServingContext(store, _swarms, new UploadSlots(options.UploadSlots), _uploadRate, _metrics, time, _log);
         _server = new PeerServer(identity, _peers, _watch, _serving);
-        ITransferPath[] paths = [new TcpPath(options.LanesPerPeer, options.StallTimeout, _downloadRate)];
-        var sessions = new SessionPool(new Dialler(identity, _watch, time), paths, _peers, time);
+        var makers = new Dictionary<string, Func<ITransferPath>>
+        {
+            [PathNames.Tcp] = () => new TcpPath(options.LanesPerPeer, options.StallTimeout, _downloadRate),
+        };
+        var sessions = new SessionPool(new Dialler(identity, _watch, time), [.. options.Paths.Select(name => paths?.Invoke(name) ?? makers[name]())], _peers, time);
         _pulling = new PullContext(store.NodeId, store, _swarms, sessions, _peers, new FlightTable(), options,
             digest => NeighboursWanted?.Invoke(digest), _metrics, time, _log);
     }

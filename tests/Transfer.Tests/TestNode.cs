@@ -27,7 +27,7 @@ internal sealed class TestNode : IAsyncDisposable
 
     public PeerInfo Info => new(Store.NodeId, Name, [Transfer.LocalEndPoint.ToString()], "host", ImmutableSortedDictionary<string, string>.Empty);
 
-    public static async Task<TestNode> StartAsync(string name, TransferOptions? options = null, long memory = 64 << 20, long disk = 1L << 30, TimeProvider? time = null)
+    public static async Task<TestNode> StartAsync(string name, TransferOptions? options = null, long memory = 64 << 20, long disk = 1L << 30, TimeProvider? time = null, Func<string, ITransferPath?>? paths = null)
     {
         var node = new TestNode(name);
         var arena = Directory.CreateDirectory(node._folder["shm"]).FullName;
@@ -36,13 +36,16 @@ internal sealed class TestNode : IAsyncDisposable
             TimeProvider.System,
             NullLoggerFactory.Instance,
             Deadline);
-        node.Transfer = new TransferService(node.Store, options ?? Fast, time ?? TimeProvider.System, NullLoggerFactory.Instance);
+        node.Transfer = new TransferService(node.Store, options ?? Fast, time ?? TimeProvider.System, NullLoggerFactory.Instance, paths);
         await node.Transfer.StartAsync(Deadline);
         return node;
     }
 
-    /// <summary>Short patience, so that tests of failures end soon.</summary>
-    public static TransferOptions Fast => new() { StallTimeout = TimeSpan.FromMilliseconds(400), NoSourceTimeout = TimeSpan.FromSeconds(2) };
+    /// <summary>The default settings, over TCP alone: the nodes of a test share a host.</summary>
+    public static TransferOptions OverTcp => new() { Paths = [PathNames.Tcp] };
+
+    /// <summary>The same with short patience, so that tests of failures end soon.</summary>
+    public static TransferOptions Fast => new() { Paths = [PathNames.Tcp], StallTimeout = TimeSpan.FromMilliseconds(400), NoSourceTimeout = TimeSpan.FromSeconds(2) };
 
     public string this[string relative] => _folder[relative];
 

@@ -23,7 +23,13 @@ internal sealed class HeldShards(ShardStore store, CheckpointFolder? folder)
     private int _awaited;
 
     /// <summary>Shards that are waited for here.</summary>
-    public int Pending => _queue.Count + _copying + _awaited;
+    public int Pending => Copies + Awaited;
+
+    /// <summary>Shards being copied, or waiting for that.</summary>
+    public int Copies => _queue.Count + _copying;
+
+    /// <summary>Shards that another pull brings.</summary>
+    public int Awaited => _awaited;
 
     /// <summary>Whether a copy was tried and gave nothing: the replica is bad or gone, and only a source can help.</summary>
     public bool IsUseless(int ordinal) => _useless.Contains(ordinal);

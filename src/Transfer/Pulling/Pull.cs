@@ -1,4 +1,5 @@
 using P2PWeights.Store;
+using P2PWeights.Transfer.Pulling.Limits;
 using P2PWeights.Transfer.Swarms;
 
 namespace P2PWeights.Transfer.Pulling;
@@ -22,7 +23,12 @@ internal sealed class Pull
     private readonly HeldShards _held;
     private readonly PullLoop _loop;
     private readonly PullSources _sources;
-    private readonly Dictionary<int, List<Fetch>> _fetches = [];
+    private readonly FetchBook _fetches = new();
+    private readonly FetchContext _fetching;
+    private readonly StageCounts _stages;
+    private readonly StageClock _clock;
+    private readonly HashSet<int> _failedOnce = [];
+    private readonly long _receivedBefore;
     private Swarm _swarm = null!;
     private TimeSpan _lastLife;
     private TimeSpan _lastProgress;
@@ -37,10 +43,15 @@ internal sealed class Pull
         var wanted = request.Wanted.Distinct().ToArray();
         _planner = new PullPlanner(
             context.Self, request.Manifest.Shards, wanted, new PlannerOptions(context.Options.WindowBytes, context.Options.LanesPerPeer), random);
-        _tally = new PullTally(wanted.Sum(ordinal => (long)request.Manifest.Shards[ordinal].Size), wanted.Length);
+        _tally = new PullTally(wanted.Sum(ordinal => (long)request.Manifest.Shards[ordinal].Size), wanted.Length, context.Options.Paths);
         _held = new HeldShards(context.Store, request.Folder);
         _sources = new PullSources(context, request.Manifest, _planner, _loop);
         _sources.Banned += OnBanned;
+        _stages = new StageCounts(context.Options.Paths.Count);
+        _clock = new StageClock(_stages.Length);
+        _fetching = new FetchContext(
+            context.Store, request.Folder, _stages, _tally, context.Metrics, context.Time, fetch => _loop.Post(() => OnReceived(fetch)));
+        _receivedBefore = context.Metrics.ReceivedByTcp;
     }
 
     private TimeSpan Now => _loop.Now;
@@ -68,13 +79,38 @@ internal sealed class Pull
             await stop.CancelAsync().ConfigureAwait(false);
             await _loop.WaitForWorkAsync().ConfigureAwait(false);
             EndFetches();
+            ShowReport();
         }
 
-        var report = _tally.Report(Now, _sources.Reported);
+        var report = Report();
         _progress?.Report(_tally.Progress(0));
         _context.Log.PullDone(
             _request.Manifest.Digest.ToShortString(), report.BytesFetched, report.BytesReused, report.BytesWasted, report.Elapsed.TotalSeconds);
         return report;
+    }
+
+    private PullReport Report()
+    {
+        var now = Now;
+        Account(now);
+        var received = (_context.Metrics.ReceivedByTcp - _receivedBefore) / Math.Max(now.TotalSeconds, 1e-3);
+        var limit = LimitFinder.Find(_clock.Report(_context.Options.Paths), _clock.WindowFull, received, _context.Options.DownloadBytesPerSecond);
+        return _tally.Report(now, _sources.Reported, _tally.FetchedBytes > 0 || _planner.Left > 0 ? limit : null);
+    }
+
+    private void ShowReport()
+    {
+        if (_request.Watch is { } watch)
+        {
+            watch.Report = Report();
+        }
+    }
+
+    /// <summary>Notes where the shards are now, and why there are not more of them on their way.</summary>
+    private void Account(TimeSpan now)
+    {
+        var why = _planner.Missing == 0 ? NoMore.AllAsked : _planner.IsWindowFull ? NoMore.WindowsFull : _sources.WhyNoMore();
+        _clock.Advance(now, _stages, _held.Copies, _held.Awaited, _planner.IsWindowFull, why);
     }
 
     private void OnTick()
@@ -89,14 +125,14 @@ internal sealed class Pull
                 _lastLife = now;
             }
 
-            if (source.IsSilent(_context.Options.StallTimeout))
+            foreach (var path in source.SilentPaths(_context.Options.StallTimeout))
             {
-                GiveUpStalled(source);
+                GiveUpStalled(source, path);
             }
         }
 
         // Shards on their way through this node (room, verification, copies) are life too: only a pull that waits for peers alone can lack sources.
-        if (_held.Pending > 0 || _fetches.Values.Any(list => list.Exists(fetch => fetch.Stage != FetchStage.Asked)))
+        if (_held.Pending > 0 || _fetches.All.Any(fetch => fetch.Stage != FetchStage.Asked))
         {
             _lastLife = now;
         }
@@ -115,18 +151,18 @@ internal sealed class Pull
         {
             _lastProgress = now;
             _progress?.Report(_tally.Progress(_sources.Current.Count(source => source.Planned is { Outstanding: > 0 })));
+            ShowReport();
         }
     }
 
     private TransferException NoSources()
     {
         var bytes = _planner.Open.Sum(ordinal => (long)_request.Manifest.Shards[ordinal].Size);
-        var tried = _sources.Current.Select(s => $"{s.Peer.Name} ({string.Join(", ", s.Peer.Endpoints)}): {s.Problem ?? "holds none of what is missing"}").ToList();
         return new TransferException(
             TransferError.NoSources,
             $"{_planner.Left} shards ({bytes} bytes) of manifest {_request.Manifest.Digest.ToShortString()} are missing and no peer sent any for "
             + $"{_context.Options.NoSourceTimeout.TotalSeconds:0.#} s; what was fetched is kept. "
-            + (tried.Count > 0 ? $"Tried {string.Join("; ", tried)}" : "No peer is known to hold them: is the node that published them running?"));
+            + _sources.Tried());
     }
 
     // --- Shards that need no fetch ---
@@ -219,6 +255,12 @@ internal sealed class Pull
 
     private void Schedule()
     {
+        Assign();
+        Account(Now);
+    }
+
+    private void Assign()
+    {
         while (_planner.Next(Now) is { } assignment)
         {
             var shard = _request.Manifest.Shards[assignment.Ordinal];
@@ -247,37 +289,16 @@ internal sealed class Pull
     private void StartFetch(Assignment assignment)
     {
         var source = _sources.Of(assignment.Source);
-        var fetch = new Fetch(source, assignment, _request.Manifest.Shards[assignment.Ordinal]);
-        if (!_fetches.TryGetValue(assignment.Ordinal, out var fetches))
-        {
-            _fetches[assignment.Ordinal] = fetches = [];
-        }
-
-        fetches.Add(fetch);
+        var fetch = new Fetch(_fetching, source, assignment, _request.Manifest.Shards[assignment.Ordinal]);
+        _fetches.Add(fetch);
+        source.Hedges += assignment.Hedge ? 1 : 0;
+        source.Retries += !assignment.Hedge && _failedOnce.Contains(assignment.Ordinal) ? 1 : 0;
         var channel = source.Channel!;
-        var path = source.Path;
         _loop.Run(async () =>
         {
-            var begun = _context.Time.GetTimestamp();
-            var end = await fetch.RunAsync(_context.Store, _request.Folder, channel, OnBytes, () => _loop.Post(() => OnReceived(fetch)), _loop.Stopping).ConfigureAwait(false);
-            if (end is FetchEnd.Verified)
-            {
-                _context.Metrics.Fetched(path, _context.Time.GetElapsedTime(begun));
-            }
-            else
-            {
-                _context.Metrics.Failed(path, end is FetchEnd.Unserved { Outcome.Status: var status } ? status.ToString() : end.GetType().Name);
-            }
-
+            var end = await fetch.RunAsync(channel, _loop.Stopping).ConfigureAwait(false);
             _loop.Post(() => OnEnded(fetch, end));
         });
-
-        void OnBytes(int bytes)
-        {
-            source.Received(bytes);
-            _tally.Received(bytes);
-            _context.Metrics.Received(path, bytes);
-        }
     }
 
     private void OnReceived(Fetch fetch)
@@ -290,21 +311,20 @@ internal sealed class Pull
     {
         var source = fetch.Source;
         var isNew = _planner.Open.Contains(fetch.Assignment.Ordinal);
-        if (end is FetchEnd.Verified)
+        if (end is FetchEnd.Verified verified)
         {
             _planner.Done(fetch.Assignment);
             if (isNew)
             {
                 _lastLife = Now;
                 _tally.Fetched(fetch.Shard.Size);
-                source.Shards++;
-                source.Bytes += fetch.Shard.Size;
-                _context.Peers.AddReceived(source.Peer, fetch.Shard.Size);
+                source.Carried(verified.Path, fetch.Shard.Size);
             }
         }
         else
         {
             _planner.Failed(fetch.Assignment, fetch.IsReceived);
+            _failedOnce.Add(fetch.Assignment.Ordinal);
         }
 
         Forget(fetch);
@@ -315,7 +335,11 @@ internal sealed class Pull
                 break;
             case FetchEnd.WrongBytes wrong:
                 source.Failures++;
-                _sources.Ban(source, wrong.How);
+                if (wrong.IsPeers)
+                {
+                    _sources.Ban(source, wrong.How);
+                }
+
                 break;
             case FetchEnd.StoreFailed failed:
                 _loop.Fail(failed.Why);
@@ -330,8 +354,7 @@ internal sealed class Pull
         {
             case FetchStatus.Busy:
                 _lastLife = Now;
-                fetch.Assignment.Source.NotBefore = Now + (outcome.RetryAfter > Tick / 10 ? outcome.RetryAfter : Tick / 10);
-                source.Problem = "it had no free upload slot";
+                _sources.WaitForSlot(source, fetch.Assignment.Source, outcome.RetryAfter > Tick / 10 ? outcome.RetryAfter : Tick / 10);
                 break;
             case FetchStatus.NotFound:
                 source.Failures++;
@@ -358,16 +381,17 @@ internal sealed class Pull
     /// <summary>Takes an ended fetch out of the books; a shard that is here ends the other fetch of it, one that nobody fetches any more is free for other pulls.</summary>
     private void Forget(Fetch fetch)
     {
-        var fetches = _fetches[fetch.Assignment.Ordinal];
-        fetches.Remove(fetch);
-        if (fetches.Count == 0)
+        var others = _fetches.Remove(fetch);
+        if (others.Count == 0)
         {
-            _fetches.Remove(fetch.Assignment.Ordinal);
             _context.Flights.End(fetch.Shard.Digest);
         }
         else if (!_planner.Open.Contains(fetch.Assignment.Ordinal))
         {
-            fetches.ForEach(other => other.GiveUp("another source was faster"));
+            foreach (var other in others)
+            {
+                other.GiveUp("another source was faster");
+            }
         }
 
         fetch.Dispose();
@@ -376,16 +400,21 @@ internal sealed class Pull
     /// <summary>At the end of the pull: nothing runs any more, so what still stands in the books is only to be given back.</summary>
     private void EndFetches()
     {
-        foreach (var (ordinal, fetches) in _fetches)
+        foreach (var ordinal in _fetches.Ordinals)
         {
             _context.Flights.End(_request.Manifest.Shards[ordinal].Digest);
-            fetches.ForEach(fetch => fetch.Dispose());
+        }
+
+        foreach (var fetch in _fetches.All)
+        {
+            fetch.Dispose();
         }
     }
 
-    private void GiveUpStalled(PullSource source)
+    /// <summary>The shards that are on their way by a silent path go elsewhere: to another path of the same source, or else to other sources.</summary>
+    private void GiveUpStalled(PullSource source, int path)
     {
-        var stalled = FetchesOf(source).Where(f => f.Stage == FetchStage.Asked && f.GivenUp is null).ToList();
+        var stalled = _fetches.Of(source).Where(f => f.Stage == FetchStage.Asked && f.Path == path && f.GivenUp is null).ToList();
         if (stalled.Count == 0)
         {
             return;
@@ -393,20 +422,26 @@ internal sealed class Pull
 
         source.Failures += stalled.Count;
         source.Stalls += stalled.Count;
-        var why = $"no byte for {_context.Options.StallTimeout.TotalSeconds:0.#} s";
-        _context.Log.SourceStalled(source.Peer.Name, _context.Options.StallTimeout.TotalSeconds);
-        stalled.ForEach(fetch => fetch.GiveUp(why));
-        if (source.Planned is { } planned)
+        var seconds = _context.Options.StallTimeout.TotalSeconds;
+        var why = $"no byte for {seconds:0.#} s";
+        _context.Log.SourceStalled(source.Peer.Name, _context.Options.Paths[path], seconds, stalled.Count);
+        var paths = _context.Peers.PathsOf(source.Peer);
+        paths.Demote(path, FailureReasons.Stall, why);
+        foreach (var fetch in stalled)
+        {
+            source.Failed(path, FailureReasons.Stall);
+            fetch.GiveUp(why, stalled: true);
+        }
+
+        if (source.Planned is { } planned && !paths.HasOther(path))
         {
             _sources.PutOff(source, planned, why);
         }
     }
 
-    private IEnumerable<Fetch> FetchesOf(PullSource source) => _fetches.Values.SelectMany(list => list).Where(fetch => fetch.Source == source);
-
     private void OnBanned(PullSource source)
     {
-        foreach (var fetch in FetchesOf(source))
+        foreach (var fetch in _fetches.Of(source))
         {
             fetch.GiveUp("its source was banned");
         }

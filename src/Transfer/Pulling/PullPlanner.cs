@@ -71,6 +71,9 @@ internal sealed class PullPlanner
     /// <summary>Shards on their way.</summary>
     public int Fetching => _fetching.Count;
 
+    /// <summary>Whether the window over all sources has no room for another shard.</summary>
+    public bool IsWindowFull => _windowUsed > 0 && _windowUsed + _largestShard > _options.WindowBytes;
+
     /// <summary>Shards not verified yet.</summary>
     public IReadOnlyCollection<int> Open => _open;
 

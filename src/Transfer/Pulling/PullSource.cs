@@ -1,4 +1,8 @@
+using P2PWeights.Store.Content;
+using P2PWeights.Transfer.Choosing;
 using P2PWeights.Transfer.Sessions;
+using Polly;
+using Polly.Retry;
 
 namespace P2PWeights.Transfer.Pulling;
 
@@ -6,14 +10,15 @@ namespace P2PWeights.Transfer.Pulling;
 /// One peer as a source of one pull: keeps a session with it up, and tells the pull's loop what it holds. The properties belong to that loop; the bytes
 /// received are counted by whoever receives them.
 /// </summary>
-internal sealed class PullSource(PeerInfo known, PullContext context, int shards, TimeSpan retryAfter)
+internal sealed class PullSource(PeerInfo known, PullContext context, int shards)
 {
+    private static readonly TimeSpan FirstRetry = TimeSpan.FromMilliseconds(250);
     private static readonly TimeSpan LongestRetry = TimeSpan.FromSeconds(5);
 
+    private readonly SourcePath[] _paths = SourcePath.All(context, context.Peers.PathsOf(known));
+    private readonly ResiliencePipeline _reconnect = Reconnect(context.Time);
     private long _received;
     private long _counted;
-    private long _lastByte;
-    private int _asked;
     private int _changeTold;
     private volatile PeerInfo _peer = known;
     private volatile bool _left;
@@ -34,49 +39,67 @@ internal sealed class PullSource(PeerInfo known, PullContext context, int shards
     /// <summary>What the peer says it holds, while the session is up.</summary>
     public RemoteSwarm? Remote { get; private set; }
 
-    /// <summary>The path to the peer, while the session is up.</summary>
-    public IPathChannel? Channel { get; private set; }
-
-    /// <summary>The word of the path last used.</summary>
-    public string Path { get; private set; } = "-";
+    /// <summary>The paths to the peer, while the session is up.</summary>
+    public PeerChannel? Channel { get; private set; }
 
     /// <summary>What keeps it from being fetched from, or did last; for people.</summary>
     public string? Problem { get; set; }
 
-    public int Shards { get; set; }
+    /// <summary>Whether it is put off because it had no upload slot, rather than because it failed.</summary>
+    public bool IsBusy { get; set; }
 
-    public long Bytes { get; set; }
+    public int Shards { get; private set; }
+
+    public long Bytes { get; private set; }
 
     public int Failures { get; set; }
 
     public int Stalls { get; set; }
 
+    public int Retries { get; set; }
+
+    public int Hedges { get; set; }
+
     public string? Banned { get; set; }
 
     /// <summary>Whether it belongs into the report.</summary>
-    public bool WasUsed => Shards > 0 || Failures > 0 || Banned is not null || Interlocked.Read(ref _received) > 0;
+    public bool WasUsed => Shards > 0 || Failures > 0 || Banned is not null || _paths.Any(path => path.WasUsed);
 
     /// <summary>A fetch was sent to it.</summary>
-    public void Asked()
-    {
-        if (Interlocked.Increment(ref _asked) == 1)
-        {
-            Touch();
-        }
-    }
+    public void Asked(int path) => _paths[path].Asked();
 
     /// <summary>A fetch that was sent to it came to an end.</summary>
-    public void Answered() => Interlocked.Decrement(ref _asked);
+    public void Answered(int path) => _paths[path].Answered();
 
-    public void Received(int bytes)
+    public void Received(int path, int bytes)
     {
         Interlocked.Add(ref _received, bytes);
-        Touch();
+        _paths[path].Received(bytes);
     }
 
-    /// <summary>Whether fetches wait and no byte has come for this long.</summary>
-    public bool IsSilent(TimeSpan duration) =>
-        Volatile.Read(ref _asked) > 0 && context.Time.GetElapsedTime(Interlocked.Read(ref _lastByte)) > duration;
+    /// <summary>A path gave no shard.</summary>
+    /// <param name="reason">A word of <see cref="FailureReasons"/>.</param>
+    public void Failed(int path, string reason) => _paths[path].Failed(reason);
+
+    /// <summary>A shard that came by the path is verified.</summary>
+    public void Carried(int path, int bytes)
+    {
+        Shards++;
+        Bytes += bytes;
+        _paths[path].Carried(bytes);
+    }
+
+    /// <summary>The paths on which fetches wait and no byte has come for this long.</summary>
+    public IEnumerable<int> SilentPaths(TimeSpan duration)
+    {
+        for (var path = 0; path < _paths.Length; path++)
+        {
+            if (_paths[path].IsSilent(duration))
+            {
+                yield return path;
+            }
+        }
+    }
 
     /// <summary>Bytes received since the last call.</summary>
     public long TakeReceived()
@@ -87,54 +110,80 @@ internal sealed class PullSource(PeerInfo known, PullContext context, int shards
         return since;
     }
 
-    public SourceReport Report() => new(Peer.Id, Peer.Name, Path, Shards, Bytes, Failures, Stalls, Banned);
+    public SourceReport Report() =>
+        new(Peer.Id, Peer.Name, Shards, Bytes, Failures, Stalls, Retries, Hedges, Banned, [.. _paths.Where(path => path.WasUsed).Select(path => path.Report())]);
 
     /// <summary>It is no neighbour any more: a session that is down is not opened again.</summary>
     public void Leave() => _left = true;
 
-    /// <summary>Keeps a session up until cancelled; a broken one is opened again after a while that doubles.</summary>
+    /// <summary>Keeps a session up until cancelled; one that cannot be opened is tried again after a while that doubles.</summary>
     /// <param name="post">Runs an action on the pull's loop.</param>
-    public async Task RunAsync(Store.Content.Digest manifest, IPullSourceOwner owner, Action<Action> post, CancellationToken cancellationToken)
+    public async Task RunAsync(Digest manifest, IPullSourceOwner owner, Action<Action> post, CancellationToken cancellationToken)
     {
-        var retry = retryAfter;
-        while (!cancellationToken.IsCancellationRequested && !_left)
+        try
         {
-            var peer = Peer;
-            Exception reason;
-            try
+            while (!_left)
             {
-                if (context.Peers.BanOf(peer.Id) is { } ban)
+                var session = await _reconnect.ExecuteAsync(BorrowAsync, cancellationToken).ConfigureAwait(false);
+                if (session is null)
                 {
-                    throw new IOException($"banned: {ban}");
+                    return;
                 }
 
-                var session = await context.Sessions.BorrowAsync(peer, cancellationToken).ConfigureAwait(false);
                 await using (session.ConfigureAwait(false))
                 {
-                    retry = retryAfter;
-                    reason = await FollowAsync(session, manifest, owner, post, cancellationToken).ConfigureAwait(false);
+                    var reason = await FollowAsync(session, manifest, owner, post, cancellationToken).ConfigureAwait(false);
+                    context.Log.SourceDown(Peer.Name, reason.Message);
                 }
+
+                // A peer that takes calls and ends them at once must not be called in a circle.
+                await Task.Delay(FirstRetry * (0.75 + (Random.Shared.NextDouble() / 2)), context.Time, cancellationToken).ConfigureAwait(false);
             }
-            catch (Exception e) when (e is IOException or TransferException)
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            // The pull is over.
+        }
+
+        async ValueTask<BorrowedSession?> BorrowAsync(CancellationToken token)
+        {
+            if (_left)
             {
-                reason = e;
-                post(() => Problem = e.Message);
-            }
-            catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
-            {
-                return;
+                return null;
             }
 
-            context.Log.SourceDown(peer.Name, reason.Message);
-            await Task.Delay(retry * (0.75 + (Random.Shared.NextDouble() / 2)), context.Time, cancellationToken)
-                .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            retry = retry * 2 < LongestRetry ? retry * 2 : LongestRetry;
+            try
+            {
+                return context.Peers.BanOf(Peer.Id) is { } ban
+                    ? throw new IOException($"banned: {ban}")
+                    : await context.Sessions.BorrowAsync(Peer, token).ConfigureAwait(false);
+            }
+            catch (Exception e) when (IsUnreachable(e))
+            {
+                post(() => Problem = e.Message);
+                context.Log.SourceDown(Peer.Name, e.Message);
+                throw;
+            }
         }
     }
 
+    private static bool IsUnreachable(Exception e) => e is IOException or TransferException;
+
+    private static ResiliencePipeline Reconnect(TimeProvider time) => new ResiliencePipelineBuilder { TimeProvider = time }
+        .AddRetry(new RetryStrategyOptions
+        {
+            ShouldHandle = args => ValueTask.FromResult(args.Outcome.Exception is { } e && IsUnreachable(e)),
+            MaxRetryAttempts = int.MaxValue,
+            BackoffType = DelayBackoffType.Exponential,
+            Delay = FirstRetry,
+            MaxDelay = LongestRetry,
+            UseJitter = true,
+        })
+        .Build();
+
     /// <summary>Passes on what the peer tells until the session ends; returns why it did.</summary>
     private async Task<Exception> FollowAsync(
-        BorrowedSession session, Store.Content.Digest manifest, IPullSourceOwner owner, Action<Action> post, CancellationToken cancellationToken)
+        BorrowedSession session, Digest manifest, IPullSourceOwner owner, Action<Action> post, CancellationToken cancellationToken)
     {
         var remote = session.Session.Subscribe(manifest, shards);
 
@@ -154,8 +203,8 @@ internal sealed class PullSource(PeerInfo known, PullContext context, int shards
         remote.Changed += Changed;
         post(() =>
         {
-            (Remote, Channel, Path, Problem) = (remote, session.Channel, session.Path, null);
-            context.Log.SourceUp(Peer.Name, session.Path);
+            (Remote, Channel, Problem) = (remote, session.Channel, null);
+            context.Log.SourceUp(Peer.Name);
             owner.SourceUp(this);
         });
         try
@@ -180,8 +229,6 @@ internal sealed class PullSource(PeerInfo known, PullContext context, int shards
         post(() => owner.SourceBroke(this, broken.Message));
         return broken;
     }
-
-    private void Touch() => Interlocked.Exchange(ref _lastByte, context.Time.GetTimestamp());
 }
 
 /// <summary>Whom a <see cref="PullSource"/> tells about itself, on the pull's loop.</summary>

@@ -1,4 +1,5 @@
 using P2PWeights.Store.Content;
+using P2PWeights.Transfer.Pulling.Limits;
 
 namespace P2PWeights.Transfer.Pulling;
 
@@ -29,6 +30,13 @@ internal sealed class PullSources(PullContext context, Manifest manifest, PullPl
     /// <summary>The source that the planner knows by this name.</summary>
     public PullSource Of(PlannedSource planned) => _sources.Values.First(source => source.Planned == planned);
 
+    /// <summary>Whom the pull tried and what was wrong with each, as a sentence.</summary>
+    public string Tried()
+    {
+        var tried = _sources.Values.Select(s => $"{s.Peer.Name} ({string.Join(", ", s.Peer.Endpoints)}): {s.Problem ?? "holds none of what is missing"}").ToList();
+        return tried.Count > 0 ? $"Tried {string.Join("; ", tried)}" : "No peer is known to hold them: is the node that published them running?";
+    }
+
     /// <summary>Takes up new neighbours. Working sessions with former ones are kept.</summary>
     public void Refresh(IEnumerable<PeerInfo> all)
     {
@@ -48,17 +56,44 @@ internal sealed class PullSources(PullContext context, Manifest manifest, PullPl
             }
             else if (_sources.Count < MaxSources)
             {
-                var source = new PullSource(peer, context, manifest.Shards.Length, FirstRetry);
+                var source = new PullSource(peer, context, manifest.Shards.Length);
                 _sources.Add(peer.Id, source);
                 loop.Run(() => source.RunAsync(manifest.Digest, this, loop.Post, loop.Stopping));
             }
         }
     }
 
+    /// <summary>Asks the source for nothing until it may have an upload slot again.</summary>
+    public void WaitForSlot(PullSource source, PlannedSource planned, TimeSpan wait)
+    {
+        (source.Problem, source.IsBusy) = ("it had no free upload slot", true);
+        planned.NotBefore = loop.Now + wait;
+    }
+
+    /// <summary>Why no more shards are asked for now, as far as the sources go.</summary>
+    public NoMore WhyNoMore()
+    {
+        var (now, busy, putOff) = (loop.Now, false, false);
+        foreach (var source in _sources.Values)
+        {
+            if (source.Planned is { Useful: > 0 } planned)
+            {
+                if (planned.NotBefore <= now)
+                {
+                    return NoMore.WindowsFull;
+                }
+
+                (busy, putOff) = (busy || source.IsBusy, putOff || !source.IsBusy);
+            }
+        }
+
+        return busy ? NoMore.Busy : putOff ? NoMore.PutOff : NoMore.NoHolder;
+    }
+
     /// <summary>Asks the source for nothing for a while, longer with each failure in a row.</summary>
     public void PutOff(PullSource source, PlannedSource planned, string why)
     {
-        source.Problem = why;
+        (source.Problem, source.IsBusy) = (why, false);
         var pause = FirstRetry * Math.Pow(2, Math.Min(planned.FailuresInRow++, 10));
         planned.NotBefore = loop.Now + (pause < LongestRetry ? pause : LongestRetry);
     }

@@ -1,17 +1,20 @@
 namespace P2PWeights.Transfer.Pulling;
 
 /// <summary>What a pull has done so far, in numbers. Owned by the pull's loop, except for the received bytes, which many threads add to.</summary>
-internal sealed class PullTally(long bytesTotal, int shardsTotal)
+internal sealed class PullTally(long bytesTotal, int shardsTotal, IReadOnlyList<string> paths)
 {
-    private long _received;
+    private readonly long[] _received = new long[paths.Count];
     private long _reusedBytes;
     private long _fetchedBytes;
     private int _shardsDone;
 
-    /// <summary>Bytes received from peers, verified or not.</summary>
-    public long ReceivedBytes => Interlocked.Read(ref _received);
+    /// <summary>Bytes that came from peers, verified or not.</summary>
+    public long ReceivedBytes => Enumerable.Range(0, _received.Length).Sum(ReceivedBy);
 
-    public void Received(int bytes) => Interlocked.Add(ref _received, bytes);
+    /// <summary>Verified bytes that came from peers.</summary>
+    public long FetchedBytes => _fetchedBytes;
+
+    public void Received(int path, int bytes) => Interlocked.Add(ref _received[path], bytes);
 
     public void Reused(int bytes)
     {
@@ -25,8 +28,12 @@ internal sealed class PullTally(long bytesTotal, int shardsTotal)
         _shardsDone++;
     }
 
-    public PullProgress Progress(int sources) => new(_reusedBytes + _fetchedBytes, bytesTotal, ReceivedBytes, _shardsDone, shardsTotal, sources);
+    public PullProgress Progress(int sources) => new(_reusedBytes + _fetchedBytes, bytesTotal, ReceivedBytes, _shardsDone, shardsTotal, sources, Paths: ByPath());
 
-    public PullReport Report(TimeSpan elapsed, IEnumerable<PullSource> sources) => new(
-        bytesTotal, _reusedBytes, _fetchedBytes, Math.Max(0, ReceivedBytes - _fetchedBytes), elapsed, [.. sources.Where(s => s.WasUsed).Select(s => s.Report())]);
+    public PullReport Report(TimeSpan elapsed, IEnumerable<PullSource> sources, PullLimit? limit) => new(
+        bytesTotal, _reusedBytes, _fetchedBytes, Math.Max(0, ReceivedBytes - _fetchedBytes), elapsed, [.. sources.Where(s => s.WasUsed).Select(s => s.Report())], limit);
+
+    private IReadOnlyList<PathBytes> ByPath() => [.. paths.Select((path, index) => new PathBytes(path, ReceivedBy(index))).Where(path => path.Bytes > 0)];
+
+    private long ReceivedBy(int path) => Interlocked.Read(ref _received[path]);
 }

@@ -1,36 +1,29 @@
 using System.Collections.Concurrent;
 using Microsoft.Extensions.Logging;
+using P2PWeights.Transfer.Choosing;
 
 namespace P2PWeights.Transfer.Sessions;
 
-/// <summary>What this node remembers of each peer it talked to: what came from it, and whether it is banned. Thread-safe.</summary>
-internal sealed class PeerBook(TimeSpan banTime, TimeProvider time, ILogger log)
+/// <summary>What this node remembers of each peer it talked to: the paths to it and what came by each, and whether it is banned. Thread-safe.</summary>
+internal sealed class PeerBook(TransferOptions options, TransferMetrics metrics, TimeProvider time, ILogger log)
 {
     private readonly ConcurrentDictionary<Guid, Entry> _entries = new();
 
     /// <summary>State of all peers talked to.</summary>
     public IReadOnlyList<PeerStatus> Statuses => [.. _entries.Values.Select(Describe)];
 
-    /// <summary>A session with the peer came up by a path, or (null) the last one went down.</summary>
-    public void SetConnected(PeerInfo peer, string? path)
+    /// <summary>A session with the peer came up, or the last one went down.</summary>
+    public void SetConnected(PeerInfo peer, bool connected)
     {
         var entry = Open(peer);
         lock (entry)
         {
-            entry.Connected = path is not null;
-            entry.Path = path ?? entry.Path;
+            entry.Connected = connected;
         }
     }
 
-    /// <summary>Verified bytes came from the peer.</summary>
-    public void AddReceived(PeerInfo peer, long bytes)
-    {
-        var entry = Open(peer);
-        lock (entry)
-        {
-            entry.BytesReceived += bytes;
-        }
-    }
+    /// <summary>The paths to the peer, as long as the node lives.</summary>
+    public PeerPaths PathsOf(PeerInfo peer) => Open(peer).Paths;
 
     /// <summary>Asks the peer nothing, and lets it in nowhere, for the ban time.</summary>
     public void Ban(PeerInfo peer, string reason)
@@ -39,7 +32,7 @@ internal sealed class PeerBook(TimeSpan banTime, TimeProvider time, ILogger log)
         DateTimeOffset until;
         lock (entry)
         {
-            until = time.GetUtcNow() + banTime;
+            until = time.GetUtcNow() + options.BanTime;
             (entry.Banned, entry.BannedUntil) = (reason, until);
         }
 
@@ -47,11 +40,22 @@ internal sealed class PeerBook(TimeSpan banTime, TimeProvider time, ILogger log)
     }
 
     /// <summary>Why the peer is banned now, or null.</summary>
-    public string? BanOf(Guid peer) => _entries.TryGetValue(peer, out var entry) ? Describe(entry).Banned : null;
+    public string? BanOf(Guid peer)
+    {
+        if (!_entries.TryGetValue(peer, out var entry))
+        {
+            return null;
+        }
+
+        lock (entry)
+        {
+            return time.GetUtcNow() < entry.BannedUntil ? entry.Banned : null;
+        }
+    }
 
     private Entry Open(PeerInfo peer)
     {
-        var entry = _entries.GetOrAdd(peer.Id, _ => new Entry(peer));
+        var entry = _entries.GetOrAdd(peer.Id, _ => new Entry(peer, new PeerPaths(peer.Name, options.Paths, options.StallTimeout, metrics, time, log)));
         entry.Peer = peer;
         return entry;
     }
@@ -61,25 +65,25 @@ internal sealed class PeerBook(TimeSpan banTime, TimeProvider time, ILogger log)
         lock (entry)
         {
             var banned = entry.Banned is not null && time.GetUtcNow() < entry.BannedUntil;
+            var paths = entry.Paths.Describe();
             return new PeerStatus(
                 entry.Peer,
                 entry.Connected,
-                entry.Connected ? entry.Path : null,
-                entry.BytesReceived,
+                entry.Connected ? entry.Paths.Current : null,
+                paths.Sum(path => path.Carried.Bytes),
                 banned ? entry.Banned : null,
-                banned ? entry.BannedUntil : null);
+                banned ? entry.BannedUntil : null,
+                paths);
         }
     }
 
-    private sealed class Entry(PeerInfo peer)
+    private sealed class Entry(PeerInfo peer, PeerPaths paths)
     {
         public PeerInfo Peer { get; set; } = peer;
 
+        public PeerPaths Paths => paths;
+
         public bool Connected { get; set; }
-
-        public string? Path { get; set; }
-
-        public long BytesReceived { get; set; }
 
         public string? Banned { get; set; }
 

@@ -1,15 +1,21 @@
+using P2PWeights.Transfer.Choosing;
 using P2PWeights.Transfer.Connections;
+using P2PWeights.Transfer.Wire;
 
 namespace P2PWeights.Transfer.Sessions;
 
-/// <summary>The sessions with peers that pulls need now: one per peer, shared by all pulls, with the channel of the path that reaches the peer. Thread-safe.</summary>
+/// <summary>The sessions with peers that pulls need now: one per peer, shared by all pulls, with the paths to the peer. Thread-safe.</summary>
+/// <param name="paths">The allowed paths, best first.</param>
 internal sealed class SessionPool(Dialler dialler, IReadOnlyList<ITransferPath> paths, PeerBook peers, TimeProvider time)
 {
+    /// <summary>For one path to be set up with one peer; each of its connections has the handshake's deadline.</summary>
+    private static readonly TimeSpan OpenDeadline = 2 * WireLimits.HandshakeTimeout;
+
     private readonly Lock _gate = new();
     private readonly Dictionary<Guid, Shared> _shared = [];
 
     /// <summary>Borrows the session with a peer, opening it if need be; disposing the result gives it back, and the last one back closes it.</summary>
-    /// <exception cref="TransferException">The peer answered, and one side refuses the other, or no path reaches it.</exception>
+    /// <exception cref="TransferException">The peer answered, and one side refuses the other.</exception>
     /// <exception cref="IOException">The peer cannot be reached.</exception>
     public async Task<BorrowedSession> BorrowAsync(PeerInfo peer, CancellationToken cancellationToken)
     {
@@ -27,8 +33,8 @@ internal sealed class SessionPool(Dialler dialler, IReadOnlyList<ITransferPath> 
 
         try
         {
-            var (session, path, channel) = await shared.Opening.WaitAsync(cancellationToken).ConfigureAwait(false);
-            return new BorrowedSession(session, path, channel, () => ReturnAsync(peer, shared));
+            var (session, channel) = await shared.Opening.WaitAsync(cancellationToken).ConfigureAwait(false);
+            return new BorrowedSession(session, channel, () => ReturnAsync(peer, shared));
         }
         catch
         {
@@ -37,25 +43,12 @@ internal sealed class SessionPool(Dialler dialler, IReadOnlyList<ITransferPath> 
         }
     }
 
-    private async Task<(PeerSession Session, string Path, IPathChannel Channel)> OpenAsync(PeerInfo peer)
+    private async Task<(PeerSession Session, PeerChannel Channel)> OpenAsync(PeerInfo peer)
     {
         // Not cancelled with any one borrower: others may wait for the same session. The dialler has its own deadlines.
         var session = await PeerSession.OpenAsync(peer, dialler, time, CancellationToken.None).ConfigureAwait(false);
-        var reasons = new List<string>();
-        foreach (var path in paths)
-        {
-            var opening = await path.OpenAsync(session, CancellationToken.None).ConfigureAwait(false);
-            if (opening.Channel is { } channel)
-            {
-                peers.SetConnected(peer, path.Name);
-                return (session, path.Name, channel);
-            }
-
-            reasons.Add($"{path.Name}: {opening.Reason}");
-        }
-
-        await session.DisposeAsync().ConfigureAwait(false);
-        throw new TransferException(TransferError.NotAllowed, $"no allowed path reaches {peer.Name} ({string.Join("; ", reasons)})");
+        peers.SetConnected(peer, true);
+        return (session, new PeerChannel(session, paths, peers.PathsOf(peer), OpenDeadline));
     }
 
     private async Task ReturnAsync(PeerInfo peer, Shared shared)
@@ -78,19 +71,19 @@ internal sealed class SessionPool(Dialler dialler, IReadOnlyList<ITransferPath> 
         await ((Task)shared.Opening).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         if (shared.Opening.IsCompletedSuccessfully)
         {
-            var (session, _, channel) = await shared.Opening.ConfigureAwait(false);
+            var (session, channel) = await shared.Opening.ConfigureAwait(false);
             await channel.DisposeAsync().ConfigureAwait(false);
             await session.DisposeAsync().ConfigureAwait(false);
             if (wasCurrent)
             {
-                peers.SetConnected(peer, null);
+                peers.SetConnected(peer, false);
             }
         }
     }
 
-    private sealed class Shared(Task<(PeerSession Session, string Path, IPathChannel Channel)> opening)
+    private sealed class Shared(Task<(PeerSession Session, PeerChannel Channel)> opening)
     {
-        public Task<(PeerSession Session, string Path, IPathChannel Channel)> Opening => opening;
+        public Task<(PeerSession Session, PeerChannel Channel)> Opening => opening;
 
         public int Borrowers { get; set; }
 
@@ -101,9 +94,8 @@ internal sealed class SessionPool(Dialler dialler, IReadOnlyList<ITransferPath> 
 
 /// <summary>A session borrowed from the pool.</summary>
 /// <param name="Session">The conversation.</param>
-/// <param name="Path">The word of the path in use.</param>
-/// <param name="Channel">The path to the peer.</param>
-internal sealed record BorrowedSession(PeerSession Session, string Path, IPathChannel Channel, Func<Task> Return) : IAsyncDisposable
+/// <param name="Channel">The paths to the peer.</param>
+internal sealed record BorrowedSession(PeerSession Session, PeerChannel Channel, Func<Task> Return) : IAsyncDisposable
 {
     public async ValueTask DisposeAsync() => await Return().ConfigureAwait(false);
 }

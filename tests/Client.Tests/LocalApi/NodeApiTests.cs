@@ -17,7 +17,8 @@ public sealed class NodeApiTests : IAsyncLifetime
 {
     private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(30);
     private static readonly Digest SomeDigest = Blake3.Hash([1, 2, 3]);
-    private static readonly PullReport SomePull = new(100, 40, 60, 5, TimeSpan.FromSeconds(1.5), [new SourceReport(Guid.NewGuid(), "a", "tcp", 3, 60, 1, 1, "sent wrong bytes")]);
+    private static readonly PullReport SomePull = new(100, 40, 60, 5, TimeSpan.FromSeconds(1.5), [new SourceReport(
+        Guid.NewGuid(), "a", 3, 60, 1, 1, 2, 1, "sent wrong bytes", [new PathReport("tcp", 3, 60, TimeSpan.FromSeconds(1), new Dictionary<string, int> { ["stall"] = 1 })])]);
 
     private readonly TempFolder _folder = new();
     private readonly ScriptedNode _node = new();
@@ -62,7 +63,10 @@ public sealed class NodeApiTests : IAsyncLifetime
         Assert.Equal(new CheckpointPullRequest("m@latest", "/target"), asked);
         Assert.Equal(report with { Transfer = answer.Transfer }, answer);
         Assert.Equal(SomePull with { Sources = answer.Transfer.Sources }, answer.Transfer);
-        Assert.Equal(SomePull.Sources, answer.Transfer.Sources);
+        var (sent, got) = (Assert.Single(SomePull.Sources), Assert.Single(answer.Transfer.Sources));
+        Assert.Equal(sent with { Paths = got.Paths }, got);
+        Assert.Equal(sent.Paths[0] with { Failures = got.Paths[0].Failures }, Assert.Single(got.Paths));
+        Assert.Equal(sent.Paths[0].Failures, got.Paths[0].Failures);
         Assert.Equal([1, 100], seen.Select(progress => progress.BytesDone));
     }
 
@@ -146,7 +150,7 @@ public sealed class NodeApiTests : IAsyncLifetime
             [new RunningPull("m@v1", null, new PullProgress(1, 2, 3, 4, 5, 6))]);
         _node.OnStatus = () => status;
         var peer = new PeerInfo(Guid.NewGuid(), "p", ["h:1"], "host", ImmutableSortedDictionary<string, string>.Empty.Add("zone", "z"));
-        _node.OnPeers = () => [new PeerStatus(peer, true, "tcp", 9, "wrong bytes", DateTimeOffset.UnixEpoch)];
+        _node.OnPeers = () => [new PeerStatus(peer, true, "tcp", 9, "wrong bytes", DateTimeOffset.UnixEpoch, [])];
         var info = new CheckpointInfo("org/m", "v1", ["latest"], SomeDigest, 1, 2, 3, DateTimeOffset.UnixEpoch, 4, 5);
         string? listed = "nothing asked";
         _node.OnList = name =>

@@ -210,7 +210,7 @@ public sealed class BadSourceTests
     {
         var checkpoint = TestCheckpoint.Uniform(4, 50_000);
         await using var publisher = await TestNode.StartAsync("publisher");
-        await using var node = await TestNode.StartAsync("node", new TransferOptions());
+        await using var node = await TestNode.StartAsync("node", TestNode.OverTcp);
         await publisher.HoldAsync(checkpoint);
         node.Meet(checkpoint, publisher.Info with { Endpoints = ["127.0.0.1:1"] });
 

@@ -21,7 +21,7 @@ public sealed class PullTests
         await node.AssertHoldsAsync(checkpoint);
         Assert.Equal((checkpoint.TotalBytes, checkpoint.TotalBytes, 0, 0), (report.BytesTotal, report.BytesFetched, report.BytesReused, report.BytesWasted));
         var source = Assert.Single(report.Sources);
-        Assert.Equal(("publisher", "tcp", checkpoint.All.Length, checkpoint.TotalBytes, 0), (source.Name, source.Path, source.Shards, source.Bytes, source.Failures));
+        Assert.Equal(("publisher", "tcp", checkpoint.All.Length, checkpoint.TotalBytes, 0), (source.Name, source.MainPath(), source.Shards, source.Bytes, source.Failures));
         Assert.Equal((checkpoint.All.Length, checkpoint.TotalBytes), publisher.Transfer.Served);
     }
 
@@ -124,8 +124,8 @@ public sealed class PullTests
         // The middle node can finish only after the last one has been served: the publisher gains its second shard only then.
         var checkpoint = TestCheckpoint.Uniform(2, 300_000);
         await using var publisher = await TestNode.StartAsync("publisher");
-        await using var middle = await TestNode.StartAsync("middle", new TransferOptions());
-        await using var last = await TestNode.StartAsync("last", new TransferOptions());
+        await using var middle = await TestNode.StartAsync("middle", TestNode.OverTcp);
+        await using var last = await TestNode.StartAsync("last", TestNode.OverTcp);
         await publisher.HoldAsync(checkpoint, 0);
         middle.Meet(checkpoint, publisher.Info);
         last.Meet(checkpoint, middle.Info);
@@ -164,7 +164,7 @@ public sealed class PullTests
     {
         var checkpoint = TestCheckpoint.Uniform(4, 1 << 20);
         await using var publisher = await TestNode.StartAsync("publisher", new TransferOptions { UploadBytesPerSecond = 2 << 20 });
-        await using var node = await TestNode.StartAsync("node", new TransferOptions());
+        await using var node = await TestNode.StartAsync("node", TestNode.OverTcp);
         await publisher.HoldAsync(checkpoint);
         node.Meet(checkpoint, publisher.Info);
         using var cancel = new CancellationTokenSource();
@@ -209,7 +209,7 @@ public sealed class PullTests
     {
         var checkpoint = TestCheckpoint.Uniform(4, 50_000);
         await using var publisher = await TestNode.StartAsync("publisher");
-        await using var node = await TestNode.StartAsync("node", new TransferOptions());
+        await using var node = await TestNode.StartAsync("node", TestNode.OverTcp);
         await publisher.HoldAsync(checkpoint);
 
         var pull = node.PullAsync(checkpoint);
@@ -225,8 +225,8 @@ public sealed class PullTests
     {
         // The first node knows nobody; that the second calls it is all it can go by.
         var checkpoint = TestCheckpoint.Uniform(3, 50_000);
-        await using var first = await TestNode.StartAsync("first", new TransferOptions());
-        await using var second = await TestNode.StartAsync("second", new TransferOptions());
+        await using var first = await TestNode.StartAsync("first", TestNode.OverTcp);
+        await using var second = await TestNode.StartAsync("second", TestNode.OverTcp);
         await second.HoldAsync(checkpoint, 0, 2);
         await first.HoldAsync(checkpoint, 1);
         var asked = 0;
@@ -259,7 +259,8 @@ public sealed class PullTests
 
         await node.PullAsync(checkpoint, progress: seen);
 
-        Assert.Equal(new PullProgress(250_000, 250_000, 250_000, 5, 5, 0), seen.Last);
+        Assert.Equal(new PullProgress(250_000, 250_000, 250_000, 5, 5, 0), seen.Last! with { Paths = null });
+        Assert.Equal([new PathBytes("tcp", 250_000)], seen.Last.Paths!);
     }
 
     [Fact]
@@ -282,7 +283,7 @@ public sealed class PullTests
     {
         var checkpoint = TestCheckpoint.Uniform(3, 50_000);
         await using var publisher = await TestNode.StartAsync("publisher");
-        await using var node = await TestNode.StartAsync("node", new TransferOptions());
+        await using var node = await TestNode.StartAsync("node", TestNode.OverTcp);
         await publisher.HoldAsync(checkpoint, 0, 1);
         node.Meet(checkpoint, publisher.Info);
         using var cancel = new CancellationTokenSource();

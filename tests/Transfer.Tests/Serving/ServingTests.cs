@@ -20,7 +20,7 @@ public sealed class ServingTests
     {
         var checkpoint = TestCheckpoint.Create(5000);
         await using var publisher = await TestNode.StartAsync("publisher", new TransferOptions { ClusterKey = serverKey });
-        await using var node = await TestNode.StartAsync("node", new TransferOptions { ClusterKey = callerKey, NoSourceTimeout = TimeSpan.FromSeconds(1) });
+        await using var node = await TestNode.StartAsync("node", new TransferOptions { Paths = [PathNames.Tcp], ClusterKey = callerKey, NoSourceTimeout = TimeSpan.FromSeconds(1) });
         await publisher.HoldAsync(checkpoint);
         node.Meet(checkpoint, publisher.Info);
         if (refusal is null)
@@ -39,7 +39,7 @@ public sealed class ServingTests
     public async Task Address_where_another_node_answers_is_refused_with_both_ids()
     {
         await using var publisher = await TestNode.StartAsync("publisher");
-        await using var node = await TestNode.StartAsync("node", new TransferOptions { NoSourceTimeout = TimeSpan.FromSeconds(1) });
+        await using var node = await TestNode.StartAsync("node", new TransferOptions { Paths = [PathNames.Tcp], NoSourceTimeout = TimeSpan.FromSeconds(1) });
         var checkpoint = TestCheckpoint.Create(5000);
         await publisher.HoldAsync(checkpoint);
         var expected = Guid.NewGuid();
@@ -231,7 +231,7 @@ public sealed class ServingTests
     {
         var checkpoint = TestCheckpoint.Uniform(3, 300_000);
         await using var publisher = await TestNode.StartAsync("publisher", new TransferOptions { UploadBytesPerSecond = upload });
-        await using var node = await TestNode.StartAsync("node", new TransferOptions { DownloadBytesPerSecond = download });
+        await using var node = await TestNode.StartAsync("node", new TransferOptions { Paths = [PathNames.Tcp], DownloadBytesPerSecond = download });
         await publisher.HoldAsync(checkpoint);
         node.Meet(checkpoint, publisher.Info);
 

@@ -59,12 +59,24 @@ internal static class JsonShapes
     {
         source.Peer,
         source.Name,
-        source.Path,
+        Path = source.MainPath(),
         source.Shards,
         source.Bytes,
         source.Failures,
         source.Stalls,
+        source.Retries,
+        source.Hedges,
         source.Banned,
+        Paths = source.Paths.Select(Of),
+    };
+
+    public static object Of(PathReport path) => new
+    {
+        path.Path,
+        path.Shards,
+        path.Bytes,
+        ActiveSeconds = Format.Seconds(path.Active),
+        path.Failures,
     };
 
     public static object Of(CheckpointInfo info) => new

@@ -136,7 +136,7 @@ internal static class Reports
         {
             table.Add(
                 source.Name,
-                source.Path,
+                source.MainPath(),
                 Format.Bytes(source.Bytes),
                 Format.Share(source.Bytes, transfer.BytesFetched),
                 source.Shards.ToString(CultureInfo.InvariantCulture),

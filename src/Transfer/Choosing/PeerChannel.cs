@@ -1,0 +1,75 @@
+namespace P2PWeights.Transfer.Choosing;
+
+/// <summary>
+/// All allowed paths to one peer, over one session with it: gives each shard the path that <see cref="PathRanking"/> chooses, opened. What became of the shard is
+/// told to the <see cref="PathTurn"/>, and with that to the ranking.
+/// </summary>
+internal sealed class PeerChannel : IAsyncDisposable
+{
+    private readonly PeerPaths _state;
+    private readonly IReadOnlyList<ITransferPath> _paths;
+    private readonly PathSlot[] _slots;
+
+    public PeerChannel(PeerSession session, IReadOnlyList<ITransferPath> paths, PeerPaths state, TimeSpan openDeadline)
+    {
+        (_paths, _state) = (paths, state);
+        _slots = [.. paths.Select(path => new PathSlot(path, session, openDeadline))];
+    }
+
+    /// <summary>What is remembered of the paths to this peer.</summary>
+    public PeerPaths State => _state;
+
+    /// <summary>
+    /// The next path for a shard, to be disposed when the shard's part on it is over. Null when every allowed path has been tried for it; why each failed says
+    /// <see cref="PeerPaths.Problems"/>.
+    /// </summary>
+    /// <param name="tried">Bits of the paths that the shard has been tried by; those that turn out not to reach the peer are added.</param>
+    /// <param name="unreachable">Told each path that was to carry the shard and does not reach the peer.</param>
+    /// <exception cref="ObjectDisposedException">The session was closed.</exception>
+    public async ValueTask<PathTurn?> NextAsync(TriedPaths tried, Action<int> unreachable, CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            var choice = await _state.ChooseAsync(tried.Bits, cancellationToken).ConfigureAwait(false);
+            if (choice.Kind == ChoiceKind.None)
+            {
+                return null;
+            }
+
+            tried.Bits |= choice.Bit;
+            BorrowedChannel borrowed;
+            try
+            {
+                borrowed = await _slots[choice.Path].BorrowAsync(cancellationToken).ConfigureAwait(false);
+            }
+            catch (Exception e) when (e is OperationCanceledException or ObjectDisposedException)
+            {
+                _state.Ended(choice);
+                throw;
+            }
+
+            if (borrowed.Channel is not null)
+            {
+                return new PathTurn(_paths[choice.Path].Name, choice, borrowed, _state);
+            }
+
+            unreachable(choice.Path);
+            _state.Failed(choice, FailureReasons.Unreachable, borrowed.Reason!);
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var slot in _slots)
+        {
+            await slot.DisposeAsync().ConfigureAwait(false);
+        }
+    }
+}
+
+/// <summary>The paths that one shard has been tried by.</summary>
+internal sealed class TriedPaths
+{
+    /// <summary>A bit per path.</summary>
+    public uint Bits { get; set; }
+}
