@@ -1,4 +1,5 @@
 using Microsoft.Win32.SafeHandles;
+using P2PWeights.Store.Adopting;
 using P2PWeights.Store.Content;
 using P2PWeights.Store.Leasing;
 
@@ -35,35 +36,42 @@ public sealed class ShardLease : IDisposable
     /// <summary>The bytes when they lie in the arena, else empty.</summary>
     public ReadOnlyMemory<byte> Memory { get; }
 
+    /// <summary>
+    /// Whether the bytes lie in the arena of another node, whose owner may break its promise at any moment: they are read with <see cref="ReadAsync(Memory{byte}, CancellationToken)"/>,
+    /// which tells, and never handed to the kernel to be read later, nor promised to others.
+    /// </summary>
+    public bool IsBorrowed => Borrowed is not null;
+
+    /// <summary>The borrowed range, which the hold releases.</summary>
+    internal BorrowedRange? Borrowed { get; init; }
+
     /// <summary>Copies the bytes out, whatever the tier.</summary>
     /// <param name="destination">At least <c>Shard.Size</c> bytes.</param>
-    /// <exception cref="StoreException"><see cref="StoreError.Io"/>: the file could not be read, or has become too short.</exception>
-    public async ValueTask ReadAsync(Memory<byte> destination, CancellationToken cancellationToken)
+    /// <exception cref="StoreException"><see cref="StoreError.Io"/>: the file could not be read, has become too short, or is no longer what was promised; another lease may do.</exception>
+    public ValueTask ReadAsync(Memory<byte> destination, CancellationToken cancellationToken) => ReadAsync(0, destination[..Shard.Size], cancellationToken);
+
+    /// <summary>Copies a part of the bytes out, whatever the tier.</summary>
+    /// <param name="start">Where in the shard the part starts.</param>
+    /// <param name="destination">As many bytes as the part has.</param>
+    /// <exception cref="StoreException">As for the whole.</exception>
+    public async ValueTask ReadAsync(int start, Memory<byte> destination, CancellationToken cancellationToken)
     {
         ObjectDisposedException.ThrowIf(Volatile.Read(ref _disposed) != 0, this);
-        destination = destination[..Shard.Size];
+        ArgumentOutOfRangeException.ThrowIfNegative(start);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(start, Shard.Size - destination.Length);
         if (!Memory.IsEmpty)
         {
-            Memory.CopyTo(destination);
+            Memory.Slice(start, destination.Length).CopyTo(destination);
             return;
         }
 
-        try
-        {
-            for (var done = 0; done < destination.Length;)
-            {
-                var read = await RandomAccess.ReadAsync(File, destination[done..], Offset + done, cancellationToken).ConfigureAwait(false);
-                if (read == 0)
-                {
-                    throw new StoreException(StoreError.Io, $"shard {Shard.Digest.ToShortString()} ends after {done} of {Shard.Size} bytes: its file was cut short", Shard.Digest);
-                }
+        await FileRange.ReadAsync(Shard, File, Offset + start, destination, cancellationToken).ConfigureAwait(false);
 
-                done += read;
-            }
-        }
-        catch (IOException failure)
+        // After the read: only then is it known what was read.
+        if (Borrowed is { IsIntact: false })
         {
-            throw new StoreException(StoreError.Io, $"shard {Shard.Digest.ToShortString()} cannot be read: {failure.Message}", Shard.Digest, failure);
+            throw new StoreException(
+                StoreError.Io, $"shard {Shard.Digest.ToShortString()} was borrowed from the arena {Borrowed.Arena.Path}, whose node no longer promises it", Shard.Digest);
         }
     }
 

@@ -1,4 +1,6 @@
 using Microsoft.Extensions.Logging;
+using Microsoft.Win32.SafeHandles;
+using P2PWeights.Store.Adopting;
 using P2PWeights.Store.Content;
 using P2PWeights.Store.Disk;
 using P2PWeights.Store.Eviction;
@@ -34,6 +36,7 @@ public sealed class ShardStore : IAsyncDisposable
     private readonly LeaseDesk _leases;
     private readonly ShardPlacer _placer;
     private readonly MemoryLoader _loader;
+    private readonly Adopter _adopter;
     private readonly ManifestShelf _manifests;
     private readonly Scrubber _scrubber;
     private readonly StoreUpkeep _upkeep;
@@ -50,6 +53,7 @@ public sealed class ShardStore : IAsyncDisposable
         _leases = new LeaseDesk(_index, _memory, _disk, _diskKeeper, _references, time, log, _metrics);
         _placer = new ShardPlacer(_index, _memory, _disk, _diskKeeper, _references, _evictor, _metrics, time);
         _loader = new MemoryLoader(_leases, _placer, _pins);
+        _adopter = new Adopter(_index, _diskKeeper, _references, _evictor, _placer, log);
         _scrubber = new Scrubber(_index, _leases, time, _metrics);
         _upkeep = new StoreUpkeep(_folder.Path, _index, _references, _scrubber, options.ScrubBytesPerSecond, time, log);
         _metrics.Observe(this);
@@ -149,6 +153,43 @@ public sealed class ShardStore : IAsyncDisposable
             await _references.ReferenceUnfinishedAsync(shard, folder.PlacesOf(shard.Digest), cancellationToken).ConfigureAwait(false);
         }
     }
+
+    /// <summary>
+    /// Takes a shard from a file of another node on this host, without a copy: by a hard link when it is a whole file of that node's disk tier, else as a reference to the range.
+    /// The replica is hashed before its first reader sees it.
+    /// </summary>
+    /// <param name="file">Stays owned by the caller.</param>
+    /// <param name="offset">Where the shard starts, as the other node said it.</param>
+    /// <param name="tier">The tier in which the other node holds it, as it said it.</param>
+    /// <returns>Whether the shard is held now. When not, the file cannot be taken so: fetch the shard.</returns>
+    /// <exception cref="StoreException">The disk failed.</exception>
+    public ValueTask<bool> AdoptAsync(ShardInfo shard, ForeignFile file, long offset, Tiers tier, CancellationToken cancellationToken) =>
+        _adopter.AdoptAsync(shard, file, offset, tier, cancellationToken);
+
+    /// <summary>
+    /// Copies a shard from a range of another node's file or arena into its places in a folder, inside the kernel, sharing blocks where the file system can, hashes it there,
+    /// and references it.
+    /// </summary>
+    /// <param name="file">Open; read while this runs.</param>
+    /// <returns>False when the kernel cannot copy between the two: fetch the shard.</returns>
+    /// <exception cref="StoreException"><see cref="StoreError.WrongDigest"/>: the range does not hold the shard; <see cref="StoreError.Full"/> or <see cref="StoreError.Io"/>: the disk failed.</exception>
+    public ValueTask<bool> AdoptAsync(ShardInfo shard, SafeFileHandle file, long offset, CheckpointFolder folder, CancellationToken cancellationToken) =>
+        _adopter.AdoptAsync(shard, file, offset, folder, cancellationToken);
+
+    /// <summary>
+    /// Holds a shard where it lies in the arena of another node on this host, as a reference, for as long as that node promises it. The replica is hashed before its first reader
+    /// sees it, and every read is checked against the promise. It ends with this process. When the promise is about to end, call <see cref="KeepBorrowedAsync"/>.
+    /// </summary>
+    /// <param name="lease">The promise. The store's from now on, in every case: disposed when the replica is dropped and the last lease on it is back.</param>
+    /// <returns>False when the arena is closed.</returns>
+    public bool Borrow(ShardInfo shard, ForeignArena arena, long offset, IForeignLease lease) => _adopter.Borrow(shard, arena, offset, lease);
+
+    /// <summary>
+    /// Copies a borrowed shard into the tiers, verified, and ends the borrowing. The owner may have broken its promise already: what is copied is hashed. A shard whose bytes
+    /// are gone, or for which there is no room, is dropped.
+    /// </summary>
+    /// <returns>Whether the shard is held now.</returns>
+    public ValueTask<bool> KeepBorrowedAsync(Digest digest, CancellationToken cancellationToken) => _adopter.KeepAsync(digest, cancellationToken);
 
     /// <summary>Keeps shards from eviction until the returned pin is disposed. Shards that are not held yet are kept once they come.</summary>
     public IDisposable Pin(IEnumerable<Digest> shards) => _pins.Pin(shards);

@@ -41,4 +41,7 @@ internal sealed partial class StoreLog(ILogger logger)
 
     [LoggerMessage(12, LogLevel.Warning, "manifest {Manifest} cannot be read now and is kept: {Problem}")]
     public partial void ManifestUnreadable(Digest manifest, string problem);
+
+    [LoggerMessage(20, LogLevel.Warning, "lost the borrowed shard {Shard}: it was in the arena {Arena} of a node that promises it no longer, and could not be copied: {Problem}")]
+    public partial void BorrowedLost(Digest shard, string arena, string problem);
 }

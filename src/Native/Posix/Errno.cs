@@ -13,14 +13,17 @@ public static class Errno
     public const int NoMemory = 12; // ENOMEM
     public const int AccessDenied = 13; // EACCES
     public const int Exists = 17; // EEXIST
+    public const int OtherFileSystem = 18; // EXDEV
     public const int NoSuchDevice = 19; // ENODEV
     public const int NotAFolder = 20; // ENOTDIR
     public const int IsAFolder = 21; // EISDIR
     public const int Invalid = 22; // EINVAL
     public const int SystemFileTableFull = 23; // ENFILE
     public const int TooManyOpenFiles = 24; // EMFILE
+    public const int NotForThisFile = 25; // ENOTTY
     public const int NoSpace = 28; // ENOSPC
     public const int ReadOnlyFileSystem = 30; // EROFS
+    public const int TooManyLinks = 31; // EMLINK
     public const int NotImplemented = 38; // ENOSYS
     public const int SymlinkLoop = 40; // ELOOP: a loop, or a symlink where none may be followed
     public const int NotSupported = 95; // EOPNOTSUPP

@@ -17,8 +17,14 @@ public enum FileKind
 /// <param name="Size">Bytes.</param>
 /// <param name="AllocatedBytes">Bytes that it takes on the disk; less than <paramref name="Size"/> when it has holes.</param>
 /// <param name="ModifiedNs">mtime, nanoseconds since the epoch.</param>
-public readonly record struct FileStat(FileKind Kind, ulong Device, ulong Inode, long Size, long AllocatedBytes, long ModifiedNs)
+/// <param name="Permissions">The permission bits of the mode, as chmod takes them.</param>
+public readonly record struct FileStat(FileKind Kind, ulong Device, ulong Inode, long Size, long AllocatedBytes, long ModifiedNs, uint Permissions)
 {
+    internal const uint WritePermissions = 0x92; // 0222
+
+    /// <summary>Whether nobody has the permission to write (which the superuser does not need).</summary>
+    public bool IsReadOnly => (Permissions & WritePermissions) == 0;
+
     internal static FileStat From(in Statx statx) => new(
         (statx.Mode & 0xf000) switch // S_IFMT of sys/stat.h
         {
@@ -31,5 +37,6 @@ public readonly record struct FileStat(FileKind Kind, ulong Device, ulong Inode,
         statx.Inode,
         (long)statx.Size,
         (long)statx.Blocks * 512,
-        (statx.ModifiedSeconds * 1_000_000_000) + statx.ModifiedNanoseconds);
+        (statx.ModifiedSeconds * 1_000_000_000) + statx.ModifiedNanoseconds,
+        statx.Mode & 0xfffu);
 }

@@ -18,8 +18,12 @@ internal static unsafe partial class Libc
     public const int O_CLOEXEC = 0x80000;
     public const int AT_FDCWD = -100;
     public const int AT_SYMLINK_NOFOLLOW = 0x100;
+    public const int AT_SYMLINK_FOLLOW = 0x400;
     public const int AT_EMPTY_PATH = 0x1000;
     public const uint RENAME_NOREPLACE = 1;
+
+    // linux/fs.h: _IOW(0x94, 13, struct file_clone_range)
+    public const nuint FICLONERANGE = 0x4020940d;
 
     // sys/file.h
     public const int LOCK_EX = 2;
@@ -62,6 +66,9 @@ internal static unsafe partial class Libc
     public static partial int renameat2(SafeFileHandle oldFolder, string oldPath, SafeFileHandle newFolder, string newPath, uint flags);
 
     [LibraryImport(Library, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    public static partial int linkat(int oldFolder, string oldPath, int newFolder, string newPath, int flags);
+
+    [LibraryImport(Library, SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     public static partial int statx(int folder, string path, int flags, uint mask, Statx* result);
 
     [LibraryImport(Library, EntryPoint = "statx", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
@@ -71,10 +78,19 @@ internal static unsafe partial class Libc
     public static partial nint realpath(string path, nint buffer);
 
     [LibraryImport(Library, SetLastError = true)]
+    public static partial int fchmod(SafeFileHandle file, uint mode);
+
+    [LibraryImport(Library, SetLastError = true)]
     public static partial int fsync(SafeFileHandle file);
 
     [LibraryImport(Library, SetLastError = true)]
     public static partial int fallocate(SafeFileHandle file, int mode, long offset, long length);
+
+    [LibraryImport(Library, SetLastError = true)]
+    public static partial int ioctl(SafeFileHandle file, nuint request, FileCloneRange* argument);
+
+    [LibraryImport(Library, SetLastError = true)]
+    public static partial nint copy_file_range(SafeFileHandle source, long* sourceOffset, SafeFileHandle destination, long* destinationOffset, nuint length, uint flags);
 
     [LibraryImport(Library, SetLastError = true)]
     public static partial long lseek(SafeFileHandle file, long offset, int whence);

@@ -84,6 +84,48 @@ public static unsafe class PosixFile
     }
 
     /// <summary>
+    /// Gives an open file another name, a hard link: of this very file, whatever its path leads to by now (linkat(2), through /proc).
+    /// </summary>
+    /// <returns>False when the link cannot be made there: another file system, too many links, a file of another user, or the file has no name left.</returns>
+    /// <exception cref="NativeException">The name is taken (<see cref="Errno.Exists"/>), or the folder cannot be written to.</exception>
+    public static bool TryLink(SafeFileHandle file, string path)
+    {
+        var counted = false;
+        var error = 0;
+        try
+        {
+            file.DangerousAddRef(ref counted);
+            if (Libc.linkat(Libc.AT_FDCWD, $"/proc/self/fd/{file.DangerousGetHandle()}", Libc.AT_FDCWD, path, Libc.AT_SYMLINK_FOLLOW) != 0)
+            {
+                error = Marshal.GetLastPInvokeError();
+            }
+        }
+        finally
+        {
+            if (counted)
+            {
+                file.DangerousRelease();
+            }
+        }
+
+        return error switch
+        {
+            0 => true,
+            Errno.OtherFileSystem or Errno.NotPermitted or Errno.NotSupported or Errno.TooManyLinks or Errno.NotFound => false,
+            _ => throw Libc.Error(error, path, "linkat"),
+        };
+    }
+
+    /// <summary>Takes the permission to write away from everybody. Handles that are open stay as they are.</summary>
+    public static void ForbidWriting(SafeFileHandle file)
+    {
+        if (Libc.fchmod(file, Stat(file).Permissions & ~FileStat.WritePermissions) != 0)
+        {
+            throw Libc.LastError(function: "fchmod");
+        }
+    }
+
+    /// <summary>
     /// Takes the lock file at a path, creating it when missing. The lock ends with the handle, at the latest with the process; children do not inherit it.
     /// The file stays: removing it would let two holders in.
     /// </summary>

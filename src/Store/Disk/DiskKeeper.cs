@@ -27,23 +27,42 @@ internal sealed class DiskKeeper(DiskTier tier, ShardIndex index, TimeProvider t
             }
 
             await tier.WriteAsync(shard, bytes, cancellationToken).ConfigureAwait(false);
-            using var slot = index.Lock(shard.Digest);
-            var record = slot.Record;
-            if (!record.Has(Tiers.Disk))
-            {
-                reservation.Keep();
-                tier.CountStored();
-            }
-
-            record.Size = shard.Size;
-            record.Tiers |= Tiers.Disk;
-            record.Proven |= Tiers.Disk;
-            record.LastUse = time.GetUtcNow().Ticks;
-            slot.Set(record);
+            Enter(shard, proven: true, reservation);
         }
         catch (Exception failure) when (StoreFailure.IsOfFileSystem(failure))
         {
             throw StoreFailure.Of(failure, $"writing shard {shard.Digest.ToShortString()} to {tier.PathOf(shard.Digest)}", shard.Digest);
+        }
+        finally
+        {
+            gate.Release();
+        }
+    }
+
+    /// <summary>Takes a shard by a link to another store's file, then indexes it, unproven.</summary>
+    /// <param name="path">Path of <paramref name="file"/>.</param>
+    /// <returns>False when the file cannot be taken so.</returns>
+    public async ValueTask<bool> LinkAsync(ShardInfo shard, SafeFileHandle file, string path, DiskReservation reservation, CancellationToken cancellationToken)
+    {
+        var gate = await EnterAsync(shard.Digest, cancellationToken).ConfigureAwait(false);
+        try
+        {
+            if (index.Find(shard.Digest).Has(Tiers.Disk))
+            {
+                return true;
+            }
+
+            if (!tier.TryLink(shard, file, path))
+            {
+                return false;
+            }
+
+            Enter(shard, proven: false, reservation);
+            return true;
+        }
+        catch (Exception failure) when (StoreFailure.IsOfFileSystem(failure))
+        {
+            throw StoreFailure.Of(failure, $"linking {path} to {tier.PathOf(shard.Digest)}", shard.Digest);
         }
         finally
         {
@@ -112,6 +131,23 @@ internal sealed class DiskKeeper(DiskTier tier, ShardIndex index, TimeProvider t
         {
             gate.Dispose();
         }
+    }
+
+    private void Enter(ShardInfo shard, bool proven, DiskReservation reservation)
+    {
+        using var slot = index.Lock(shard.Digest);
+        var record = slot.Record;
+        if (!record.Has(Tiers.Disk))
+        {
+            reservation.Keep();
+            tier.CountStored();
+        }
+
+        record.Size = shard.Size;
+        record.Tiers |= Tiers.Disk;
+        record.Proven |= proven ? Tiers.Disk : Tiers.None;
+        record.LastUse = time.GetUtcNow().Ticks;
+        slot.Set(record);
     }
 
     private bool Forget(Digest digest, bool evenIfLeased)

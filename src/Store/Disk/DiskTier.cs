@@ -112,6 +112,9 @@ internal sealed class DiskTier
             using (var file = File.OpenHandle(unfinished, FileMode.CreateNew, FileAccess.Write, FileShare.None))
             {
                 await RandomAccess.WriteAsync(file, bytes, 0, cancellationToken).ConfigureAwait(false);
+
+                // Whole for good: that is what lets another store on this host take the file by a hard link.
+                PosixFile.ForbidWriting(file);
                 RandomAccess.FlushToDisk(file);
             }
 
@@ -122,6 +125,28 @@ internal sealed class DiskTier
         {
             File.Delete(unfinished);
             throw;
+        }
+    }
+
+    /// <summary>
+    /// Takes a file of another store's disk tier by a hard link, if it is one: named by the digest, whole, and writable for nobody. Anything else may be a file that a
+    /// person goes on editing. Nothing is synced: the file's bytes are, and a link lost in a power cut is only made again.
+    /// </summary>
+    /// <returns>False when it is not such a file, or cannot be linked here.</returns>
+    public bool TryLink(ShardInfo shard, SafeFileHandle file, string path)
+    {
+        if (Path.GetFileName(path) != shard.Digest.ToString() || PosixFile.Stat(file) is not { IsReadOnly: true } stat || stat.Size != shard.Size)
+        {
+            return false;
+        }
+
+        try
+        {
+            return PosixFile.TryLink(file, PathOf(shard.Digest));
+        }
+        catch (IOException failure) when (Errno.Of(failure) == Errno.Exists)
+        {
+            return false;
         }
     }
 

@@ -1,3 +1,4 @@
+using Microsoft.Win32.SafeHandles;
 using P2PWeights.Native;
 using P2PWeights.Native.Posix;
 using P2PWeights.Store.Content;
@@ -156,16 +157,7 @@ public sealed class CheckpointFolder : IAsyncDisposable
     /// <exception cref="StoreException"><see cref="StoreError.Full"/>, with the bytes needed and free; NotAllowed or Io.</exception>
     internal async ValueTask<IReadOnlyList<ShardPlace>> WriteShardAsync(ShardInfo shard, ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken)
     {
-        if (!_mayWrite)
-        {
-            throw new InvalidOperationException($"'{Path}' holds files that have not been scanned");
-        }
-
-        if (_plan.Ordinal(shard.Digest) is not { } ordinal || bytes.Length != Manifest.Shards[ordinal].Size)
-        {
-            throw new ArgumentException($"manifest {Manifest.Digest.ToShortString()} has no shard {shard.Digest.ToShortString()} of {bytes.Length} bytes", nameof(shard));
-        }
-
+        var ordinal = OrdinalToWrite(shard, bytes.Length);
         for (var i = 0; i < _plan.PlacesOf(ordinal).Length; i++)
         {
             var (file, extent) = _plan.PlacesOf(ordinal)[i];
@@ -176,6 +168,17 @@ public sealed class CheckpointFolder : IAsyncDisposable
         }
 
         return PlacesOf(shard.Digest);
+    }
+
+    /// <summary>
+    /// Copies a shard from a range of another file to every place that lacks it, sharing blocks where the file system can, and hashes it in each place.
+    /// Returns all its places; null when the kernel cannot copy from that file to this folder.
+    /// </summary>
+    /// <exception cref="StoreException"><see cref="StoreError.WrongDigest"/>: the range does not hold the shard; else as <see cref="WriteShardAsync"/>.</exception>
+    internal async ValueTask<IReadOnlyList<ShardPlace>?> TryCopyShardAsync(ShardInfo shard, SafeFileHandle source, long offset, CancellationToken cancellationToken)
+    {
+        var ordinal = OrdinalToWrite(shard, shard.Size);
+        return await Task.Run(() => TryCopy(ordinal, source, offset, cancellationToken), cancellationToken).ConfigureAwait(false) ? PlacesOf(shard.Digest) : null;
     }
 
     /// <summary>Where a shard lies in this folder, as the files are named now; only places that a scan or a write proved. Empty for others.</summary>
@@ -196,6 +199,32 @@ public sealed class CheckpointFolder : IAsyncDisposable
         }
 
         return places;
+    }
+
+    private bool TryCopy(int ordinal, SafeFileHandle source, long offset, CancellationToken cancellationToken)
+    {
+        foreach (var (file, extent) in _plan.PlacesOf(ordinal))
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            if (!_files[file].IsInPlace(extent) && !_files[file].TryCopy(extent, source, offset))
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
+
+    private int OrdinalToWrite(ShardInfo shard, int length)
+    {
+        if (!_mayWrite)
+        {
+            throw new InvalidOperationException($"'{Path}' holds files that have not been scanned");
+        }
+
+        return _plan.Ordinal(shard.Digest) is { } ordinal && length == Manifest.Shards[ordinal].Size
+            ? ordinal
+            : throw new ArgumentException($"manifest {Manifest.Digest.ToShortString()} has no shard {shard.Digest.ToShortString()} of {length} bytes", nameof(shard));
     }
 
     /// <summary>Creates the folder when it is missing, and says in which folders that made a new name.</summary>

@@ -65,6 +65,45 @@ internal sealed class PulledFile(FolderHandle folder, ManifestFile file, string 
         }
     }
 
+    /// <summary>Copies the bytes of an extent from another file inside the kernel, and hashes them here, where nobody else writes. Blocks the thread.</summary>
+    /// <returns>False when the kernel cannot copy between the two.</returns>
+    /// <exception cref="StoreException">WrongDigest: they were not the shard's; or Full, NotAllowed or Io.</exception>
+    public bool TryCopy(int extent, SafeFileHandle source, long sourceOffset)
+    {
+        var (shard, offset) = extents[extent];
+        try
+        {
+            var handle = BeginWrite();
+            try
+            {
+                if (RangeCopy.TryCopy(source, sourceOffset, handle, offset, shard.Size) == RangeCopied.No)
+                {
+                    return false;
+                }
+
+                using var hasher = new ExtentHasher();
+                if (hasher.Hash(handle, offset, shard.Size) is var actual && actual != shard.Digest)
+                {
+                    throw new StoreException(
+                        StoreError.WrongDigest,
+                        $"shard {shard.Digest} ({shard.Size} bytes) was copied to '{FullPath}' and hashes to {actual} there; it does not count, fetch it from another source",
+                        shard.Digest);
+                }
+
+                MarkInPlace(extent);
+                return true;
+            }
+            finally
+            {
+                EndWrite();
+            }
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw FolderErrors.Wrap(error, $"'{FullPath}' cannot be written");
+        }
+    }
+
     /// <summary>Makes the unfinished file's bytes durable; creates it when the checkpoint's file is empty.</summary>
     public void Sync()
     {

@@ -1,4 +1,5 @@
 using Microsoft.Win32.SafeHandles;
+using P2PWeights.Store.Adopting;
 using P2PWeights.Store.Content;
 using P2PWeights.Store.Disk;
 using P2PWeights.Store.Index;
@@ -181,11 +182,21 @@ internal sealed class LeaseDesk(
     }
 
     private ShardLease? OpenReference(ShardInfo shard, in ShardRecord record) =>
-        references.Find(record.FileId) is { } known && references.TryOpen(record.FileId) is { } file
+        BorrowedRanges.IsBorrowed(record.FileId) ? OpenBorrowed(shard, record)
+        : references.Find(record.FileId) is { } known && references.TryOpen(record.FileId) is { } file
             ? new ShardLease(shard, Tiers.Reference, file.Handle, record.FileOffset, default, new ReferenceHold(this, file))
             {
                 Path = known.Path,
                 IsUnfinished = known.Unfinished is not null,
+            }
+            : null;
+
+    private ShardLease? OpenBorrowed(ShardInfo shard, in ShardRecord record) =>
+        references.TryUseBorrowed(record.FileId) is { } range
+            ? new ShardLease(shard, Tiers.Reference, range.Arena.Handle, range.Offset, default, new ReferenceHold(this, range))
+            {
+                Path = range.Arena.Path,
+                Borrowed = range,
             }
             : null;
 
@@ -219,7 +230,7 @@ internal sealed class LeaseDesk(
             case Tiers.Disk:
                 return await diskKeeper.QuarantineAsync(shard, file, cancellationToken).ConfigureAwait(false);
             default:
-                var where = references.Find(seen.FileId)?.Path ?? "a file that is no longer referenced";
+                var where = references.PathOf(seen.FileId) ?? "a file that is no longer referenced";
                 await references.DropFileAsync(seen.FileId, shard.Digest, cancellationToken).ConfigureAwait(false);
                 return where;
         }
@@ -267,11 +278,11 @@ internal sealed class LeaseDesk(
         }
     }
 
-    private sealed class ReferenceHold(LeaseDesk desk, SharedFile file) : IReplicaHold
+    private sealed class ReferenceHold(LeaseDesk desk, Counted place) : IReplicaHold
     {
         public void Release(ShardLease lease)
         {
-            file.Release();
+            place.Release();
             desk.CountReturn();
         }
     }

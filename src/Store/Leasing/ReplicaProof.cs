@@ -17,9 +17,9 @@ internal static class ReplicaProof
         {
             actual = lease.Memory.IsEmpty ? await HashFileAsync(lease, cancellationToken).ConfigureAwait(false) : Blake3.Hash(lease.Memory.Span);
         }
-        catch (IOException failure)
+        catch (StoreException failure)
         {
-            return $"it cannot be read: {failure.Message}";
+            return failure.Message;
         }
 
         return actual == lease.Shard.Digest ? null : $"its {lease.Shard.Size} bytes hash to {actual}";
@@ -33,15 +33,10 @@ internal static class ReplicaProof
         {
             for (var done = 0; done < lease.Shard.Size;)
             {
-                var piece = buffer.AsMemory(0, Math.Min(buffer.Length, lease.Shard.Size - done));
-                var read = await RandomAccess.ReadAsync(lease.File, piece, lease.Offset + done, cancellationToken).ConfigureAwait(false);
-                if (read == 0)
-                {
-                    throw new EndOfStreamException($"the file ends after {done} of {lease.Shard.Size} bytes");
-                }
-
-                hasher.Update(piece.Span[..read]);
-                done += read;
+                var piece = buffer.AsMemory(0, Math.Min(PieceBytes, lease.Shard.Size - done));
+                await lease.ReadAsync(done, piece, cancellationToken).ConfigureAwait(false);
+                hasher.Update(piece.Span);
+                done += piece.Length;
             }
 
             return hasher.Finish();

@@ -52,7 +52,7 @@ internal sealed unsafe class Arena
 
     public string Path => System.IO.Path.Combine(_folder, FileName);
 
-    /// <summary>The random number by which another process recognises this arena.</summary>
+    /// <summary>The random number by which another process recognises this arena, as long as this one has it open.</summary>
     public Guid Nonce => Header->Nonce;
 
     public int Units => (int)Header->Units;
@@ -93,6 +93,10 @@ internal sealed unsafe class Arena
 
                 var mapping = MemoryMapping.Create(file, 0, FileBytes(layout), writable: true, shared: true);
                 var header = (ArenaHeader*)mapping.Address;
+
+                // Before anything else is written: who has borrowed a range from an earlier owner looks at this after each read.
+                header->Nonce = Guid.NewGuid();
+                Thread.MemoryBarrier();
                 ArenaHeader.WriteOwner(header, dataFolder);
                 Volatile.Write(ref header->Magic, ArenaHeader.ExpectedMagic);
                 return new Arena(file, mapping, folder, ephemeral);

@@ -7,8 +7,8 @@ namespace P2PWeights.Store.Memory;
 
 /// <summary>
 /// Page 0 of an arena file, little-endian. After it, at <see cref="DirectoryOffset"/>, lies one <see cref="ArenaEntry"/> per unit, and at
-/// <see cref="DataOffset"/> the units themselves. Another process that maps the file compares <see cref="Nonce"/> with the
-/// one it was told over the network: equal means that both see the same memory. Behind these fields, still in page 0, stands the full path of the
+/// <see cref="DataOffset"/> the units themselves. Another process that can read
+/// <see cref="Nonce"/> there proves that it sees the same memory. Behind these fields, still in page 0, stands the full path of the
 /// node's data folder in UTF-8, <see cref="OwnerBytes"/> long.
 /// </summary>
 [StructLayout(LayoutKind.Sequential, Pack = 1)]
@@ -22,13 +22,16 @@ internal unsafe struct ArenaHeader
 
     public const uint ExpectedVersion = 1;
 
+    /// <summary>Where <see cref="Nonce"/> stands: behind the magic, the version and the unit.</summary>
+    public const int NonceOffset = 16;
+
     public ulong Magic;
     public uint Version;
 
     /// <summary>Bytes per unit.</summary>
     public uint UnitBytes;
 
-    /// <summary>16 random bytes, new whenever the arena is made.</summary>
+    /// <summary>16 random bytes, new whenever an owner opens the arena: what was promised about it before holds no longer.</summary>
     public Guid Nonce;
 
     /// <summary>Units of data.</summary>

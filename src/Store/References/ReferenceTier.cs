@@ -1,13 +1,16 @@
+using Microsoft.Win32.SafeHandles;
 using P2PWeights.Native.Posix;
+using P2PWeights.Store.Adopting;
 using P2PWeights.Store.Content;
 using P2PWeights.Store.Folders;
 using P2PWeights.Store.Index;
+using P2PWeights.Store.Journals;
 
 namespace P2PWeights.Store.References;
 
 /// <summary>
 /// The reference tier: ranges of files that somebody else owns. Finished files are journalled, so that they are known after a restart;
-/// files that a pull is still writing are not, the pull's own scan finds them again.
+/// files that a pull is still writing are not, the pull's own scan finds them again; and neither are ranges borrowed from another node's arena.
 /// Changes to the set of files run one at a time; look-ups and shards added to a known unfinished file do not wait for them.
 /// </summary>
 internal sealed class ReferenceTier(ShardIndex index, ReferenceJournal journal, TimeProvider time) : IDisposable
@@ -17,9 +20,18 @@ internal sealed class ReferenceTier(ShardIndex index, ReferenceJournal journal, 
     private readonly SemaphoreSlim _oneChange = new(1);
     private readonly OpenFileCache _open = new(OpenFiles);
     private readonly ReferencedFileTable _files = new();
+    private readonly BorrowedRanges _borrowed = new();
+    private readonly CommitGroup _commits = new(journal.CommitAsync);
 
-    /// <summary>Shards that files hold, and their bytes; a shard in two places counts twice.</summary>
-    public (long Shards, long Bytes) Usage => _files.Usage;
+    /// <summary>Shards that files and borrowed ranges hold, and their bytes; a shard in two places counts twice.</summary>
+    public (long Shards, long Bytes) Usage
+    {
+        get
+        {
+            var (inFiles, borrowed) = (_files.Usage, _borrowed.Usage);
+            return (inFiles.Shards + borrowed.Shards, inFiles.Bytes + borrowed.Bytes);
+        }
+    }
 
     /// <summary>Takes over what the journal holds; files that changed since are dropped.</summary>
     /// <returns>Per shard, the place to be indexed.</returns>
@@ -72,7 +84,7 @@ internal sealed class ReferenceTier(ShardIndex index, ReferenceJournal journal, 
         await journal.CommitAsync(cancellationToken).ConfigureAwait(false);
         foreach (var extent in extents)
         {
-            Point(extent, file.Id);
+            Point(extent, file.Id, proven: true);
         }
 
         // Only now, so that shards that stay are never announced lost.
@@ -90,6 +102,7 @@ internal sealed class ReferenceTier(ShardIndex index, ReferenceJournal journal, 
 
     /// <summary>Serves a shard from the unfinished files of a pull that has just written or scanned it.</summary>
     /// <param name="places">Where it lies; the first is used.</param>
+    /// <exception cref="StoreException">The file cannot be opened to be served.</exception>
     public async ValueTask ReferenceUnfinishedAsync(ShardInfo shard, IReadOnlyList<ShardPlace> places, CancellationToken cancellationToken)
     {
         if (places.Count == 0)
@@ -102,7 +115,7 @@ internal sealed class ReferenceTier(ShardIndex index, ReferenceJournal journal, 
         // Current: an earlier pull's file of the same name, removed since, is still open here and does not hold what this pull has written.
         if (_files.Find(places[0].Path) is { Unfinished: not null } known && known.IsCurrent() && _files.AddExtents(known, [extent]) is not null)
         {
-            Point(extent, known.Id);
+            Point(extent, known.Id, proven: true);
             return;
         }
 
@@ -120,7 +133,62 @@ internal sealed class ReferenceTier(ShardIndex index, ReferenceJournal journal, 
             journal.Append(file, added);
         }
 
-        Point(extent, file.Id);
+        Point(extent, file.Id, proven: true);
+    }
+
+    /// <summary>Takes a range of another node's file as a reference of our own, not proven yet. Durable on return; many at once share the journal's commits.</summary>
+    /// <returns>False when the file has been changed meanwhile, or is one that a pull is still writing.</returns>
+    public async ValueTask<bool> AdoptAsync(ForeignFile foreign, FileExtent extent, CancellationToken cancellationToken)
+    {
+        if (FolderPlan.OtherPull(foreign.Path) is not null || await EnterForeignAsync(foreign, extent, cancellationToken).ConfigureAwait(false) is not { } file)
+        {
+            return false;
+        }
+
+        await _commits.CommitAsync(cancellationToken).ConfigureAwait(false);
+        Point(extent, file.Id, proven: false);
+        return true;
+    }
+
+    /// <summary>Takes a borrowed range over as a reference, not proven yet; given back at once when the shard is held already.</summary>
+    public void Borrow(BorrowedRange range)
+    {
+        var id = _borrowed.Add(range);
+        bool isTaken;
+        using (var slot = index.Lock(range.Shard.Digest))
+        {
+            var record = slot.Record;
+            isTaken = record.Tiers == Tiers.None;
+            if (isTaken)
+            {
+                slot.Set(new ShardRecord
+                {
+                    Size = range.Shard.Size,
+                    Tiers = Tiers.Reference,
+                    FileId = id,
+                    FileOffset = range.Offset,
+                    LastUse = time.GetUtcNow().Ticks,
+                });
+            }
+        }
+
+        if (!isTaken)
+        {
+            _borrowed.Drop(id);
+        }
+    }
+
+    /// <summary>A borrowed range for a lease, which releases it; null when it is gone, or no longer what was promised.</summary>
+    public BorrowedRange? TryUseBorrowed(int fileId) => _borrowed.TryUse(fileId);
+
+    /// <summary>A borrowed range, whatever the promise is worth by now, for the caller to release; null when the number names none.</summary>
+    public BorrowedRange? TryHoldBorrowed(int fileId) => _borrowed.Find(fileId) is { } range && range.TryShare() ? range : null;
+
+    /// <summary>Ends the borrowing of a shard.</summary>
+    public void DropBorrowed(Digest digest, int fileId)
+    {
+        Unpoint(digest, fileId, replacement: null);
+        _borrowed.Drop(fileId);
     }
 
     /// <summary>Opens a file that a record points into; null when it is gone or not the same any more. The caller releases it.</summary>
@@ -152,14 +220,24 @@ internal sealed class ReferenceTier(ShardIndex index, ReferenceJournal journal, 
         }
     }
 
-    /// <summary>The file that a record points into; null when it was dropped meanwhile.</summary>
+    /// <summary>The file that a record points into; null when it was dropped meanwhile, or is borrowed.</summary>
     public ReferencedFile? Find(int fileId) => _files.Find(fileId);
+
+    /// <summary>The path that a record points into, for messages.</summary>
+    public string? PathOf(int fileId) => _files.Find(fileId)?.Path ?? _borrowed.Find(fileId)?.Arena.Path;
 
     /// <summary>
     /// Drops every replica in a file, because a look at <paramref name="digest"/> showed that it changed or holds other bytes than it should: none of it can be trusted.
+    /// Of an arena, only this range: each was promised for itself.
     /// </summary>
     public async ValueTask DropFileAsync(int fileId, Digest digest, CancellationToken cancellationToken)
     {
+        if (BorrowedRanges.IsBorrowed(fileId))
+        {
+            DropBorrowed(digest, fileId);
+            return;
+        }
+
         using var change = await EnterAsync(cancellationToken).ConfigureAwait(false);
         await DropAsync(fileId, cancellationToken).ConfigureAwait(false);
 
@@ -202,59 +280,103 @@ internal sealed class ReferenceTier(ShardIndex index, ReferenceJournal journal, 
             file.Unfinished!.Release();
         }
 
+        _borrowed.Dispose();
         _open.Dispose();
         _oneChange.Dispose();
     }
 
     private ReferencedFile AddUnfinished(string path)
     {
-        var handle = PosixFile.OpenRead(path, followSymlinks: false);
+        SafeFileHandle? handle = null;
         try
         {
+            handle = PosixFile.OpenRead(path, followSymlinks: false);
             return _files.Add(path, FileIdentity.Of(handle), new SharedFile(handle));
         }
-        catch
+        catch (IOException failure)
         {
-            handle.Dispose();
-            throw;
+            handle?.Dispose();
+            throw StoreFailure.Of(failure, $"serving shards from {path}");
         }
     }
 
-    /// <summary>Makes the index's record of a shard point into a file, proven.</summary>
-    private void Point(FileExtent extent, int fileId)
+    /// <summary>Adds an extent of another node's file to the table and the journal; null when the file is not the same any more.</summary>
+    private async ValueTask<ReferencedFile?> EnterForeignAsync(ForeignFile foreign, FileExtent extent, CancellationToken cancellationToken)
     {
-        using var slot = index.Lock(extent.Shard.Digest);
-        var record = slot.Record;
-        record.Size = extent.Shard.Size;
-        record.Tiers |= Tiers.Reference;
-        record.Proven |= Tiers.Reference;
-        record.FileId = fileId;
-        record.FileOffset = extent.Offset;
-        record.LastUse = time.GetUtcNow().Ticks;
-        slot.Set(record);
+        using var change = await EnterAsync(cancellationToken).ConfigureAwait(false);
+        var former = _files.Find(foreign.Path);
+        if (former?.Unfinished is not null || ReferencedFile.IdentityAt(foreign.Path) != foreign.Identity)
+        {
+            return null;
+        }
+
+        var file = former?.Identity == foreign.Identity ? former : _files.Add(foreign.Path, foreign.Identity, unfinished: null);
+        journal.Append(file, _files.AddExtents(file, [extent]) ?? []);
+        if (former is not null && former.Id != file.Id)
+        {
+            await DropAsync(former.Id, cancellationToken).ConfigureAwait(false);
+        }
+
+        return file;
+    }
+
+    /// <summary>Makes the index's record of a shard point into a file; a proven place is not left for one that is not.</summary>
+    private void Point(FileExtent extent, int fileId, bool proven)
+    {
+        var former = 0;
+        using (var slot = index.Lock(extent.Shard.Digest))
+        {
+            var record = slot.Record;
+            if (record.IsProven(Tiers.Reference) && !proven)
+            {
+                return;
+            }
+
+            if (record.Has(Tiers.Reference))
+            {
+                former = record.FileId;
+            }
+
+            record.Size = extent.Shard.Size;
+            record.Tiers |= Tiers.Reference;
+            record.Proven = proven ? record.Proven | Tiers.Reference : record.Proven;
+            record.FileId = fileId;
+            record.FileOffset = extent.Offset;
+            record.LastUse = time.GetUtcNow().Ticks;
+            slot.Set(record);
+        }
+
+        // Not under the slot's lock: what is borrowed is given back.
+        _borrowed.Drop(former);
     }
 
     /// <summary>Makes the record of a shard point to another place, unproven, or nowhere; only if it points into <paramref name="fileId"/> (null: any file).</summary>
     private bool Unpoint(Digest digest, int? fileId, ReferencedPlace? replacement)
     {
-        using var slot = index.Lock(digest);
-        var record = slot.Record;
-        if (!record.Has(Tiers.Reference) || (fileId is { } only && record.FileId != only))
+        int former;
+        using (var slot = index.Lock(digest))
         {
-            return false;
+            var record = slot.Record;
+            if (!record.Has(Tiers.Reference) || (fileId is { } only && record.FileId != only))
+            {
+                return false;
+            }
+
+            former = record.FileId;
+            record.Proven &= ~Tiers.Reference;
+            if (replacement is { } place)
+            {
+                (record.FileId, record.FileOffset) = (place.FileId, place.Extent.Offset);
+            }
+            else
+            {
+                record.Tiers &= ~Tiers.Reference;
+            }
+
+            slot.Set(record);
         }
 
-        record.Proven &= ~Tiers.Reference;
-        if (replacement is { } place)
-        {
-            (record.FileId, record.FileOffset) = (place.FileId, place.Extent.Offset);
-        }
-        else
-        {
-            record.Tiers &= ~Tiers.Reference;
-        }
-
-        slot.Set(record);
+        _borrowed.Drop(former);
         return true;
     }
 
