@@ -18,6 +18,11 @@ internal static class CrashingWriter
             return await References.HandleShortageTests.RunAsync(dataFolder, path);
         }
 
+        if (args is [Adopting.KilledOwnerTests.Mode, .. var rest])
+        {
+            return await Adopting.KilledOwnerTests.RunAsync(rest);
+        }
+
         if (args.Length != 4)
         {
             Console.Error.WriteLine("started by CrashTests: DATA ARENAS FILES SEED");
