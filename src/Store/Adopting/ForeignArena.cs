@@ -13,9 +13,11 @@ namespace P2PWeights.Store.Adopting;
 public sealed class ForeignArena : IDisposable
 {
     private readonly SharedFile _file;
+    private readonly long _length;
     private int _disposed;
 
-    private ForeignArena(string path, SafeFileHandle handle, Guid nonce) => (Path, _file, Nonce) = (path, new SharedFile(handle), nonce);
+    private ForeignArena(string path, SafeFileHandle handle, Guid nonce, long length) =>
+        (Path, _file, Nonce, _length) = (path, new SharedFile(handle), nonce, length);
 
     public string Path { get; }
 
@@ -43,7 +45,7 @@ public sealed class ForeignArena : IDisposable
             if (Arena.ReadHeader(handle) is { Magic: ArenaHeader.ExpectedMagic, Version: ArenaHeader.ExpectedVersion } header)
             {
                 problem = null;
-                return new ForeignArena(path, handle, header.Nonce);
+                return new ForeignArena(path, handle, header.Nonce, RandomAccess.GetLength(handle));
             }
 
             problem = $"{path} is no arena of this version";
@@ -65,7 +67,9 @@ public sealed class ForeignArena : IDisposable
         Span<byte> now = stackalloc byte[16];
         try
         {
-            return RandomAccess.Read(Handle, now, ArenaHeader.NonceOffset) == now.Length && MemoryMarshal.Read<Guid>(now) == Nonce;
+            return RandomAccess.GetLength(Handle) == _length
+                && RandomAccess.Read(Handle, now, ArenaHeader.NonceOffset) == now.Length
+                && MemoryMarshal.Read<Guid>(now) == Nonce;
         }
         catch (Exception failure) when (failure is IOException or ObjectDisposedException)
         {

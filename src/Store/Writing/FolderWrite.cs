@@ -13,14 +13,7 @@ internal sealed class FolderWrite(ShardInfo shard, CheckpointFolder folder, Stag
     public async ValueTask CommitAsync(CancellationToken cancellationToken)
     {
         var places = await folder.WriteShardAsync(shard, Buffer, cancellationToken).ConfigureAwait(false);
-        try
-        {
-            await references.ReferenceUnfinishedAsync(shard, places, cancellationToken).ConfigureAwait(false);
-        }
-        catch (Exception failure) when (StoreFailure.IsOfFileSystem(failure))
-        {
-            throw StoreFailure.Of(failure, $"serving shard {shard.Digest.ToShortString()} from {folder.Path}", shard.Digest);
-        }
+        await references.ReferenceUnfinishedAsync(shard, places, cancellationToken).ConfigureAwait(false);
     }
 
     public void Release(bool committed) => pool.Return(staging);

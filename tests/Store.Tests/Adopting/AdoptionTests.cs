@@ -1,3 +1,4 @@
+using System.Runtime.Versioning;
 using P2PWeights.Native.Posix;
 using P2PWeights.Store.Adopting;
 using P2PWeights.Store.Content;
@@ -5,6 +6,7 @@ using P2PWeights.Store.Content;
 namespace P2PWeights.Store.Tests.Adopting;
 
 /// <summary>Shards taken from files of another store without a copy.</summary>
+[SupportedOSPlatform("linux")]
 public sealed class AdoptionTests
 {
     [Fact]

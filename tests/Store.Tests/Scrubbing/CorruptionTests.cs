@@ -1,3 +1,4 @@
+using System.Runtime.Versioning;
 using Microsoft.Extensions.Logging.Abstractions;
 using P2PWeights.Store.Content;
 using P2PWeights.Store.Tests.References;
@@ -5,6 +6,7 @@ using P2PWeights.Store.Tests.References;
 namespace P2PWeights.Store.Tests.Scrubbing;
 
 /// <summary>Bytes that changed behind the store's back are found by the first lease after a start and by a scrub, and never reach a reader.</summary>
+[SupportedOSPlatform("linux")]
 public sealed class CorruptionTests
 {
     private const int Size = 300_000;
@@ -160,6 +162,7 @@ public sealed class CorruptionTests
     /// <summary>Flips a bit in the middle of a shard; of a file, without moving its mtime.</summary>
     private static void Flip((string Path, long Offset) place)
     {
+        File.SetUnixFileMode(place.Path, File.GetUnixFileMode(place.Path) | UnixFileMode.UserWrite);
         var modified = new FileInfo(place.Path).LastWriteTimeUtc;
         ReferenceTests.Flip(place.Path, place.Offset + (Size / 2));
         File.SetLastWriteTimeUtc(place.Path, modified);
