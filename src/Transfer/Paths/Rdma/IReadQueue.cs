@@ -1,0 +1,58 @@
+namespace P2PWeights.Transfer.Paths.Rdma;
+
+/// <summary>A connected queue pair, as far as reading needs it: the seam between deciding which read goes where and the device.</summary>
+internal interface IReadQueue : IAsyncDisposable
+{
+    /// <summary>For reasons: this side's device, and which queue pair.</summary>
+    string Name { get; }
+
+    /// <summary>Distance of the device to the memory read into; 10 is the same NUMA node.</summary>
+    int Distance { get; }
+
+    /// <summary>Most reads posted at once.</summary>
+    int Depth { get; }
+
+    /// <summary>Posts one read.</summary>
+    /// <param name="owner">Told of the end exactly once when this returns null, never on the calling thread.</param>
+    /// <returns>Null, or why the read was not posted: then nobody is told.</returns>
+    string? Post(in ReadRequest request, IReadOwner owner);
+
+    /// <summary>
+    /// Makes the queue pair unusable, so that everything posted ends soon and writes no more. Idempotent, does not wait, may be called on any thread.
+    /// </summary>
+    void Break();
+}
+
+/// <summary>What one read moves.</summary>
+/// <param name="Local">Address of the first byte written, in registered memory of this process.</param>
+/// <param name="Length">Bytes.</param>
+/// <param name="Remote">Where the peer has them.</param>
+/// <param name="Key">The peer's key for them on this queue.</param>
+internal readonly record struct ReadRequest(nint Local, int Length, ulong Remote, uint Key);
+
+/// <summary>Whom the end of a read concerns.</summary>
+internal interface IReadOwner
+{
+    /// <summary>The read has ended; the device touches its memory no more. Must not block.</summary>
+    void Ended(in WorkEnd end);
+}
+
+/// <summary>How work given to a device ended.</summary>
+/// <param name="Fault">What went wrong.</param>
+/// <param name="Reason">For people, with the library's own word for it; null when nothing went wrong.</param>
+internal readonly record struct WorkEnd(WorkFault Fault, string? Reason = null)
+{
+    public bool IsOk => Fault == WorkFault.None;
+}
+
+/// <summary>Kinds of end of work given to a device, by what follows from them.</summary>
+internal enum WorkFault
+{
+    None,
+
+    /// <summary>The peer's device refused the key or the range: the lease is over. Another queue would be refused too, and broken by it.</summary>
+    KeyRefused,
+
+    /// <summary>The queue pair, its device or the way between failed. Another queue may do.</summary>
+    Queue,
+}
