@@ -15,7 +15,7 @@ internal interface IReadQueue : IAsyncDisposable
     /// <summary>Posts one read.</summary>
     /// <param name="owner">Told of the end exactly once when this returns null, never on the calling thread.</param>
     /// <returns>Null, or why the read was not posted: then nobody is told.</returns>
-    string? Post(in ReadRequest request, IReadOwner owner);
+    PathFailure? Post(in QueueRead read, IWorkOwner owner);
 
     /// <summary>
     /// Makes the queue pair unusable, so that everything posted ends soon and writes no more. Idempotent, does not wait, may be called on any thread.
@@ -28,22 +28,24 @@ internal interface IReadQueue : IAsyncDisposable
 /// <param name="Length">Bytes.</param>
 /// <param name="Remote">Where the peer has them.</param>
 /// <param name="Key">The peer's key for them on this queue.</param>
-internal readonly record struct ReadRequest(nint Local, int Length, ulong Remote, uint Key);
+internal readonly record struct QueueRead(nint Local, int Length, ulong Remote, uint Key);
 
-/// <summary>Whom the end of a read concerns.</summary>
-internal interface IReadOwner
+/// <summary>Whom the end of a piece of work concerns.</summary>
+internal interface IWorkOwner
 {
-    /// <summary>The read has ended; the device touches its memory no more. Must not block.</summary>
+    /// <summary>The work has ended; the device touches its memory no more. Must not block.</summary>
     void Ended(in WorkEnd end);
 }
 
 /// <summary>How work given to a device ended.</summary>
 /// <param name="Fault">What went wrong.</param>
-/// <param name="Reason">For people, with the library's own word for it; null when nothing went wrong.</param>
-internal readonly record struct WorkEnd(WorkFault Fault, string? Reason = null)
-{
-    public bool IsOk => Fault == WorkFault.None;
-}
+/// <param name="Failure">The same for people and reports; null when nothing went wrong.</param>
+internal readonly record struct WorkEnd(WorkFault Fault, PathFailure? Failure = null);
+
+/// <summary>Why this path could not move something.</summary>
+/// <param name="Reason">A word of <see cref="FailureReasons"/>.</param>
+/// <param name="Detail">A clause for people that names the device and what happened.</param>
+internal sealed record PathFailure(string Reason, string Detail);
 
 /// <summary>Kinds of end of work given to a device, by what follows from them.</summary>
 internal enum WorkFault

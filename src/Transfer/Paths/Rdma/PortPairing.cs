@@ -1,7 +1,9 @@
+using P2PWeights.Transfer.Wire;
+
 namespace P2PWeights.Transfer.Paths.Rdma;
 
 /// <summary>
-/// Decides which device of the caller talks to which of the listener. Only ports of one fabric and one kind of address can talk; among those every port gets a partner,
+/// Decides which device of the caller talks to which of the listener. Only ports on one kind of link and with one kind of address can talk; among those every port gets a partner,
 /// partners are shared evenly, and a port prefers the partner whose address begins like its own: ports of one rail are in one subnet. Equal ones pair by rank. No IO.
 /// </summary>
 internal static class PortPairing
@@ -38,26 +40,24 @@ internal static class PortPairing
 }
 
 /// <summary>How a port of a device is reached.</summary>
-/// <param name="Fabric">What the port speaks.</param>
+/// <param name="Link">What the port is connected to.</param>
 /// <param name="Gid">Its address, 16 bytes: an IPv6 address, or an IPv4 one mapped into IPv6 (RFC 4291, 2.5.5.2).</param>
-internal sealed record PortAddress(RdmaFabric Fabric, ReadOnlyMemory<byte> Gid)
+internal sealed record PortAddress(QueueLink Link, ReadOnlyMemory<byte> Gid)
 {
-    public const int GidBytes = 16;
-
     private const int SubnetPrefixBytes = 8;
 
     /// <summary>Whether a queue pair here can possibly reach one there; whether it does is seen when they are connected.</summary>
-    public bool Reaches(PortAddress other) => Fabric == other.Fabric && Fabric switch
+    public bool Reaches(PortAddress other) => Link == other.Link && Link switch
     {
         // Subnets of InfiniBand are joined by routers that hardly exist; the first half of the address names the subnet (IBA volume 1, 4.1.1).
-        RdmaFabric.InfiniBand => Gid.Span[..SubnetPrefixBytes].SequenceEqual(other.Gid.Span[..SubnetPrefixBytes]),
+        QueueLink.InfiniBand => Gid.Span[..SubnetPrefixBytes].SequenceEqual(other.Gid.Span[..SubnetPrefixBytes]),
         _ => IsIPv4 == other.IsIPv4,
     };
 
     /// <summary>Leading bits that the two addresses have in common.</summary>
     public int CommonPrefix(PortAddress other)
     {
-        for (var i = 0; i < GidBytes; i++)
+        for (var i = 0; i < QueueDevice.GidBytes; i++)
         {
             var difference = Gid.Span[i] ^ other.Gid.Span[i];
             if (difference != 0)
@@ -66,20 +66,8 @@ internal sealed record PortAddress(RdmaFabric Fabric, ReadOnlyMemory<byte> Gid)
             }
         }
 
-        return GidBytes * 8;
+        return QueueDevice.GidBytes * 8;
     }
 
     private bool IsIPv4 => !Gid.Span[..10].ContainsAnyExcept((byte)0) && Gid.Span[10] == 0xff && Gid.Span[11] == 0xff;
-}
-
-/// <summary>What carries a port's packets. The numbers go over the wire.</summary>
-internal enum RdmaFabric
-{
-    InfiniBand = 1,
-
-    /// <summary>Ethernet frames of their own type, within one broadcast domain.</summary>
-    RoceV1 = 2,
-
-    /// <summary>UDP port 4791, routable.</summary>
-    RoceV2 = 3,
 }

@@ -10,6 +10,10 @@ internal sealed class ReadScheduler : IAsyncDisposable
     /// <summary>For reads that are not wanted any more: to end by themselves, and once more after their queues were broken.</summary>
     private static readonly TimeSpan DrainTime = TimeSpan.FromSeconds(1);
 
+    private static readonly PathFailure Cancelled = new(FailureReasons.Failed, "cancelled");
+    private static readonly PathFailure NoKey = new(FailureReasons.LaneLost, "the peer gave no key for a queue pair that works");
+    private static readonly PathFailure LeaseEnded = new(FailureReasons.LeaseExpired, "the lease ended before all of the shard was read");
+
     private readonly Lock _gate = new();
     private readonly Slot[] _slots;
     private readonly int _readBytes;
@@ -29,7 +33,7 @@ internal sealed class ReadScheduler : IAsyncDisposable
     }
 
     /// <summary>Why no queue works any more; null while one does.</summary>
-    public string? Broken
+    public PathFailure? Broken
     {
         get
         {
@@ -41,9 +45,9 @@ internal sealed class ReadScheduler : IAsyncDisposable
     }
 
     /// <summary>Reads a range of the shard. Returns when the device writes no more, whatever happened.</summary>
-    /// <returns>Null when all bytes are there, else the named reason why this path could not bring them.</returns>
+    /// <returns>Null when all bytes are there, else why this path could not bring them.</returns>
     /// <exception cref="OperationCanceledException">Cancelled, and nothing is written any more.</exception>
-    public async ValueTask<string?> ReadAsync(ShardRead read, int offset, int length, CancellationToken cancellationToken)
+    public async ValueTask<PathFailure?> ReadAsync(ShardRead read, int offset, int length, CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
         lock (_gate)
@@ -65,14 +69,14 @@ internal sealed class ReadScheduler : IAsyncDisposable
         }
     }
 
-    /// <summary>Breaks every queue, so that all reads end: with this reason.</summary>
-    public void Break(string reason)
+    /// <summary>Breaks every queue, so that all reads end: with this failure.</summary>
+    public void Break(PathFailure failure)
     {
         lock (_gate)
         {
             foreach (var slot in _slots)
             {
-                Break(slot, reason);
+                Break(slot, failure);
             }
 
             Pump();
@@ -81,7 +85,7 @@ internal sealed class ReadScheduler : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        Break("the channel was closed");
+        Break(new PathFailure(FailureReasons.LaneLost, "the channel was closed"));
         foreach (var slot in _slots)
         {
             await slot.Queue.DisposeAsync().ConfigureAwait(false);
@@ -93,7 +97,7 @@ internal sealed class ReadScheduler : IAsyncDisposable
     {
         lock (_gate)
         {
-            Fail(read, "cancelled");
+            Fail(read, Cancelled);
         }
 
         if (await EndsAsync(read).ConfigureAwait(false))
@@ -107,7 +111,7 @@ internal sealed class ReadScheduler : IAsyncDisposable
             stuck = [.. _slots.Where(slot => slot.Posted.Any(posted => posted.Owner == read))];
             foreach (var slot in stuck)
             {
-                Break(slot, $"{slot.Queue.Name} did not finish its reads within {DrainTime.TotalSeconds} s after a cancellation");
+                Break(slot, new PathFailure(FailureReasons.Stall, $"{slot.Queue.Name} did not finish its reads within {DrainTime.TotalSeconds} s of a cancellation"));
             }
 
             Pump();
@@ -149,7 +153,7 @@ internal sealed class ReadScheduler : IAsyncDisposable
         _plan.Clear();
         if (!ReadPlanner.TryPlan(offset, length, _readBytes, _loads, _plan))
         {
-            Fail(read, BrokenReason() ?? "the peer gave no key for a queue pair that works");
+            Fail(read, BrokenReason() ?? NoKey);
             return;
         }
 
@@ -175,11 +179,11 @@ internal sealed class ReadScheduler : IAsyncDisposable
                 {
                     if (!read.Owner.IsValid())
                     {
-                        Fail(read.Owner, "the lease ended before all of the shard was read");
+                        Fail(read.Owner, LeaseEnded);
                     }
-                    else if (Post(slot, read) is { } reason)
+                    else if (Post(slot, read) is { } failure)
                     {
-                        Break(slot, $"{slot.Queue.Name}: {reason}");
+                        Break(slot, failure);
                         again = true;
                     }
                 }
@@ -187,14 +191,14 @@ internal sealed class ReadScheduler : IAsyncDisposable
         }
     }
 
-    private static string? Post(Slot slot, Read read)
+    private static PathFailure? Post(Slot slot, Read read)
     {
         var owner = read.Owner;
         var key = owner.Keys[slot.Index]!.Value;
         slot.Waiting.Remove(read.Node);
         slot.Posted.Add(read);
         owner.Busy++;
-        var refused = slot.Queue.Post(new ReadRequest(owner.Local + read.Offset, read.Length, key.Address + (ulong)read.Offset, key.Key), read);
+        var refused = slot.Queue.Post(new QueueRead(owner.Local + read.Offset, read.Length, key.Address + (ulong)read.Offset, key.Key), read);
         if (refused is not null)
         {
             owner.Busy--;
@@ -214,17 +218,17 @@ internal sealed class ReadScheduler : IAsyncDisposable
             slot.Posted.Remove(read);
             slot.PendingBytes -= length;
             _spare.Push(read);
-            if (end.IsOk)
+            if (end.Failure is not { } failure)
             {
                 owner.Left -= length;
                 Pump();
             }
             else
             {
-                Break(slot, $"{slot.Queue.Name}: {end.Reason}");
+                Break(slot, failure);
                 if (end.Fault == WorkFault.KeyRefused)
                 {
-                    Fail(owner, $"{slot.Queue.Name}: {end.Reason}");
+                    Fail(owner, failure);
                 }
                 else if (owner.Failure is null)
                 {
@@ -248,14 +252,14 @@ internal sealed class ReadScheduler : IAsyncDisposable
     }
 
     /// <summary>The first reason stays; what waits goes to other queues, and what is posted will end flushed and follow.</summary>
-    private void Break(Slot slot, string reason)
+    private void Break(Slot slot, PathFailure failure)
     {
         if (slot.Failure is not null)
         {
             return;
         }
 
-        slot.Failure = reason;
+        slot.Failure = failure;
         slot.Queue.Break();
         while (slot.Waiting.First?.Value is { } read)
         {
@@ -270,9 +274,9 @@ internal sealed class ReadScheduler : IAsyncDisposable
     }
 
     /// <summary>Gives a read up: nothing more of it is posted.</summary>
-    private void Fail(ShardRead read, string reason)
+    private void Fail(ShardRead read, PathFailure failure)
     {
-        read.Failure ??= reason;
+        read.Failure ??= failure;
         foreach (var slot in _slots)
         {
             for (var node = slot.Waiting.First; node is not null;)
@@ -292,8 +296,8 @@ internal sealed class ReadScheduler : IAsyncDisposable
         read.TryEnd();
     }
 
-    private string? BrokenReason() => Array.TrueForAll(_slots, slot => slot.Failure is not null)
-        ? string.Join("; ", _slots.Select(slot => slot.Failure).Distinct())
+    private PathFailure? BrokenReason() => Array.TrueForAll(_slots, slot => slot.Failure is not null)
+        ? new PathFailure(_slots[0].Failure!.Reason, string.Join("; ", _slots.Select(slot => slot.Failure!.Detail).Distinct()))
         : null;
 
     /// <summary>A queue with what it has to do.</summary>
@@ -309,11 +313,11 @@ internal sealed class ReadScheduler : IAsyncDisposable
 
         public long PendingBytes { get; set; }
 
-        public string? Failure { get; set; }
+        public PathFailure? Failure { get; set; }
     }
 
     /// <summary>One read, reused from shard to shard.</summary>
-    private sealed class Read : IReadOwner
+    private sealed class Read : IWorkOwner
     {
         private readonly ReadScheduler _scheduler;
 
@@ -333,6 +337,6 @@ internal sealed class ReadScheduler : IAsyncDisposable
 
         public int Length { get; set; }
 
-        void IReadOwner.Ended(in WorkEnd end) => _scheduler.Ended(this, end);
+        void IWorkOwner.Ended(in WorkEnd end) => _scheduler.Ended(this, end);
     }
 }

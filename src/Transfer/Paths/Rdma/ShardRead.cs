@@ -3,7 +3,7 @@ namespace P2PWeights.Transfer.Paths.Rdma;
 /// <summary>A range of a shard on its way in by one-sided reads. Its state belongs to the <see cref="ReadScheduler"/> that reads it, under that one's lock.</summary>
 internal sealed class ShardRead
 {
-    private readonly TaskCompletionSource<string?> _done = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource<PathFailure?> _done = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <param name="local">Where the shard's first byte goes.</param>
     /// <param name="keys">Per queue of the scheduler: where the shard's first byte is and the key; null where the peer gave none.</param>
@@ -27,10 +27,10 @@ internal sealed class ShardRead
     public int Busy { get; set; }
 
     /// <summary>Why it cannot be completed; the first reason counts.</summary>
-    public string? Failure { get; set; }
+    public PathFailure? Failure { get; set; }
 
     /// <summary>Ends when no device writes any more: null when all bytes came, else why not.</summary>
-    public Task<string?> Done => _done.Task;
+    public Task<PathFailure?> Done => _done.Task;
 
     /// <summary>Ends it if nothing is left to wait for.</summary>
     public void TryEnd()

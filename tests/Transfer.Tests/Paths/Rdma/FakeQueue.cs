@@ -6,7 +6,7 @@ namespace P2PWeights.Transfer.Tests.Paths.Rdma;
 internal sealed class FakeQueue(string name, int depth = 4, int distance = 10) : IReadQueue
 {
     private readonly Lock _gate = new();
-    private readonly List<(ReadRequest Request, IReadOwner Owner)> _posted = [];
+    private readonly List<(QueueRead Request, IWorkOwner Owner)> _posted = [];
     private bool _isBroken;
 
     public string Name => name;
@@ -39,17 +39,17 @@ internal sealed class FakeQueue(string name, int depth = 4, int distance = 10) :
         }
     }
 
-    public string? Post(in ReadRequest request, IReadOwner owner)
+    public PathFailure? Post(in QueueRead read, IWorkOwner owner)
     {
         lock (_gate)
         {
             Assert.False(_isBroken, $"{name} was posted to after it was broken");
             if (RefusesPosts is not null)
             {
-                return RefusesPosts;
+                return new PathFailure(FailureReasons.Failed, $"{name}: {RefusesPosts}");
             }
 
-            _posted.Add((request, owner));
+            _posted.Add((read, owner));
             MostPosted = Math.Max(MostPosted, _posted.Count);
             return null;
         }
@@ -74,7 +74,7 @@ internal sealed class FakeQueue(string name, int depth = 4, int distance = 10) :
     /// <summary>Ends the read that was posted first.</summary>
     public unsafe bool EndOne(WorkFault fault = WorkFault.None, string? reason = null)
     {
-        (ReadRequest Request, IReadOwner Owner) first;
+        (QueueRead Request, IWorkOwner Owner) first;
         lock (_gate)
         {
             if (_posted.Count == 0)
@@ -91,7 +91,7 @@ internal sealed class FakeQueue(string name, int depth = 4, int distance = 10) :
             Buffer.MemoryCopy((void*)first.Request.Remote, (void*)first.Request.Local, first.Request.Length, first.Request.Length);
         }
 
-        first.Owner.Ended(new WorkEnd(fault, reason));
+        first.Owner.Ended(new WorkEnd(fault, fault == WorkFault.None ? null : new PathFailure(FailureReasons.LaneLost, $"{name}: {reason}")));
         return true;
     }
 

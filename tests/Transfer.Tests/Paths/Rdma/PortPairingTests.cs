@@ -1,5 +1,6 @@
 using System.Net;
 using P2PWeights.Transfer.Paths.Rdma;
+using P2PWeights.Transfer.Wire;
 
 namespace P2PWeights.Transfer.Tests.Paths.Rdma;
 
@@ -39,18 +40,17 @@ public sealed class PortPairingTests
     }
 
     [Fact]
-    public void Ports_of_another_fabric_or_kind_of_address_do_not_pair()
+    public void Ports_of_another_link_or_kind_of_address_do_not_pair()
     {
-        var listeners = new[] { Roce("10.9.0.1"), Roce("fe80::1"), new PortAddress(RdmaFabric.RoceV1, Roce("10.9.0.1").Gid), Infiniband(1) };
+        var listeners = new[] { Roce("10.9.0.1"), Roce("fe80::1"), Infiniband(1) };
 
-        Assert.Equal([(0, 3)], PortPairing.Pair([Infiniband(1)], listeners));
+        Assert.Equal([(0, 2)], PortPairing.Pair([Infiniband(1)], listeners));
         Assert.Equal([(0, 1)], PortPairing.Pair([Roce("2001:db8::1")], listeners));
-        Assert.Equal([(0, 2)], PortPairing.Pair([new PortAddress(RdmaFabric.RoceV1, Roce("10.1.1.1").Gid)], listeners));
         Assert.Empty(PortPairing.Pair([Infiniband(2)], listeners));
     }
 
-    private static PortAddress Roce(string address) => new(RdmaFabric.RoceV2, IPAddress.Parse(address).MapToIPv6().GetAddressBytes());
+    private static PortAddress Roce(string address) => new(QueueLink.Ethernet, IPAddress.Parse(address).MapToIPv6().GetAddressBytes());
 
     private static PortAddress Infiniband(byte subnet) =>
-        new(RdmaFabric.InfiniBand, new byte[] { 0xfe, 0x80, 0, 0, 0, 0, 0, subnet, 1, 2, 3, 4, 5, 6, 7, 8 });
+        new(QueueLink.InfiniBand, new byte[] { 0xfe, 0x80, 0, 0, 0, 0, 0, subnet, 1, 2, 3, 4, 5, 6, 7, 8 });
 }
