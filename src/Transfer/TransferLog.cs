@@ -53,4 +53,12 @@ internal static partial class TransferLog
 
     [LoggerMessage(32, LogLevel.Warning, "Path {Path} to {Peer} is not used for {Seconds:0.0} s, the next one is ({Reason}): {Detail}")]
     public static partial void PathDemoted(this ILogger log, string path, string peer, string reason, string detail, double seconds);
+    [LoggerMessage(60, LogLevel.Information, "RDMA device {Device} is open, address {Gid}: {Bytes} bytes of memory registered, leases by {Means}")]
+    public static partial void RdmaDeviceOpen(this ILogger log, string device, string gid, long bytes, string means);
+
+    [LoggerMessage(61, LogLevel.Warning, "RDMA device {Device} is not used: {Reason}")]
+    public static partial void RdmaDeviceUnusable(this ILogger log, string device, string reason);
+
+    [LoggerMessage(62, LogLevel.Warning, "RDMA failed, other paths go on: {Reason} ({Device})")]
+    public static partial void RdmaDeviceFailed(this ILogger log, string device, string reason);
 }

@@ -38,4 +38,22 @@ public sealed class TransferOptions
 
     /// <summary>Most bytes per second received, over all peers; 0 for no cap.</summary>
     public long DownloadBytesPerSecond { get; init; }
+
+    /// <summary>RDMA devices to use, each a device (<c>mlx5_0</c>) or one port of it (<c>mlx5_0:2</c>). Default: every one that works.</summary>
+    public IReadOnlyList<string> RdmaDevices { get; init; } = [];
+
+    /// <summary>Entry of each port's GID table to use as its address; null for the best: RoCE v2 with an IPv4 address before all others.</summary>
+    public int? RdmaGidIndex { get; init; }
+
+    /// <summary>Queue pairs per pair of devices. Default 2: one alone leaves gaps between its reads.</summary>
+    public int RdmaQueuePairs { get; init; } = 2;
+
+    /// <summary>Bytes per RDMA read. Default 1 MiB, below which devices do not reach their line rate.</summary>
+    public int RdmaReadBytes { get; init; } = 1 << 20;
+
+    /// <summary>RDMA reads posted at once per queue pair; what is posted cannot be taken back. Default 16.</summary>
+    public int RdmaDepth { get; init; } = 16;
+
+    /// <summary>Traffic class (DSCP and ECN bits) of RoCE v2 packets, by which switches tell lossless traffic. Default 0.</summary>
+    public int RdmaTrafficClass { get; init; }
 }

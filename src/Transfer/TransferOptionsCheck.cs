@@ -1,3 +1,5 @@
+using P2PWeights.Transfer.Wire;
+
 namespace P2PWeights.Transfer;
 
 /// <summary>Finds every fault of a <see cref="TransferOptions"/> at once.</summary>
@@ -44,6 +46,26 @@ internal static class TransferOptionsCheck
         if (options.StallTimeout <= TimeSpan.Zero || options.BanTime <= TimeSpan.Zero || options.NoSourceTimeout <= TimeSpan.Zero)
         {
             yield return $"{nameof(options.StallTimeout)}, {nameof(options.BanTime)} and {nameof(options.NoSourceTimeout)} are longer than nothing";
+        }
+
+        if (options.RdmaQueuePairs is < 1 or > WireLimits.MaxQueuesPerDevice)
+        {
+            yield return $"{nameof(options.RdmaQueuePairs)} is {options.RdmaQueuePairs}, not between 1 and {WireLimits.MaxQueuesPerDevice}";
+        }
+
+        if (options.RdmaReadBytes is < 4096 or > 1 << 30)
+        {
+            yield return $"{nameof(options.RdmaReadBytes)} is {options.RdmaReadBytes}, not between 4 KiB and 1 GiB";
+        }
+
+        if (options.RdmaDepth is < 1 or > 1024)
+        {
+            yield return $"{nameof(options.RdmaDepth)} is {options.RdmaDepth}, not between 1 and 1024";
+        }
+
+        if (options.RdmaTrafficClass is < 0 or > 255 || options.RdmaGidIndex is < 0 or > 255)
+        {
+            yield return $"{nameof(options.RdmaTrafficClass)} and {nameof(options.RdmaGidIndex)} are between 0 and 255";
         }
 
         if (options.ClusterKey is "")

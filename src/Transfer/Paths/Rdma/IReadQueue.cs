@@ -6,8 +6,8 @@ internal interface IReadQueue : IAsyncDisposable
     /// <summary>For reasons: this side's device, and which queue pair.</summary>
     string Name { get; }
 
-    /// <summary>Distance of the device to the memory read into; 10 is the same NUMA node.</summary>
-    int Distance { get; }
+    /// <summary>What a byte costs over it, compared with other queues.</summary>
+    int Cost { get; }
 
     /// <summary>Most reads posted at once.</summary>
     int Depth { get; }

@@ -31,12 +31,13 @@ internal sealed class RdmaDevice : IAsyncDisposable
     private bool _isGone;
     private volatile bool _stopped;
 
-    private RdmaDevice(VerbsDevice device, RdmaPort port, ProtectionDomain domain, CompletionQueue completions, Action<RdmaDevice, string> failed)
+    private RdmaDevice(VerbsDevice device, UsablePort port, RdmaDeviceSettings settings, ProtectionDomain domain, CompletionQueue completions, Action<RdmaDevice, string> failed)
     {
         (_device, Domain, Completions, _failed) = (device, domain, completions, failed);
-        var (attributes, portAttributes) = (device.QueryAttributes(), device.QueryPort(port.Port));
-        Name = device.Name;
-        (Port, GidIndex, Gid, Distance, TrafficClass) = (port.Port, port.GidIndex, port.Gid, port.Distance, port.TrafficClass);
+        var (attributes, portAttributes) = (port.Device.Attributes, port.Port.Attributes);
+        Name = port.Name;
+        (Port, GidIndex, Gid) = (port.Port.Number, port.Gid.Index, port.Gid.Gid);
+        (Cost, TrafficClass) = (settings.Cost, settings.TrafficClass);
         Link = portAttributes.LinkLayer == LinkLayer.InfiniBand ? QueueLink.InfiniBand : QueueLink.Ethernet;
         (Lid, MtuBytes) = (portAttributes.Lid, 128 << (int)portAttributes.ActiveMtu);
         (MaxReadsOut, MaxReadsIn) = (Math.Min(attributes.MaxReadsOut, byte.MaxValue), Math.Min(attributes.MaxReadsIn, byte.MaxValue));
@@ -55,8 +56,8 @@ internal sealed class RdmaDevice : IAsyncDisposable
 
     public Gid Gid { get; }
 
-    /// <summary>To the memory read into, as the kernel gives NUMA distances: 10 is the same node.</summary>
-    public int Distance { get; }
+    /// <summary>See <see cref="RdmaDeviceSettings.Cost"/>.</summary>
+    public int Cost { get; }
 
     public int TrafficClass { get; }
 
@@ -102,20 +103,20 @@ internal sealed class RdmaDevice : IAsyncDisposable
     /// <param name="failed">Told, with the reason, when the device fails, on a thread that must not be blocked.</param>
     /// <exception cref="NativeException">It cannot be opened, or not register the memory; says which.</exception>
     /// <exception cref="TransferException">Its largest registration is smaller than a shard.</exception>
-    public static RdmaDevice Open(RdmaPort port, IReadOnlyList<Store.MemoryRegion> memory, Action<RdmaDevice, string> failed)
+    public static RdmaDevice Open(UsablePort port, RdmaDeviceSettings settings, IReadOnlyList<Store.MemoryRegion> memory, Action<RdmaDevice, string> failed)
     {
         var opened = new Stack<IDisposable>();
         try
         {
-            var native = VerbsDevice.Open(port.Device);
+            var native = VerbsDevice.Open(port.Device.Name);
             opened.Push(native);
             var domain = ProtectionDomain.Create(native);
             opened.Push(domain);
-            var attributes = native.QueryAttributes();
+            var attributes = port.Device.Attributes;
             var regions = memory.SelectMany(region => Register(domain, region, attributes, opened)).ToList();
             var completions = CompletionQueue.Create(native, Math.Min(attributes.MaxCompletions, MaxCompletions));
             opened.Push(completions);
-            var device = new RdmaDevice(native, port, domain, completions, failed);
+            var device = new RdmaDevice(native, port, settings, domain, completions, failed);
             device._regions.AddRange(regions);
             return device;
         }
@@ -271,24 +272,7 @@ internal sealed class RdmaDevice : IAsyncDisposable
     private bool HasGid() => _device.QueryGids().Any(entry => entry.Port == Port && entry.Index == GidIndex && entry.Gid == Gid);
 }
 
-/// <summary>A registration of the store's memory, or a part of it, with its key and bounds at hand.</summary>
-internal sealed class RegisteredRegion(MemoryRegion region)
-{
-    public MemoryRegion Region => region;
-
-    public nint Start { get; } = region.Address;
-
-    /// <summary>Behind the last byte.</summary>
-    public nint End { get; } = region.Address + (nint)region.Length;
-
-    public uint LocalKey { get; } = region.LocalKey;
-}
-
-/// <summary>Which port of which device is used, and how.</summary>
-/// <param name="Device">Name of the device.</param>
-/// <param name="Port">The port, from 1.</param>
-/// <param name="GidIndex">The address used, by its place in the port's table.</param>
-/// <param name="Gid">The address itself.</param>
-/// <param name="Distance">See <see cref="RdmaDevice.Distance"/>.</param>
-/// <param name="TrafficClass">Byte of the IP header that switches sort by; 0 for none.</param>
-internal sealed record RdmaPort(string Device, byte Port, int GidIndex, Gid Gid, int Distance, int TrafficClass);
+/// <summary>How a device is used.</summary>
+/// <param name="Cost">What a byte costs over it, compared with others: its distance to the memory, as NUMA distances are given, times how many times slower than the fastest its link is.</param>
+/// <param name="TrafficClass">DSCP and ECN bits of its packets.</param>
+internal sealed record RdmaDeviceSettings(int Cost, int TrafficClass);

@@ -34,7 +34,7 @@ internal sealed class RdmaQueue : IReadQueue
 
     public string Name { get; private set; }
 
-    public int Distance => _device.Distance;
+    public int Cost => _device.Cost;
 
     public int Depth { get; }
 
@@ -87,6 +87,9 @@ internal sealed class RdmaQueue : IReadQueue
             TrafficClass = _device.TrafficClass,
         });
     }
+
+    /// <summary>Whether the device can write to this memory.</summary>
+    public bool Covers(nint address, int bytes) => _device.FindRegion(address, bytes) is not null;
 
     public PathFailure? Post(in QueueRead read, IWorkOwner owner)
     {

@@ -2,8 +2,8 @@ namespace P2PWeights.Transfer.Paths.Rdma;
 
 /// <summary>
 /// Cuts a range of a shard into one-sided reads and spreads them over the connected queue pairs, and so over the devices. Each read goes where it would end first:
-/// to the queue whose bytes still to come, this read included, times the distance of its device to the memory, are fewest. Bytes to come drain at the speed a queue
-/// really has, so under load the split follows the speed of the devices; the distance decides how it begins. No IO.
+/// to the queue whose bytes still to come, this read included, times what a byte costs over its device (farther from the memory, or slower, is dearer), are fewest. Bytes to come drain at the speed a queue
+/// really has, so under load the split follows the speed of the devices; the cost decides how it begins. No IO.
 /// </summary>
 internal static class ReadPlanner
 {
@@ -15,17 +15,17 @@ internal static class ReadPlanner
     public static bool TryPlan(int offset, int length, int readBytes, Span<QueueLoad> queues, List<PlannedRead> reads)
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(readBytes);
-        for (var end = offset + length; offset < end;)
+        for (var limit = offset + length; offset < limit;)
         {
-            var count = Math.Min(readBytes, end - offset);
+            var count = Math.Min(readBytes, limit - offset);
             var best = -1;
-            var bestCost = long.MaxValue;
+            var bestEnd = long.MaxValue;
             for (var i = 0; i < queues.Length; i++)
             {
-                var cost = (queues[i].PendingBytes + count) * Math.Max(1, queues[i].Distance);
-                if (queues[i].Usable && cost < bestCost)
+                var end = (queues[i].PendingBytes + count) * Math.Max(1, queues[i].Cost);
+                if (queues[i].Usable && end < bestEnd)
                 {
-                    (best, bestCost) = (i, cost);
+                    (best, bestEnd) = (i, end);
                 }
             }
 
@@ -45,9 +45,9 @@ internal static class ReadPlanner
 
 /// <summary>A connected queue pair as the planner sees it.</summary>
 /// <param name="Usable">Whether it works and there is a key for it.</param>
-/// <param name="Distance">Distance of its device to the memory, in the units of the kernel's NUMA distances: 10 is the same node, 20 twice as far.</param>
+/// <param name="Cost">What a byte costs over its device, compared with the others.</param>
 /// <param name="PendingBytes">Bytes asked of it and not yet come.</param>
-internal readonly record struct QueueLoad(bool Usable, int Distance, long PendingBytes);
+internal readonly record struct QueueLoad(bool Usable, int Cost, long PendingBytes);
 
 /// <summary>One read: which queue, and which bytes of the shard.</summary>
 internal readonly record struct PlannedRead(int Queue, int Offset, int Length);

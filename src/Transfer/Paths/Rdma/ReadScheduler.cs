@@ -147,7 +147,7 @@ internal sealed class ReadScheduler : IAsyncDisposable
     {
         foreach (var slot in _slots)
         {
-            _loads[slot.Index] = new QueueLoad(slot.Failure is null && read.Keys[slot.Index] is not null, slot.Queue.Distance, slot.PendingBytes);
+            _loads[slot.Index] = new QueueLoad(slot.Failure is null && read.Keys[slot.Index] is not null, slot.Queue.Cost, slot.PendingBytes);
         }
 
         _plan.Clear();

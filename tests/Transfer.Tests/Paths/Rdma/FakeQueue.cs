@@ -3,7 +3,7 @@ using P2PWeights.Transfer.Paths.Rdma;
 namespace P2PWeights.Transfer.Tests.Paths.Rdma;
 
 /// <summary>A queue pair whose device is the test: posted reads wait until the test ends them. "Reads" by copying within the process.</summary>
-internal sealed class FakeQueue(string name, int depth = 4, int distance = 10) : IReadQueue
+internal sealed class FakeQueue(string name, int depth = 4, int cost = 10) : IReadQueue
 {
     private readonly Lock _gate = new();
     private readonly List<(QueueRead Request, IWorkOwner Owner)> _posted = [];
@@ -11,7 +11,7 @@ internal sealed class FakeQueue(string name, int depth = 4, int distance = 10) :
 
     public string Name => name;
 
-    public int Distance => distance;
+    public int Cost => cost;
 
     public int Depth => depth;
 

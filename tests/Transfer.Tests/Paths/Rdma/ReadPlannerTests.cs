@@ -24,7 +24,7 @@ public sealed class ReadPlannerTests
     }
 
     [Fact]
-    public void Queues_at_the_same_distance_get_the_same_bytes()
+    public void Queues_of_the_same_cost_get_the_same_bytes()
     {
         var reads = Plan(0, 16 << 20, new QueueLoad(true, 10, 0), new QueueLoad(true, 10, 0), new QueueLoad(true, 10, 0), new QueueLoad(true, 10, 0));
 
@@ -32,7 +32,7 @@ public sealed class ReadPlannerTests
     }
 
     [Fact]
-    public void Device_twice_as_far_gets_half_as_much()
+    public void Device_twice_as_dear_gets_half_as_much()
     {
         var reads = Plan(0, 12 << 20, new QueueLoad(true, 10, 0), new QueueLoad(true, 20, 0));
 

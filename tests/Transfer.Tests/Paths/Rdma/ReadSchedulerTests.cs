@@ -157,7 +157,7 @@ public sealed class ReadSchedulerTests
         var seeded = new Seeded();
         for (var round = 0; round < 20; round++)
         {
-            await using var bench = new Bench([.. Enumerable.Range(0, 4).Select(i => new FakeQueue($"q{i}", depth: 1 + seeded.Random.Next(4), distance: 10 + (10 * (i % 2))))]);
+            await using var bench = new Bench([.. Enumerable.Range(0, 4).Select(i => new FakeQueue($"q{i}", depth: 1 + seeded.Random.Next(4), cost: 10 + (10 * (i % 2))))]);
             var reads = Enumerable.Range(0, 6).Select(_ => bench.ReadAsync(1 + seeded.Random.Next(3 << 20))).ToList();
             var all = Task.WhenAll(reads);
 

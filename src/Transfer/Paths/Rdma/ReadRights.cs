@@ -11,15 +11,17 @@ namespace P2PWeights.Transfer.Paths.Rdma;
 /// </summary>
 /// <param name="device">The device.</param>
 /// <param name="queues">The queue pairs connected with the peer there: binding a window is work for one of them.</param>
-internal sealed class WindowKeys(RdmaDevice device, IReadOnlyList<RdmaQueue> queues) : IDisposable
+internal sealed class ReadRights(RdmaDevice device, IReadOnlyList<RdmaQueue> queues) : IDisposable
 {
     private readonly ConcurrentBag<MemoryWindow> _spare = [];
+
+    // Never more binds than a queue pair takes. It has nothing to free.
     private readonly SemaphoreSlim _posting = new(queues.Min(queue => queue.Depth));
     private volatile bool _disposed;
 
     /// <summary>Makes a range readable.</summary>
     /// <returns>What ends it again, or why it could not be done.</returns>
-    public async ValueTask<(IReadRight? Right, PathFailure? Failure)> GrantAsync(nint address, int bytes, CancellationToken cancellationToken)
+    public async ValueTask<(IReadRight? Right, PathFailure? Failure)> GrantAsync(nint address, int bytes)
     {
         if (device.FindRegion(address, bytes) is not { } region)
         {
@@ -29,7 +31,7 @@ internal sealed class WindowKeys(RdmaDevice device, IReadOnlyList<RdmaQueue> que
         try
         {
             return device.HasWindows
-                ? await BindAsync(region.Region, address, bytes, cancellationToken).ConfigureAwait(false)
+                ? await BindAsync(region.Region, address, bytes).ConfigureAwait(false)
                 : (new RegistrationRight(MemoryRegion.Register(device.Domain, address, bytes, MemoryAccess.RemoteRead)), null);
         }
         catch (NativeException failure)
@@ -45,67 +47,62 @@ internal sealed class WindowKeys(RdmaDevice device, IReadOnlyList<RdmaQueue> que
         {
             window.Dispose();
         }
-
-        _posting.Dispose();
     }
 
-    private async ValueTask<(IReadRight? Right, PathFailure? Failure)> BindAsync(MemoryRegion region, nint address, int bytes, CancellationToken cancellationToken)
+    private async ValueTask<(IReadRight? Right, PathFailure? Failure)> BindAsync(MemoryRegion region, nint address, int bytes)
     {
         var window = _spare.TryTake(out var spare) ? spare : MemoryWindow.Create(device.Domain, MemoryWindowType.Domain);
-        PathFailure? failure;
-        await _posting.WaitAsync(cancellationToken).ConfigureAwait(false);
-        try
+        if (await BindAsync(window, region, address, bytes).ConfigureAwait(false) is { } failure)
         {
-            failure = await BindAsync(window, region, address, bytes).ConfigureAwait(false);
-        }
-        finally
-        {
-            _posting.Release();
+            window.Dispose();
+            return (null, failure);
         }
 
-        if (failure is null)
-        {
-            return (new WindowRight(this, window, region, address), null);
-        }
-
-        window.Dispose();
-        return (null, failure);
+        return (new WindowRight(this, window, region, address), null);
     }
 
     /// <summary>Binds a window by the first queue pair that still does it.</summary>
     private async ValueTask<PathFailure?> BindAsync(MemoryWindow window, MemoryRegion region, nint address, int bytes)
     {
         PathFailure? failure = null;
-        foreach (var queue in queues)
+        await _posting.WaitAsync().ConfigureAwait(false);
+        try
         {
-            failure = await queue.BindAsync(window, region, address, bytes).ConfigureAwait(false);
-            if (failure is null)
+            foreach (var queue in queues)
             {
-                return null;
+                failure = await queue.BindAsync(window, region, address, bytes).ConfigureAwait(false);
+                if (failure is null)
+                {
+                    return null;
+                }
             }
-        }
 
-        return failure;
+            return failure;
+        }
+        finally
+        {
+            _posting.Release();
+        }
     }
 
     /// <summary>A window bound to a range.</summary>
-    private sealed class WindowRight(WindowKeys keys, MemoryWindow window, MemoryRegion region, nint address) : IReadRight
+    private sealed class WindowRight(ReadRights rights, MemoryWindow window, MemoryRegion region, nint address) : IReadRight
     {
         public uint Key { get; } = window.RemoteKey;
 
         public async ValueTask EndAsync()
         {
             // A window bound to nothing is ready for the next lease, under another key. One that cannot be bound any more is destroyed, which ends it as surely.
-            if (keys._disposed || await keys.BindAsync(window, region, address, 0).ConfigureAwait(false) is not null)
+            if (rights._disposed || await rights.BindAsync(window, region, address, 0).ConfigureAwait(false) is not null)
             {
                 window.Dispose();
                 return;
             }
 
-            keys._spare.Add(window);
-            if (keys._disposed)
+            rights._spare.Add(window);
+            if (rights._disposed)
             {
-                keys.Dispose();
+                rights.Dispose();
             }
         }
     }
@@ -121,14 +118,4 @@ internal sealed class WindowKeys(RdmaDevice device, IReadOnlyList<RdmaQueue> que
             return ValueTask.CompletedTask;
         }
     }
-}
-
-/// <summary>The right of a peer to read a range by one device.</summary>
-internal interface IReadRight
-{
-    /// <summary>What the peer reads with.</summary>
-    uint Key { get; }
-
-    /// <summary>Ends it: on return the key does not work any more. Never fails.</summary>
-    ValueTask EndAsync();
 }

@@ -1,0 +1,138 @@
+using System.Buffers;
+using P2PWeights.Store;
+using P2PWeights.Transfer.Connections;
+using P2PWeights.Transfer.Leasing;
+
+namespace P2PWeights.Transfer.Paths.Rdma;
+
+/// <summary>
+/// The queue pairs to one peer. A fetch asks for a lease on the peer's memory, reads the shard under it straight into its place, and counts it only if the lease still
+/// held when the last byte had come.
+/// </summary>
+internal sealed class RdmaChannel : IPathChannel
+{
+    /// <summary>For a session whose lease lane has ended to notice that the peer is gone altogether.</summary>
+    private static readonly TimeSpan PeerGoneTime = TimeSpan.FromMilliseconds(500);
+
+    private readonly PeerSession _peer;
+    private readonly LeaseSession _leases;
+    private readonly (int Index, RdmaQueue Queue)[] _queues;
+    private readonly ReadScheduler _scheduler;
+    private readonly ByteRate _rate;
+    private readonly TimeProvider _time;
+    private readonly CancellationTokenSource _stop = new();
+    private readonly Task _watching;
+
+    /// <param name="queues">Connected queue pairs, with the number of their pair of devices; disposed with this.</param>
+    /// <param name="readBytes">Bytes per read.</param>
+    /// <param name="rate">Cap on what is received.</param>
+    public RdmaChannel(PeerSession peer, LeaseSession leases, (int Index, RdmaQueue Queue)[] queues, int readBytes, ByteRate rate, TimeProvider time)
+    {
+        (_peer, _leases, _queues, _rate, _time) = (peer, leases, queues, rate, time);
+        _scheduler = new ReadScheduler(queues.Select(queue => queue.Queue), readBytes, time);
+        _watching = WatchAsync();
+    }
+
+    public async ValueTask<FetchOutcome> FetchAsync(ShardWrite write, Action<int> received, CancellationToken cancellationToken)
+    {
+        if (_scheduler.Broken is { } broken)
+        {
+            return await FailAsync(broken, cancellationToken).ConfigureAwait(false);
+        }
+
+        var located = await _leases.LocateAsync(write.Shard, LeaseKind.Memory, cancellationToken).ConfigureAwait(false);
+        if (located.Lease is not { Memory: { } memory } lease)
+        {
+            return located.ToFetch();
+        }
+
+        using (lease)
+        using (var pin = write.Buffer.Pin())
+        {
+            if (!_queues[0].Queue.Covers(AddressOf(pin), write.Shard.Size))
+            {
+                return FetchOutcome.Failed(FailureReasons.Failed, "the room for the shard lies outside the registered memory");
+            }
+
+            var keys = KeysOf(memory);
+            for (var offset = 0; offset < write.Shard.Size;)
+            {
+                // Without a cap this is the whole shard.
+                var count = Math.Min(write.Shard.Size - offset, _rate.SliceBytes);
+                await _rate.TakeAsync(count, cancellationToken).ConfigureAwait(false);
+                var read = new ShardRead(AddressOf(pin), keys, () => lease.IsValid, received);
+                if (await _scheduler.ReadAsync(read, offset, count, cancellationToken).ConfigureAwait(false) is { } failure)
+                {
+                    return await FailAsync(failure, cancellationToken).ConfigureAwait(false);
+                }
+
+                offset += count;
+            }
+
+            return lease.IsValid
+                ? new FetchOutcome(FetchStatus.Ok)
+                : FetchOutcome.Failed(FailureReasons.LeaseExpired, "the lease ended before the last byte had come");
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _stop.CancelAsync().ConfigureAwait(false);
+        await _watching.ConfigureAwait(false);
+        await _scheduler.DisposeAsync().ConfigureAwait(false);
+        _stop.Dispose();
+    }
+
+    private static unsafe nint AddressOf(in MemoryHandle pin) => (nint)pin.Pointer;
+
+    private QueueKey?[] KeysOf(MemoryLocation memory)
+    {
+        var keys = new QueueKey?[_queues.Length];
+        foreach (var key in memory.Keys)
+        {
+            for (var i = 0; i < keys.Length; i++)
+            {
+                if (_queues[i].Index == key.Device)
+                {
+                    keys[i] = new QueueKey(key.Address, key.Key);
+                }
+            }
+        }
+
+        return keys;
+    }
+
+    /// <summary>A failed read of a peer that is gone altogether is a lost connection, and no fault of this path.</summary>
+    private async ValueTask<FetchOutcome> FailAsync(PathFailure failure, CancellationToken cancellationToken)
+    {
+        if (_leases.Ended.IsCompleted)
+        {
+            await Task.WhenAny(_peer.Closed, Task.Delay(PeerGoneTime, _time, cancellationToken)).ConfigureAwait(false);
+            cancellationToken.ThrowIfCancellationRequested();
+        }
+
+        return _peer.Closed.IsCompletedSuccessfully
+            ? new FetchOutcome(FetchStatus.Disconnected, Detail: (await _peer.Closed.ConfigureAwait(false)).Message)
+            : FetchOutcome.Failed(failure.Reason, failure.Detail);
+    }
+
+    /// <summary>The peer ends its queue pairs with the lane; reads on the way would otherwise notice only when their retries are used up.</summary>
+    private async Task WatchAsync()
+    {
+        try
+        {
+            await _leases.Ended.WaitAsync(_stop.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (_stop.IsCancellationRequested)
+        {
+            return;
+        }
+        catch (Exception reason) when (reason is IOException or TransferException)
+        {
+            _scheduler.Break(new PathFailure(FailureReasons.LaneLost, $"the lease lane ended: {reason.Message}"));
+            return;
+        }
+
+        _scheduler.Break(new PathFailure(FailureReasons.LaneLost, "the lease lane ended"));
+    }
+}
