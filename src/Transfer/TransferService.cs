@@ -3,6 +3,7 @@ using Microsoft.Extensions.Logging;
 using P2PWeights.Store;
 using P2PWeights.Store.Content;
 using P2PWeights.Transfer.Connections;
+using P2PWeights.Transfer.Paths.Rdma;
 using P2PWeights.Transfer.Paths.Tcp;
 using P2PWeights.Transfer.Pulling;
 using P2PWeights.Transfer.Serving;
@@ -26,6 +27,7 @@ public sealed class TransferService : IAsyncDisposable
     private readonly ConnectionWatch _watch;
     private readonly SwarmRegistry _swarms;
     private readonly PeerBook _peers;
+    private readonly RdmaHost? _rdma;
     private readonly ServingContext _serving;
     private readonly PeerServer _server;
     private readonly PullContext _pulling;
@@ -50,7 +52,11 @@ public sealed class TransferService : IAsyncDisposable
         _swarms = new SwarmRegistry(store);
         _peers = new PeerBook(options, _metrics, time, _log);
         var identity = new Identity(store.NodeId, options.Name, options.ClusterKey);
-        _serving = new ServingContext(store, _swarms, new UploadSlots(options.UploadSlots), _uploadRate, _metrics, time, _log);
+        _rdma = options.Paths.Contains(PathNames.Rdma) ? RdmaHost.Start(options, store.Regions, _log) : null;
+        _serving = new ServingContext(store, _swarms, new UploadSlots(options.UploadSlots), _uploadRate, _metrics, time, _log)
+        {
+            Queues = _rdma is null ? null : new RdmaListener(_rdma),
+        };
         _server = new PeerServer(identity, _peers, _watch, _serving);
         var makers = new Dictionary<string, Func<ITransferPath>>
         {
@@ -115,6 +121,9 @@ public sealed class TransferService : IAsyncDisposable
     /// <summary>The peers talked to, with what was moved and why any is banned.</summary>
     public IReadOnlyList<PeerStatus> Peers => _peers.Statuses;
 
+    /// <summary>The node's RDMA devices; null when the path is not among the allowed ones.</summary>
+    internal RdmaHost? Rdma => _rdma;
+
     /// <summary>Bytes and shards served since the start.</summary>
     public (long Shards, long Bytes) Served => _serving.Served;
 
@@ -124,6 +133,11 @@ public sealed class TransferService : IAsyncDisposable
         await _pulls.WaitAsync().ConfigureAwait(false);
         await _server.DisposeAsync().ConfigureAwait(false);
         await _watch.DisposeAsync().ConfigureAwait(false);
+        if (_rdma is not null)
+        {
+            await _rdma.DisposeAsync().ConfigureAwait(false);
+        }
+
         _swarms.Dispose();
         _uploadRate.Dispose();
         _downloadRate.Dispose();

@@ -20,6 +20,8 @@ internal sealed class RdmaChannel : IPathChannel
     private readonly ReadScheduler _scheduler;
     private readonly ByteRate _rate;
     private readonly TimeProvider _time;
+
+    // Without a timer it has nothing to free, and a fetch that comes late still links to it.
     private readonly CancellationTokenSource _stop = new();
     private readonly Task _watching;
 
@@ -40,38 +42,18 @@ internal sealed class RdmaChannel : IPathChannel
             return await FailAsync(broken, cancellationToken).ConfigureAwait(false);
         }
 
-        var located = await _leases.LocateAsync(write.Shard, LeaseKind.Memory, cancellationToken).ConfigureAwait(false);
-        if (located.Lease is not { Memory: { } memory } lease)
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token, cancellationToken);
+        try
         {
-            return located.ToFetch();
+            var located = await _leases.LocateAsync(write.Shard, LeaseKind.Memory, either.Token).ConfigureAwait(false);
+            using var lease = located.Lease;
+            return lease is { Memory: { } memory }
+                ? await ReadAsync(write, lease, memory, received, either.Token).ConfigureAwait(false)
+                : located.ToFetch();
         }
-
-        using (lease)
-        using (var pin = write.Buffer.Pin())
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
-            if (!_queues[0].Queue.Covers(AddressOf(pin), write.Shard.Size))
-            {
-                return FetchOutcome.Failed(FailureReasons.Failed, "the room for the shard lies outside the registered memory");
-            }
-
-            var keys = KeysOf(memory);
-            for (var offset = 0; offset < write.Shard.Size;)
-            {
-                // Without a cap this is the whole shard.
-                var count = Math.Min(write.Shard.Size - offset, _rate.SliceBytes);
-                await _rate.TakeAsync(count, cancellationToken).ConfigureAwait(false);
-                var read = new ShardRead(AddressOf(pin), keys, () => lease.IsValid, received);
-                if (await _scheduler.ReadAsync(read, offset, count, cancellationToken).ConfigureAwait(false) is { } failure)
-                {
-                    return await FailAsync(failure, cancellationToken).ConfigureAwait(false);
-                }
-
-                offset += count;
-            }
-
-            return lease.IsValid
-                ? new FetchOutcome(FetchStatus.Ok)
-                : FetchOutcome.Failed(FailureReasons.LeaseExpired, "the lease ended before the last byte had come");
+            return FetchOutcome.Failed(FailureReasons.LaneLost, "the channel was closed");
         }
     }
 
@@ -80,10 +62,37 @@ internal sealed class RdmaChannel : IPathChannel
         await _stop.CancelAsync().ConfigureAwait(false);
         await _watching.ConfigureAwait(false);
         await _scheduler.DisposeAsync().ConfigureAwait(false);
-        _stop.Dispose();
     }
 
     private static unsafe nint AddressOf(in MemoryHandle pin) => (nint)pin.Pointer;
+
+    private async ValueTask<FetchOutcome> ReadAsync(ShardWrite write, SourceLease lease, MemoryLocation memory, Action<int> received, CancellationToken cancellationToken)
+    {
+        using var pin = write.Buffer.Pin();
+        if (!_queues[0].Queue.Covers(AddressOf(pin), write.Shard.Size))
+        {
+            return FetchOutcome.Failed(FailureReasons.Failed, "the room for the shard lies outside the registered memory");
+        }
+
+        var keys = KeysOf(memory);
+        for (var offset = 0; offset < write.Shard.Size;)
+        {
+            // Without a cap this is the whole shard.
+            var count = Math.Min(write.Shard.Size - offset, _rate.SliceBytes);
+            await _rate.TakeAsync(count, cancellationToken).ConfigureAwait(false);
+            var read = new ShardRead(AddressOf(pin), keys, () => lease.IsValid, received);
+            if (await _scheduler.ReadAsync(read, offset, count, cancellationToken).ConfigureAwait(false) is { } failure)
+            {
+                return await FailAsync(failure, cancellationToken).ConfigureAwait(false);
+            }
+
+            offset += count;
+        }
+
+        return lease.IsValid
+            ? new FetchOutcome(FetchStatus.Ok)
+            : FetchOutcome.Failed(FailureReasons.LeaseExpired, "the lease ended before the last byte had come");
+    }
 
     private QueueKey?[] KeysOf(MemoryLocation memory)
     {
@@ -121,18 +130,12 @@ internal sealed class RdmaChannel : IPathChannel
     {
         try
         {
-            await _leases.Ended.WaitAsync(_stop.Token).ConfigureAwait(false);
-        }
-        catch (OperationCanceledException) when (_stop.IsCancellationRequested)
-        {
-            return;
-        }
-        catch (Exception reason) when (reason is IOException or TransferException)
-        {
+            var reason = await _leases.Ended.WaitAsync(_stop.Token).ConfigureAwait(false);
             _scheduler.Break(new PathFailure(FailureReasons.LaneLost, $"the lease lane ended: {reason.Message}"));
-            return;
         }
-
-        _scheduler.Break(new PathFailure(FailureReasons.LaneLost, "the lease lane ended"));
+        catch (OperationCanceledException)
+        {
+            // The channel is closed first.
+        }
     }
 }

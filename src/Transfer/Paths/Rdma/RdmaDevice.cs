@@ -215,7 +215,7 @@ internal sealed class RdmaDevice : IAsyncDisposable
         var parts = RegionSplit.Plan(memory.Length, attributes.MaxRegionBytes, BlockBytes);
         if (parts.Count == 0)
         {
-            throw new TransferException(TransferError.Protocol, $"{domain.Device.Name} registers at most {attributes.MaxRegionBytes} bytes at once, less than a shard may have");
+            throw new TransferException(TransferError.PathRefused, $"{domain.Device.Name} registers at most {attributes.MaxRegionBytes} bytes at once, less than a shard may have");
         }
 
         // Without the right to be read by peers: that comes by a window, or a registration, per lease.

@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using P2PWeights.Native;
 using P2PWeights.Store;
 using P2PWeights.Transfer.Leasing;
 
@@ -35,7 +34,7 @@ internal sealed class RdmaExporter(IReadOnlyList<RdmaExporter.Link> links) : ILe
 
         if (keys.Count == 0)
         {
-            throw new TransferException(TransferError.NoSources, failure?.Detail ?? "no device is connected");
+            throw new TransferException(TransferError.PathRefused, failure?.Detail ?? "no device is connected");
         }
 
         _exported[leaseId] = rights;

@@ -1,8 +1,8 @@
 using Microsoft.Extensions.Logging;
 using P2PWeights.Native;
 using P2PWeights.Native.Verbs;
-using P2PWeights.Store;
 using P2PWeights.Transfer.Wire;
+using StoreMemory = P2PWeights.Store.MemoryRegion;
 
 namespace P2PWeights.Transfer.Paths.Rdma;
 
@@ -16,11 +16,11 @@ internal sealed class RdmaHost : IAsyncDisposable
     private static readonly TimeSpan OpeningPatience = TimeSpan.FromSeconds(3);
 
     private readonly TransferOptions _options;
-    private readonly IReadOnlyList<MemoryRegion> _memory;
+    private readonly IReadOnlyList<StoreMemory> _memory;
     private readonly ILogger _log;
     private readonly Task<Opened> _opening;
 
-    private RdmaHost(TransferOptions options, IReadOnlyList<MemoryRegion> memory, ILogger log)
+    private RdmaHost(TransferOptions options, IReadOnlyList<StoreMemory> memory, ILogger log)
     {
         (_options, _memory, _log) = (options, memory, log);
         _opening = Task.Run(Open);
@@ -28,7 +28,7 @@ internal sealed class RdmaHost : IAsyncDisposable
 
     public TransferOptions Options => _options;
 
-    public static RdmaHost Start(TransferOptions options, IReadOnlyList<MemoryRegion> memory, ILogger log) => new(options, memory, log);
+    public static RdmaHost Start(TransferOptions options, IReadOnlyList<StoreMemory> memory, ILogger log) => new(options, memory, log);
 
     /// <summary>The devices that work now.</summary>
     /// <exception cref="TransferException">None does; the message says why.</exception>
@@ -83,7 +83,7 @@ internal sealed class RdmaHost : IAsyncDisposable
     public static QueueDevice Describe(int index, RdmaDevice device, IReadOnlyList<RdmaQueue> queues) => new(
         index, device.Link, device.Address.Gid, device.Lid, device.MtuBytes, device.MaxReadsOut, device.MaxReadsIn, [.. queues.Select(queue => queue.Address)]);
 
-    public static TransferException Unavailable(string reason) => new(TransferError.NoSources, reason);
+    public static TransferException Unavailable(string reason) => new(TransferError.PathRefused, reason);
 
     /// <summary>Closes the devices; the connections over them have ended.</summary>
     public async ValueTask DisposeAsync()

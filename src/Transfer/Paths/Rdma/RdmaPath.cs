@@ -1,7 +1,6 @@
 using P2PWeights.Native;
 using P2PWeights.Native.Verbs;
 using P2PWeights.Transfer.Connections;
-using P2PWeights.Transfer.Leasing;
 using P2PWeights.Transfer.Wire;
 
 namespace P2PWeights.Transfer.Paths.Rdma;
