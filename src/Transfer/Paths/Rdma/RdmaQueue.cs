@@ -85,6 +85,9 @@ internal sealed class RdmaQueue : IReadQueue
             ReadsOut = Math.Min(_device.MaxReadsOut, theirs.MaxReadsIn),
             ReadsIn = Math.Min(_device.MaxReadsIn, theirs.MaxReadsOut),
             TrafficClass = _device.TrafficClass,
+
+            // Half a second by the book, two where devices round up. Not 7: soft-RoCE takes that as "for ever".
+            Retries = 6,
         });
     }
 
