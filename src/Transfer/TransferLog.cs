@@ -53,6 +53,7 @@ internal static partial class TransferLog
 
     [LoggerMessage(32, LogLevel.Warning, "Path {Path} to {Peer} is not used for {Seconds:0.0} s, the next one is ({Reason}): {Detail}")]
     public static partial void PathDemoted(this ILogger log, string path, string peer, string reason, string detail, double seconds);
+
     [LoggerMessage(60, LogLevel.Information, "RDMA device {Device} is open, address {Gid}: {Bytes} bytes of memory registered, leases by {Means}")]
     public static partial void RdmaDeviceOpen(this ILogger log, string device, string gid, long bytes, string means);
 

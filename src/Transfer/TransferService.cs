@@ -60,6 +60,7 @@ public sealed class TransferService : IAsyncDisposable
         _server = new PeerServer(identity, _peers, _watch, _serving);
         var makers = new Dictionary<string, Func<ITransferPath>>
         {
+            [PathNames.Rdma] = () => new RdmaPath(_rdma!, _downloadRate, time),
             [PathNames.Tcp] = () => new TcpPath(options.LanesPerPeer, options.StallTimeout, _downloadRate),
         };
         var sessions = new SessionPool(new Dialler(identity, _watch, time), [.. options.Paths.Select(name => paths?.Invoke(name) ?? makers[name]())], _peers, time);
