@@ -4,9 +4,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <poll.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <sys/eventfd.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -38,9 +40,14 @@ int main(void) {
     VALUE(AT_FDCWD); VALUE(AT_SYMLINK_NOFOLLOW); VALUE(AT_SYMLINK_FOLLOW); VALUE(AT_EMPTY_PATH); VALUE(RENAME_NOREPLACE);
     VALUE(LOCK_EX); VALUE(LOCK_NB); VALUE(SEEK_DATA);
     VALUE(PROT_READ); VALUE(PROT_WRITE); VALUE(MAP_SHARED); VALUE(MAP_PRIVATE); VALUE(MAP_ANONYMOUS); VALUE(MADV_POPULATE_READ); VALUE(MADV_POPULATE_WRITE);
+    printf("pollfd %zu\n", sizeof(struct pollfd));
+    FIELD(pollfd, events);
+    FIELD(pollfd, revents);
+    VALUE(POLLIN); VALUE(EFD_CLOEXEC); VALUE(EFD_NONBLOCK); VALUE(F_GETFL); VALUE(F_SETFL);
     VALUE(SIGINT); VALUE(SIGKILL); VALUE(SIGTERM);
 
     VALUE(EPERM); VALUE(ENOENT); VALUE(ESRCH); VALUE(EINTR); VALUE(ENXIO); VALUE(EAGAIN); VALUE(EACCES); VALUE(EEXIST); VALUE(EXDEV); VALUE(ENOTDIR); VALUE(EISDIR);
     VALUE(EINVAL); VALUE(ENOTTY); VALUE(ENOSPC); VALUE(EROFS); VALUE(EMLINK); VALUE(ENOSYS); VALUE(ELOOP); VALUE(EOPNOTSUPP); VALUE(EDQUOT);
+    VALUE(EIO); VALUE(ENODEV);
     return 0;
 }

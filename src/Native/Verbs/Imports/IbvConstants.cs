@@ -5,7 +5,6 @@ internal static partial class Ibv
 {
     // enum ibv_transport_type
     public const int IBV_TRANSPORT_IB = 0;
-    public const int IBV_TRANSPORT_IWARP = 1;
 
     // enum ibv_device_cap_flags
     public const uint IBV_DEVICE_MEM_WINDOW = 1 << 17;
@@ -15,10 +14,6 @@ internal static partial class Ibv
     // enum ibv_access_flags
     public const int IBV_ACCESS_REMOTE_READ = 4;
     public const int IBV_ACCESS_OPTIONAL_RANGE = 0x3ff00000;
-
-    // enum ibv_mw_type
-    public const int IBV_MW_TYPE_1 = 1;
-    public const int IBV_MW_TYPE_2 = 2;
 
     // enum ibv_qp_type
     public const int IBV_QPT_RC = 2;
@@ -47,10 +42,4 @@ internal static partial class Ibv
     public const int IBV_QP_SQ_PSN = 1 << 16;
     public const int IBV_QP_MAX_DEST_RD_ATOMIC = 1 << 17;
     public const int IBV_QP_DEST_QPN = 1 << 20;
-
-    // enum ibv_event_type: those that carry a completion queue, a queue pair, a shared receive queue or a work queue rather than a port
-    public const int IBV_EVENT_CQ_ERR = 0;
-    public const int IBV_EVENT_QP_FATAL = 1;
-    public const int IBV_EVENT_PATH_MIG_ERR = 7;
-    public const int IBV_EVENT_QP_LAST_WQE_REACHED = 16;
 }

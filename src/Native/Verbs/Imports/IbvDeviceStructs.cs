@@ -38,9 +38,6 @@ internal unsafe struct ibv_context_ops
 
     [FieldOffset(200)]
     public delegate* unmanaged<nint, ibv_send_wr*, ibv_send_wr**, int> post_send;
-
-    [FieldOffset(208)]
-    public delegate* unmanaged<nint, ibv_recv_wr*, ibv_recv_wr**, int> post_recv;
 }
 
 /// <summary>An open device.</summary>

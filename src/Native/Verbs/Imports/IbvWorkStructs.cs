@@ -11,7 +11,7 @@ internal struct ibv_sge
     public uint lkey;
 }
 
-internal unsafe struct ibv_mw_bind_info
+internal struct ibv_mw_bind_info
 {
     public nint mr;
     public ulong addr;
@@ -65,12 +65,4 @@ internal unsafe struct ibv_send_wr
 
     [FieldOffset(96)]
     public ibv_mw_bind_info bind_info;
-}
-
-internal unsafe struct ibv_recv_wr
-{
-    public ulong wr_id;
-    public ibv_recv_wr* next;
-    public ibv_sge* sg_list;
-    public int num_sge;
 }
