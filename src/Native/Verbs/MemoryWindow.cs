@@ -24,7 +24,8 @@ public enum MemoryWindowType
 /// </summary>
 /// <remarks>
 /// Each bind changes the lowest 8 bits of the key, so that a key of an earlier bind fails; after 256 binds of one window a key comes back. A window keeps the region
-/// that it was last bound to from being released.
+/// that it was last bound to from being released. Soft-RoCE checks that a window is bound and whose it is, but of the range only that it is inside the region
+/// (rxe_resp.c of Linux 6.1): on hardware the window's own bounds hold.
 /// </remarks>
 public sealed unsafe class MemoryWindow : VerbsHandle
 {

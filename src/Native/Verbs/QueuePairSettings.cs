@@ -46,11 +46,17 @@ public sealed record QueuePairConnection
     /// <summary>READs of the peer answered at a time: at most the own <see cref="DeviceAttributes.MaxReadsIn"/>.</summary>
     public required int ReadsIn { get; init; }
 
-    /// <summary>Time without an answer until a packet is sent again: 4.096 us x 2^value; 0 is without end. 14 is 67 ms.</summary>
-    public int AckTimeout { get; init; } = 14;
+    /// <summary>
+    /// Time without an answer until a packet is sent again: 4.096 us x 2^value, up to four times that on hardware; 0 is without end. 16 is 268 ms: with
+    /// <see cref="Retries"/> a peer that is gone shows after about 2 s.
+    /// </summary>
+    public int AckTimeout { get; init; } = 16;
 
-    /// <summary>How often a packet is sent again, 0 to 7, before the queue pair fails with <see cref="WorkStatus.RetryExceeded"/>.</summary>
-    public int Retries { get; init; } = 7;
+    /// <summary>
+    /// How often a packet is sent again, 0 to 7, before the queue pair fails with <see cref="WorkStatus.RetryExceeded"/>. 7 is without end on soft-RoCE
+    /// (rxe_comp.c of Linux), so it is never a good choice.
+    /// </summary>
+    public int Retries { get; init; } = 6;
 
     /// <summary>InfiniBand service level, 0 to 15; with RoCE v2 the priority.</summary>
     public int ServiceLevel { get; init; }

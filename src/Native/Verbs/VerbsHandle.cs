@@ -6,7 +6,7 @@ namespace P2PWeights.Native.Verbs;
 /// <summary>
 /// One object of libibverbs. It holds its parents (a queue pair its domain and completion queue, those their device), so that disposing in any order
 /// releases in the right one: a parent that was disposed lives on until its last child is released. Whoever made an object disposes it.
-/// Thread-safe against disposal: an operation that began finishes, one that begins afterwards gets <see cref="ObjectDisposedException"/>.
+/// Thread-safe against disposal: an operation that began finishes first, and one on an object that is released gets <see cref="ObjectDisposedException"/>.
 /// </summary>
 public abstract class VerbsHandle : SafeHandle
 {

@@ -20,23 +20,24 @@ internal sealed unsafe class ConnectedPairs : IDisposable
     private readonly MemoryMapping _localMemory = MemoryMapping.CreateAnonymous(Length);
     private readonly MemoryMapping _remoteMemory = MemoryMapping.CreateAnonymous(Length);
 
-    public ConnectedPairs(MemoryAccess remoteAccess = MemoryAccess.RemoteRead, int depth = 64)
+    public ConnectedPairs(MemoryAccess remoteAccess = MemoryAccess.RemoteRead, int depth = 64, int? completions = null)
     {
         var inventory = DeviceInventory.Read();
         Use = DeviceRanking.Of(inventory, new(), NumaDistances.Read()).Usable[0];
         Device = VerbsDevice.Open(Use.Device.Name);
         Domain = ProtectionDomain.Create(Device);
-        ReaderCompletions = CompletionQueue.Create(Device, 2 * depth);
+        ReaderCompletions = CompletionQueue.Create(Device, completions ?? 2 * depth);
         ServerCompletions = CompletionQueue.Create(Device, 2 * depth);
         Data = Seed.Bytes(Length);
         Data.CopyTo(new Span<byte>(_remoteMemory.Address, Length));
         Local = MemoryRegion.Register(Domain, (nint)_localMemory.Address, Length, MemoryAccess.LocalWrite | MemoryAccess.RelaxedOrdering, _localMemory);
         Remote = MemoryRegion.Register(Domain, (nint)_remoteMemory.Address, Length, MemoryAccess.LocalWrite | remoteAccess, _remoteMemory);
-        Reader = QueuePair.Create(Domain, ReaderCompletions, new() { Port = Use.Port.Number, Depth = depth, RemoteRead = false });
-        Server = QueuePair.Create(Domain, ServerCompletions, new() { Port = Use.Port.Number, Depth = depth });
-        Connect(Reader, Server, 0x123456, 0xabcdef);
-        Connect(Server, Reader, 0xabcdef, 0x123456);
+        Depth = depth;
+        (Reader, Server) = Another();
     }
+
+    /// <summary>Requests that each queue pair was asked to hold.</summary>
+    public int Depth { get; }
 
     public Seeded Seed { get; } = new();
 
@@ -62,6 +63,31 @@ internal sealed unsafe class ConnectedPairs : IDisposable
     public byte[] Data { get; }
 
     public ReadOnlySpan<byte> Received => new(_localMemory.Address, Length);
+
+    /// <summary>Two more queue pairs, connected to each other, with the same completion queues; the caller's own.</summary>
+    public (QueuePair Reader, QueuePair Server) Another()
+    {
+        var (reader, server) = (Unconnected(ReaderCompletions, remoteRead: false), Unconnected(ServerCompletions, remoteRead: true));
+        Connect(reader, server, 0x123456, 0xabcdef);
+        Connect(server, reader, 0xabcdef, 0x123456);
+        return (reader, server);
+    }
+
+    public QueuePair Unconnected(CompletionQueue completions, bool remoteRead) =>
+        QueuePair.Create(Domain, completions, new() { Port = Use.Port.Number, Depth = Depth, RemoteRead = remoteRead });
+
+    public void Connect(QueuePair own, QueuePair other, uint sequence, uint otherSequence) => own.Connect(new()
+    {
+        RemoteNumber = other.Number,
+        RemoteSequence = otherSequence,
+        LocalSequence = sequence,
+        RemoteGid = Use.Gid.Gid,
+        RemoteLid = Use.Port.Attributes.Lid,
+        GidIndex = Use.Gid.Index,
+        Mtu = Use.Port.Attributes.ActiveMtu,
+        ReadsOut = Math.Min(16, Use.Device.Attributes.MaxReadsOut),
+        ReadsIn = Math.Min(16, Use.Device.Attributes.MaxReadsIn),
+    });
 
     public ReadRequest Read(ulong id, int offset, int bytes, uint key, bool signalled = true) =>
         new(id, Local.Address + offset, Local.LocalKey, (ulong)(Remote.Address + offset), key, (uint)bytes, signalled);
@@ -108,17 +134,4 @@ internal sealed unsafe class ConnectedPairs : IDisposable
         _localMemory.Dispose();
         _remoteMemory.Dispose();
     }
-
-    private void Connect(QueuePair own, QueuePair other, uint sequence, uint otherSequence) => own.Connect(new()
-    {
-        RemoteNumber = other.Number,
-        RemoteSequence = otherSequence,
-        LocalSequence = sequence,
-        RemoteGid = Use.Gid.Gid,
-        RemoteLid = Use.Port.Attributes.Lid,
-        GidIndex = Use.Gid.Index,
-        Mtu = Use.Port.Attributes.ActiveMtu,
-        ReadsOut = Math.Min(16, Use.Device.Attributes.MaxReadsOut),
-        ReadsIn = Math.Min(16, Use.Device.Attributes.MaxReadsIn),
-    });
 }

@@ -26,16 +26,6 @@ public sealed class MemoryWindowTests
     }
 
     [VerbsDeviceFact]
-    public void Reads_outside_the_window_fail_although_the_region_goes_on()
-    {
-        using var pairs = new ConnectedPairs(MemoryAccess.WindowBind);
-        using var window = MemoryWindow.Create(pairs.Domain, MemoryWindowType.QueuePair);
-        Bind(pairs, window, MiB, 4096);
-
-        Assert.Equal(WorkStatus.RemoteAccessError, Read(pairs, MiB, 8192, window.RemoteKey));
-    }
-
-    [VerbsDeviceFact]
     public void The_key_of_an_earlier_bind_fails_after_the_next()
     {
         using var pairs = new ConnectedPairs(MemoryAccess.WindowBind);
@@ -89,6 +79,29 @@ public sealed class MemoryWindowTests
         Bind(pairs, window, 0, 0);
 
         Assert.Equal(WorkStatus.RemoteAccessError, Read(pairs, 0, 4096, key));
+    }
+
+    [VerbsDeviceFact]
+    public void A_window_of_a_queue_pair_is_closed_to_other_queue_pairs_and_one_of_the_domain_is_open()
+    {
+        using var pairs = new ConnectedPairs(MemoryAccess.WindowBind);
+        var (reader, server) = pairs.Another();
+        using (server)
+        using (reader)
+        using (var ofPair = MemoryWindow.Create(pairs.Domain, MemoryWindowType.QueuePair))
+        using (var ofDomain = MemoryWindow.Create(pairs.Domain, MemoryWindowType.Domain))
+        {
+            Bind(pairs, ofPair, 0, 4096);
+            Bind(pairs, ofDomain, 0, 4096);
+
+            Assert.True(reader.PostReads([pairs.Read(1, 0, 4096, ofDomain.RemoteKey)]).IsComplete);
+            Assert.Equal((1UL, WorkStatus.Success), Only(pairs.ReaderCompletions));
+            Assert.True(reader.PostReads([pairs.Read(2, 0, 4096, ofPair.RemoteKey)]).IsComplete);
+            Assert.Equal((2UL, WorkStatus.RemoteAccessError), Only(pairs.ReaderCompletions));
+
+            // The other queue pair is none the worse for it.
+            Assert.Equal(WorkStatus.Success, Read(pairs, 0, 4096, ofPair.RemoteKey));
+        }
     }
 
     private static void Bind(ConnectedPairs pairs, MemoryWindow window, int offset, int bytes)
