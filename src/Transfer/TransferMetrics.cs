@@ -1,4 +1,5 @@
 using System.Diagnostics.Metrics;
+using P2PWeights.Transfer.Leasing;
 
 namespace P2PWeights.Transfer;
 
@@ -17,6 +18,9 @@ internal sealed class TransferMetrics : IDisposable
     private readonly Counter<long> _servedShards;
     private readonly Counter<long> _busyAnswers;
     private long _receivedByTcp;
+    private readonly Counter<long> _leasesGranted;
+    private readonly Counter<long> _leasesEnded;
+    private readonly UpDownCounter<long> _leasesOut;
 
     public TransferMetrics()
     {
@@ -28,6 +32,9 @@ internal sealed class TransferMetrics : IDisposable
         _servedBytes = _meter.CreateCounter<long>("p2pw.transfer.sent", "By", "Payload sent to peers");
         _servedShards = _meter.CreateCounter<long>("p2pw.transfer.served", "{shard}", "Shards sent to peers");
         _busyAnswers = _meter.CreateCounter<long>("p2pw.transfer.busy", "{fetch}", "Fetches of peers answered Busy");
+        _leasesGranted = _meter.CreateCounter<long>("p2pw.transfer.leases.granted", "{lease}", "Leases given to peers, by kind");
+        _leasesEnded = _meter.CreateCounter<long>("p2pw.transfer.leases.ended", "{lease}", "Leases of peers that ended, by kind and reason (released, expired, replaced, stopped)");
+        _leasesOut = _meter.CreateUpDownCounter<long>("p2pw.transfer.leases.out", "{lease}", "Leases that peers hold now, by kind");
     }
 
     /// <summary>Bytes that came over TCP since the start, verified or not: what the cap on receiving counts.</summary>
@@ -62,6 +69,20 @@ internal sealed class TransferMetrics : IDisposable
     }
 
     public void ServedBusy() => _busyAnswers.Add(1);
+
+    public void LeaseGranted(LeaseKind kind)
+    {
+        _leasesGranted.Add(1, Tag(kind));
+        _leasesOut.Add(1, Tag(kind));
+    }
+
+    public void LeaseEnded(LeaseKind kind, string reason)
+    {
+        _leasesEnded.Add(1, Tag(kind), new KeyValuePair<string, object?>("reason", reason));
+        _leasesOut.Add(-1, Tag(kind));
+    }
+
+    private static KeyValuePair<string, object?> Tag(LeaseKind kind) => new("kind", kind == LeaseKind.File ? "file" : "memory");
 
     public void Dispose() => _meter.Dispose();
 }

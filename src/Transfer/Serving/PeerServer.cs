@@ -104,9 +104,12 @@ internal sealed class PeerServer(Identity self, PeerBook peers, ConnectionWatch 
             var hello = await ShakeHandsAsync(connection).ConfigureAwait(false);
             connection.IdleTimeout = WireLimits.IdleTimeout;
             context.Log.Serving(hello.Name, connection.Remote, hello.Lane);
-            await (hello.Lane == LaneKind.Control
-                ? new SubscriberLane(connection, hello.Node, context).RunAsync(_stop.Token)
-                : new UploadLane(connection, hello.Node, context).RunAsync(_stop.Token)).ConfigureAwait(false);
+            await (hello.Lane switch
+            {
+                LaneKind.Control => new SubscriberLane(connection, hello.Node, context).RunAsync(_stop.Token),
+                LaneKind.Lease => ServeLeasesAsync(connection, hello.Node),
+                _ => new UploadLane(connection, hello.Node, context).RunAsync(_stop.Token),
+            }).ConfigureAwait(false);
         }
         catch (OperationCanceledException)
         {
@@ -120,6 +123,12 @@ internal sealed class PeerServer(Identity self, PeerBook peers, ConnectionWatch 
         {
             context.Log.Refused(connection.Remote, e.Message);
         }
+    }
+
+    private async Task ServeLeasesAsync(FrameConnection connection, Guid peer)
+    {
+        using var lane = new LeaseLane(connection, peer, context);
+        await lane.RunAsync(_stop.Token).ConfigureAwait(false);
     }
 
     private async ValueTask<HelloMessage> ShakeHandsAsync(FrameConnection connection)

@@ -27,6 +27,9 @@ internal sealed class ServingContext(
 
     public ILogger Log => log;
 
+    /// <summary>What leases on files may keep in the memory tier, over all lanes.</summary>
+    public LeaseAllowance Leased { get; } = new(store.Usage.Tiers.Sum(tier => tier.Tier == Tiers.Memory ? tier.QuotaBytes : 0));
+
     /// <summary>Connects queue pairs with callers; null when the node has no RDMA.</summary>
     public IQueueListener? Queues { get; init; }
 

@@ -1,0 +1,216 @@
+using System.Collections.Concurrent;
+using System.Threading.Channels;
+using P2PWeights.Transfer.Connections;
+using P2PWeights.Transfer.Leasing;
+using P2PWeights.Transfer.Wire;
+
+namespace P2PWeights.Transfer.Serving;
+
+/// <summary>
+/// Listener's side of one lease lane. Requests are answered concurrently, in no order, so that none holds up another, a ping or a renewal. When the connection has
+/// ended, the leases that are out stay until they run out, because one-sided readers may still read; when the node stops, they end at once.
+/// </summary>
+internal sealed class LeaseLane(FrameConnection connection, Guid peer, ServingContext context) : IDisposable
+{
+    /// <summary>How late a lease may end.</summary>
+    private static readonly TimeSpan SweepInterval = TimeSpan.FromMilliseconds(250);
+
+    private readonly LeaseLaneGrants _grants = new(peer, context);
+    private readonly OwnedTasks _requests = new();
+    private readonly ConcurrentDictionary<uint, CancellationTokenSource> _locates = new();
+    private readonly Channel<byte[]> _answers = Channel.CreateUnbounded<byte[]>(new UnboundedChannelOptions { SingleReader = true });
+    private readonly CancellationTokenSource _ended = new();
+    private int _unanswered;
+    private int _connecting;
+
+    /// <summary>Serves until the connection has ended and the last lease with it.</summary>
+    /// <exception cref="IOException">The connection ended.</exception>
+    /// <exception cref="TransferException">The peer broke the protocol.</exception>
+    public async Task RunAsync(CancellationToken cancellationToken)
+    {
+        var sweeping = SweepAsync(cancellationToken);
+        try
+        {
+            await connection.RunAsync(ReadAsync, SendAsync, cancellationToken).ConfigureAwait(false);
+        }
+        finally
+        {
+            await _ended.CancelAsync().ConfigureAwait(false);
+            await _requests.WaitAsync().ConfigureAwait(false);
+            await sweeping.ConfigureAwait(false);
+            await _grants.CloseAsync().ConfigureAwait(false);
+        }
+    }
+
+    public void Dispose() => _ended.Dispose();
+
+    private async Task ReadAsync(CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            var header = await connection.ReadHeaderAsync(cancellationToken).ConfigureAwait(false);
+            var payload = await connection.ReadControlAsync(header, cancellationToken).ConfigureAwait(false);
+            if (header.Type is not (FrameType.Release or FrameType.Cancel) && Interlocked.Increment(ref _unanswered) > WireLimits.MaxOutstandingLocates)
+            {
+                throw FrameCodec.Violation($"more than {WireLimits.MaxOutstandingLocates} requests wait on one lease lane");
+            }
+
+            Take(header, payload);
+        }
+    }
+
+    private void Take(FrameHeader header, ReadOnlyMemory<byte> payload)
+    {
+        switch (header.Type)
+        {
+            case FrameType.Locate:
+                BeginLocate(header.RequestId, FrameCodec.Decode<LocateMessage>(payload));
+                break;
+            case FrameType.Cancel:
+                Cancel(header.RequestId);
+                break;
+            case FrameType.Release:
+                if (_grants.TakeReleased(FrameCodec.Decode<ReleaseMessage>(payload)) is { Count: > 0 } released)
+                {
+                    _requests.Start(() => _grants.EndAsync(released, "released").AsTask());
+                }
+
+                break;
+            case FrameType.Renew:
+                Answer(_grants.Renew(header.RequestId));
+                break;
+            case FrameType.Ping:
+                Answer(FrameCodec.Encode(header.RequestId, FrameType.Pong));
+                break;
+            case FrameType.ProveHost:
+                Answer(FrameCodec.Encode(header.RequestId, ProveHost(FrameCodec.Decode<ProveHostMessage>(payload))));
+                break;
+            case FrameType.ConnectQueues:
+                BeginConnect(header.RequestId, FrameCodec.Decode<ConnectQueuesMessage>(payload));
+                break;
+            default:
+                throw FrameCodec.Violation($"{header.Type} has no place on a lease lane");
+        }
+    }
+
+    private void BeginLocate(uint id, LocateMessage wanted)
+    {
+        var given = CancellationTokenSource.CreateLinkedTokenSource(_ended.Token);
+        if (!_locates.TryAdd(id, given))
+        {
+            given.Dispose();
+            throw FrameCodec.Violation($"request {id} is made while it is open");
+        }
+
+        _requests.Start(async () =>
+        {
+            byte[] answer;
+            try
+            {
+                answer = await _grants.LocateAsync(id, wanted, given.Token).ConfigureAwait(false);
+            }
+            catch (OperationCanceledException)
+            {
+                answer = FrameCodec.Encode(id, FrameType.Cancelled);
+            }
+
+            _locates.TryRemove(id, out _);
+            given.Dispose();
+            Answer(answer);
+        });
+    }
+
+    /// <summary>A request that is answered meanwhile is not cancelled any more: the peer gives the lease back.</summary>
+    private void Cancel(uint id)
+    {
+        if (_locates.TryGetValue(id, out var given))
+        {
+            try
+            {
+                given.Cancel();
+            }
+            catch (ObjectDisposedException)
+            {
+                // Answered just now.
+            }
+        }
+    }
+
+    private HostProofMessage ProveHost(ProveHostMessage asked) => context.Store.Arena is { } arena
+        ? new HostProofMessage(arena.Path, HostProof.Compute(arena.Nonce, asked.Challenge.Span, context.Store.NodeId))
+        : new HostProofMessage("", default);
+
+    private void BeginConnect(uint id, ConnectQueuesMessage theirs)
+    {
+        if (Interlocked.Exchange(ref _connecting, 1) != 0)
+        {
+            throw FrameCodec.Violation("queue pairs are to be connected while others are");
+        }
+
+        _requests.Start(async () =>
+        {
+            var answer = await ConnectAsync(id, theirs).ConfigureAwait(false);
+            Volatile.Write(ref _connecting, 0);
+            Answer(answer);
+        });
+    }
+
+    private async Task<byte[]> ConnectAsync(uint id, ConnectQueuesMessage theirs)
+    {
+        if (context.Queues is not { } queues)
+        {
+            return FrameCodec.Encode(id, new QueuesRefusedMessage("this node has no RDMA"));
+        }
+
+        using var deadline = new CancellationTokenSource(WireLimits.ConnectQueuesTimeout, context.Time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, _ended.Token);
+        try
+        {
+            // Those before give their resources back first.
+            await _grants.ReplaceQueuesAsync(null).ConfigureAwait(false);
+            var (answer, exporter) = await queues.ConnectAsync(theirs, either.Token).ConfigureAwait(false);
+            await _grants.ReplaceQueuesAsync(exporter).ConfigureAwait(false);
+            return FrameCodec.Encode(id, answer);
+        }
+        catch (TransferException e)
+        {
+            return FrameCodec.Encode(id, new QueuesRefusedMessage(e.Message));
+        }
+        catch (OperationCanceledException)
+        {
+            return FrameCodec.Encode(id, new QueuesRefusedMessage($"no queue pairs within {WireLimits.ConnectQueuesTimeout.TotalSeconds} s"));
+        }
+    }
+
+    private void Answer(byte[] frame) => _answers.Writer.TryWrite(frame);
+
+    private async Task SendAsync(CancellationToken cancellationToken)
+    {
+        while (await _answers.Reader.WaitToReadAsync(cancellationToken).ConfigureAwait(false))
+        {
+            while (_answers.Reader.TryRead(out var frame))
+            {
+                // Counted down before the peer can see the answer and ask again.
+                Interlocked.Decrement(ref _unanswered);
+                await connection.SendAsync(frame, cancellationToken).ConfigureAwait(false);
+            }
+        }
+    }
+
+    /// <summary>Ends leases as they run out, until the connection has ended and none is left, or the node stops.</summary>
+    private async Task SweepAsync(CancellationToken cancellationToken)
+    {
+        using var timer = new PeriodicTimer(SweepInterval, context.Time);
+        try
+        {
+            while (!_ended.IsCancellationRequested || _grants.Count > 0)
+            {
+                await timer.WaitForNextTickAsync(cancellationToken).ConfigureAwait(false);
+                await _grants.EndExpiredAsync().ConfigureAwait(false);
+            }
+        }
+        catch (OperationCanceledException)
+        {
+        }
+    }
+}

@@ -1,0 +1,290 @@
+using P2PWeights.Store;
+using P2PWeights.Store.Content;
+using P2PWeights.Transfer.Leasing;
+using P2PWeights.Transfer.Wire;
+
+namespace P2PWeights.Transfer.Serving;
+
+/// <summary>
+/// Gives and ends the leases of one lane. A lease on memory takes an upload slot and the upload rate's tokens, because the reads it allows cannot be slowed down
+/// later; a lease on a file takes neither, it moves nothing over the network. Thread-safe.
+/// </summary>
+internal sealed class LeaseLaneGrants(Guid peer, ServingContext context)
+{
+    /// <summary>What a peer is told to wait when it may have no more now; see <see cref="UploadLane"/>.</summary>
+    private const int BusyRetryMs = 50;
+
+    private readonly LeaseLaneTable _table = new();
+    private readonly Lock _gate = new();
+    private SharedExporter? _exporter;
+    private int _openFiles;
+
+    /// <summary>Leases out.</summary>
+    public int Count => _table.Count;
+
+    private static int LeaseMs => (int)WireLimits.LeaseTime.TotalMilliseconds;
+
+    /// <summary>The frame that answers a Locate.</summary>
+    /// <exception cref="OperationCanceledException">The caller gave the request up, or the lane ended; no lease is out then.</exception>
+    public ValueTask<byte[]> LocateAsync(uint request, LocateMessage wanted, CancellationToken cancellationToken)
+    {
+        if (_table.Count >= WireLimits.MaxLeases)
+        {
+            return ValueTask.FromResult(Refused(request, $"{WireLimits.MaxLeases} leases are out on one lane"));
+        }
+
+        return wanted.Kind == LeaseKind.File
+            ? LocateFileAsync(request, wanted.Shard, cancellationToken)
+            : LocateMemoryAsync(request, wanted.Shard, cancellationToken);
+    }
+
+    /// <summary>All leases that have not run out hold for another lease time. Returns the frame that answers.</summary>
+    public byte[] Renew(uint request)
+    {
+        var now = context.Time.GetTimestamp();
+        _table.Renew(now, After(now, WireLimits.LeaseTime));
+        return FrameCodec.Encode(request, new RenewedMessage(LeaseMs));
+    }
+
+    /// <summary>Takes out the leases that the peer gives back; the caller ends them.</summary>
+    /// <exception cref="TransferException">One was never given.</exception>
+    public List<GrantedLease> TakeReleased(ReleaseMessage released) => _table.Take(released.Leases);
+
+    /// <summary>Ends what has run out.</summary>
+    public ValueTask EndExpiredAsync() => EndAsync(_table.TakeExpired(context.Time.GetTimestamp()), "expired");
+
+    /// <summary>Ends leases that were taken out of the table: from here on the bytes may go.</summary>
+    public async ValueTask EndAsync(List<GrantedLease> leases, string reason)
+    {
+        foreach (var lease in leases)
+        {
+            if (lease.Exporter is { } exporter)
+            {
+                await exporter.WithdrawAsync(lease.Id).ConfigureAwait(false);
+                await exporter.ReleaseAsync().ConfigureAwait(false);
+                context.Slots.Release(peer);
+            }
+            else
+            {
+                ReturnFile(lease.Lease);
+            }
+
+            lease.Lease.Dispose();
+            context.Metrics.LeaseEnded(lease.Kind, reason);
+        }
+    }
+
+    /// <summary>From now on memory is leased for these queue pairs. Leases for those before them end, and they themselves with the last one.</summary>
+    /// <param name="queues">Taken over; null for none.</param>
+    public async ValueTask ReplaceQueuesAsync(ILeaseExporter? queues)
+    {
+        SharedExporter? before;
+        lock (_gate)
+        {
+            before = _exporter;
+            _exporter = queues is null ? null : new SharedExporter(queues);
+        }
+
+        if (before is not null)
+        {
+            await EndAsync(_table.TakeWhere(lease => lease.Exporter == before), "replaced").ConfigureAwait(false);
+            await before.ReleaseAsync().ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>Ends everything.</summary>
+    public async ValueTask CloseAsync()
+    {
+        await EndAsync(_table.TakeWhere(_ => true), "stopped").ConfigureAwait(false);
+        await ReplaceQueuesAsync(null).ConfigureAwait(false);
+    }
+
+    private async ValueTask<byte[]> LocateFileAsync(uint request, ShardInfo shard, CancellationToken cancellationToken)
+    {
+        var lease = await LeaseAsync(shard, LeaseKind.File, cancellationToken).ConfigureAwait(false);
+        if (lease is null)
+        {
+            return FrameCodec.Encode(request, FrameType.NotFound);
+        }
+
+        if (!TryTakeFile(lease))
+        {
+            lease.Dispose();
+            return lease.Tier == Tiers.Memory
+                ? Refused(request, $"leases keep {context.Leased.Taken} bytes of memory here, of at most {context.Leased.Bytes}")
+                : Busy(request);
+        }
+
+        try
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            var location = new FileLocation(lease.Tier, lease.Path, FileIdentity.Of(lease.File), lease.Offset, lease.IsUnfinished);
+            var id = Add(new GrantedLease(_table.NextId(), lease, null));
+            return FrameCodec.Encode(request, new LocatedFileMessage(id, LeaseMs, location));
+        }
+        catch (Exception failure)
+        {
+            ReturnFile(lease);
+            lease.Dispose();
+            if (failure is IOException)
+            {
+                return Refused(request, $"{lease.Path} cannot be looked at: {failure.Message}");
+            }
+
+            throw;
+        }
+    }
+
+    private async ValueTask<byte[]> LocateMemoryAsync(uint request, ShardInfo shard, CancellationToken cancellationToken)
+    {
+        if (ShareExporter() is not { } exporter)
+        {
+            return Refused(request, "no queue pairs are connected on this lane");
+        }
+
+        if (!context.Slots.TryTake(peer))
+        {
+            await exporter.ReleaseAsync().ConfigureAwait(false);
+            return Busy(request);
+        }
+
+        byte[] answer;
+        ShardLease? lease = null;
+        try
+        {
+            lease = await LeaseAsync(shard, LeaseKind.Memory, cancellationToken).ConfigureAwait(false);
+            if (lease is not null)
+            {
+                await TakeTokensAsync(shard.Size, cancellationToken).ConfigureAwait(false);
+                return await ExportAsync(request, lease, exporter, cancellationToken).ConfigureAwait(false);
+            }
+
+            answer = FrameCodec.Encode(request, FrameType.NotFound);
+        }
+        catch (Exception failure)
+        {
+            lease?.Dispose();
+            await GiveUpAsync(exporter).ConfigureAwait(false);
+            if (failure is StoreException or TransferException or IOException)
+            {
+                return Refused(request, failure.Message);
+            }
+
+            throw;
+        }
+
+        await GiveUpAsync(exporter).ConfigureAwait(false);
+        return answer;
+    }
+
+    private async ValueTask<byte[]> ExportAsync(uint request, ShardLease lease, SharedExporter exporter, CancellationToken cancellationToken)
+    {
+        var id = _table.NextId();
+        var location = await exporter.ExportAsync(id, lease, cancellationToken).ConfigureAwait(false);
+
+        // From here on only through the table, whoever ends it: the export must be withdrawn before the bytes may go.
+        Add(new GrantedLease(id, lease, exporter) { Limit = After(context.Time.GetTimestamp(), WireLimits.MaxMemoryLeaseTime) });
+        context.CountServed(lease.Shard.Size);
+        if (exporter != Volatile.Read(ref _exporter))
+        {
+            await EndAsync(_table.Take([id]), "replaced").ConfigureAwait(false);
+            return Refused(request, "the queue pairs were connected anew meanwhile");
+        }
+
+        return FrameCodec.Encode(request, new LocatedMemoryMessage(id, LeaseMs, location));
+    }
+
+    private ulong Add(GrantedLease lease)
+    {
+        lease.Expires = After(context.Time.GetTimestamp(), WireLimits.LeaseTime);
+        _table.Add(lease);
+        context.Metrics.LeaseGranted(lease.Kind);
+        return lease.Id;
+    }
+
+    private async ValueTask GiveUpAsync(SharedExporter exporter)
+    {
+        context.Slots.Release(peer);
+        await exporter.ReleaseAsync().ConfigureAwait(false);
+    }
+
+    /// <summary>A lease on exactly this shard; null when it is not held, cannot be read, or has another size than the peer believes.</summary>
+    /// <exception cref="StoreException"><see cref="StoreError.Full"/>: memory has no room for it.</exception>
+    private async ValueTask<ShardLease?> LeaseAsync(ShardInfo shard, LeaseKind kind, CancellationToken cancellationToken)
+    {
+        try
+        {
+            var lease = kind == LeaseKind.File
+                ? await context.Store.LeaseAsync(shard.Digest, cancellationToken).ConfigureAwait(false)
+                : await context.Store.LeaseInMemoryAsync(shard.Digest, cancellationToken).ConfigureAwait(false);
+            if (lease is not null && lease.Shard.Size != shard.Size)
+            {
+                lease.Dispose();
+                return null;
+            }
+
+            return lease;
+        }
+        catch (StoreException e) when (kind == LeaseKind.File || e.Error != StoreError.Full)
+        {
+            context.Log.CannotServe(shard.Digest.ToShortString(), e);
+            return null;
+        }
+    }
+
+    private async ValueTask TakeTokensAsync(int bytes, CancellationToken cancellationToken)
+    {
+        for (var taken = 0; taken < bytes;)
+        {
+            var slice = Math.Min(bytes - taken, context.UploadRate.SliceBytes);
+            await context.UploadRate.TakeAsync(slice, cancellationToken).ConfigureAwait(false);
+            taken += slice;
+        }
+    }
+
+    private SharedExporter? ShareExporter()
+    {
+        lock (_gate)
+        {
+            return _exporter?.TryShare() == true ? _exporter : null;
+        }
+    }
+
+    private bool TryTakeFile(ShardLease lease)
+    {
+        if (lease.Tier == Tiers.Memory)
+        {
+            return context.Leased.TryTake(lease.Shard.Size);
+        }
+
+        if (Interlocked.Increment(ref _openFiles) <= WireLimits.MaxOpenFileLeases)
+        {
+            return true;
+        }
+
+        Interlocked.Decrement(ref _openFiles);
+        return false;
+    }
+
+    private void ReturnFile(ShardLease lease)
+    {
+        if (lease.Tier == Tiers.Memory)
+        {
+            context.Leased.Return(lease.Shard.Size);
+        }
+        else
+        {
+            Interlocked.Decrement(ref _openFiles);
+        }
+    }
+
+    private static byte[] Refused(uint request, string reason) => FrameCodec.Encode(request, new LocateRefusedMessage(reason));
+
+    private byte[] Busy(uint request)
+    {
+        context.Metrics.ServedBusy();
+        return FrameCodec.Encode(request, new BusyMessage(BusyRetryMs));
+    }
+
+    private long After(long timestamp, TimeSpan time) => timestamp + (long)(time.TotalSeconds * context.Time.TimestampFrequency);
+}
