@@ -36,6 +36,7 @@ internal sealed class LeaseSession : IAsyncDisposable
     private Renewal? _renewal;
     private uint _lastId;
     private Exception? _closed;
+    private int _disposed;
 
     /// <param name="lane">The connection; disposed with this.</param>
     /// <param name="peer">The peer's name, for messages.</param>
@@ -115,6 +116,11 @@ internal sealed class LeaseSession : IAsyncDisposable
     /// <summary>Closes the lane.</summary>
     public async ValueTask DisposeAsync()
     {
+        if (Interlocked.Exchange(ref _disposed, 1) != 0)
+        {
+            return;
+        }
+
         await _stop.CancelAsync().ConfigureAwait(false);
         await _running.ConfigureAwait(false);
         await _keeping.ConfigureAwait(false);

@@ -1,0 +1,172 @@
+using P2PWeights.Store.Content;
+using P2PWeights.Testing;
+using P2PWeights.Transfer.Leasing;
+using P2PWeights.Transfer.Wire;
+
+namespace P2PWeights.Transfer.Tests.Leasing;
+
+/// <summary>What happens to leases as time passes. Every clock here stands still unless the test lets it go.</summary>
+public sealed class LeaseTimeTests
+{
+    private static readonly TimeSpan Second = TimeSpan.FromSeconds(1);
+
+    private readonly TestCheckpoint _checkpoint = TestCheckpoint.Create(50_000);
+
+    private ShardInfo Shard => _checkpoint.Manifest.Shards[0];
+
+    [Fact]
+    public async Task Lease_that_is_not_renewed_ends_for_the_listener_after_its_time()
+    {
+        var listener = new VirtualTime();
+        await using var pair = await LeasePair.OpenAsync(_checkpoint, listener: listener, caller: new VirtualTime());
+        await pair.Leases.ConnectQueuesAsync(FakeQueues.Offer(), TestNode.Deadline);
+        using var memory = await pair.LeaseAsync(Shard, LeaseKind.Memory);
+        using var file = await pair.LeaseAsync(Shard, LeaseKind.File);
+
+        listener.Advance(WireLimits.LeaseTime - Second);
+        Assert.Equal((2, 1), (pair.LeasesOut, pair.Queues.Exporters[0].Exported));
+        await AdvanceUntilAsync(listener, () => pair.LeasesOut == 0, "both leases end");
+        Assert.Equal(0, pair.Queues.Exporters[0].Exported);
+    }
+
+    [Fact]
+    public async Task Lease_is_valid_for_its_holder_until_its_time_counted_from_before_the_request()
+    {
+        var caller = new VirtualTime();
+        await using var pair = await LeasePair.OpenAsync(_checkpoint, listener: new VirtualTime(), caller: caller);
+        using var lease = await pair.LeaseAsync(Shard, LeaseKind.File);
+        await pair.StopServingAsync();
+        await pair.Leases.Ended.WaitAsync(TestNode.Deadline);
+
+        // The lane is down, nothing renews; the listener counts from later.
+        caller.Advance(WireLimits.LeaseTime - Second);
+        Assert.True(lease.IsValid);
+        Assert.Equal(Second, lease.Remaining);
+        caller.Advance(Second);
+        Assert.Equal((false, TimeSpan.Zero), (lease.IsValid, lease.Remaining));
+    }
+
+    [Fact]
+    public async Task File_lease_is_renewed_for_as_long_as_it_is_held_and_memory_lease_for_a_minute()
+    {
+        var listener = new VirtualTime();
+        var caller = new VirtualTime();
+        await using var pair = await LeasePair.OpenAsync(_checkpoint, listener: listener, caller: caller);
+        await pair.Leases.ConnectQueuesAsync(FakeQueues.Offer(), TestNode.Deadline);
+        using var file = await pair.LeaseAsync(Shard, LeaseKind.File);
+        using var memory = await pair.LeaseAsync(Shard, LeaseKind.Memory);
+
+        for (var passed = TimeSpan.Zero; passed < 2 * WireLimits.MaxMemoryLeaseTime; passed += Second)
+        {
+            var left = file.Remaining;
+            listener.Advance(Second);
+            caller.Advance(Second);
+
+            // A renewal is under way now and then; a second is enough to be sure that one was due.
+            if (left < WireLimits.LeaseTime - WireLimits.LeaseRenewInterval)
+            {
+                await Eventually.HoldsAsync(() => file.Remaining > left, "the renewal is answered");
+            }
+
+            Assert.True(file.IsValid);
+            Assert.Equal(passed + Second < WireLimits.MaxMemoryLeaseTime, memory.IsValid);
+            if (memory.IsValid)
+            {
+                // What the holder believes, the listener keeps.
+                Assert.Equal(1, pair.Queues.Exporters[0].Exported);
+            }
+        }
+
+        await Eventually.HoldsAsync(() => pair.Queues.Exporters[0].Exported == 0, "the memory lease is withdrawn");
+        Assert.Equal(1, pair.LeasesOut);
+    }
+
+    [Fact]
+    public async Task Leases_of_a_lane_that_ended_stay_until_their_time_is_over()
+    {
+        var listener = new VirtualTime();
+        await using var pair = await LeasePair.OpenAsync(_checkpoint, listener: listener);
+        await pair.Leases.ConnectQueuesAsync(FakeQueues.Offer(), TestNode.Deadline);
+        var lease = await pair.LeaseAsync(Shard, LeaseKind.Memory);
+        await pair.CloseSessionAsync();
+
+        // Given back over a lane that is gone: the listener does not hear it.
+        lease.Dispose();
+        listener.Advance(WireLimits.LeaseTime - Second);
+        Assert.Equal((1, 1, false), (pair.LeasesOut, pair.Queues.Exporters[0].Exported, pair.Queues.Exporters[0].IsDisposed));
+        await AdvanceUntilAsync(listener, () => pair.Queues.Exporters[0].IsDisposed, "the lease ends, and the exporter after it");
+        Assert.Equal(0, pair.LeasesOut);
+    }
+
+    [Fact]
+    public async Task Node_that_stops_ends_the_leases_of_living_and_ended_lanes_without_waiting()
+    {
+        // Its clock stands still: whoever waited for a lease to run out would wait for ever.
+        await using var pair = await LeasePair.OpenAsync(_checkpoint, listener: new VirtualTime());
+        await pair.Leases.ConnectQueuesAsync(FakeQueues.Offer(), TestNode.Deadline);
+        using var memory = await pair.LeaseAsync(Shard, LeaseKind.Memory);
+        using (var other = await pair.OpenLaneAsync())
+        {
+            await other.Connection.SendAsync(FrameCodec.Encode(1, new LocateMessage(Shard, LeaseKind.File)), TestNode.Deadline);
+            await Eventually.HoldsAsync(() => pair.LeasesOut == 2, "the other lane has a lease too");
+        }
+
+        await pair.StopServingAsync().WaitAsync(TestNode.Deadline);
+
+        Assert.Equal((0, true), (pair.LeasesOut, pair.Queues.Exporters[0].IsDisposed));
+        await pair.Leases.Ended.WaitAsync(TestNode.Deadline);
+    }
+
+    [Fact]
+    public async Task Request_that_is_not_answered_fails_the_path_after_a_while()
+    {
+        var caller = new VirtualTime();
+        await using var pair = await LeasePair.OpenAsync(_checkpoint, slots: 1, bytesPerSecond: 1, caller: caller);
+        await pair.Leases.ConnectQueuesAsync(FakeQueues.Offer(), TestNode.Deadline);
+        var waiting = pair.Leases.LocateAsync(Shard, LeaseKind.Memory, TestNode.Deadline).AsTask();
+        for (var passed = TimeSpan.Zero; passed <= WireLimits.LeaseRequestTimeout; passed += WireLimits.LeaseRenewInterval)
+        {
+            caller.Advance(WireLimits.LeaseRenewInterval);
+
+            // The lane itself is fine: others are answered on it meanwhile.
+            await pair.Leases.ProveHostAsync(HostProof.NewChallenge(), TestNode.Deadline);
+        }
+
+        var outcome = await waiting;
+        Assert.Equal(FetchStatus.PathFailed, outcome.Status);
+        Assert.Contains("did not answer Locate", outcome.Detail, StringComparison.Ordinal);
+        await pair.NothingIsOutAsync();
+    }
+
+    [Fact]
+    public async Task Renewal_answered_after_a_lease_has_run_out_does_not_bring_it_back()
+    {
+        var time = new VirtualTime();
+        await using var pair = await LeasePair.OpenAsync(_checkpoint);
+        var start = time.GetTimestamp();
+        var lease = new SourceLease(pair.Leases, 1, Shard, null, null, start, WireLimits.LeaseTime, time);
+        time.Advance(9 * Second);
+        var asked = time.GetTimestamp();
+        time.Advance(Second);
+        lease.Renew(asked, WireLimits.LeaseTime);
+        Assert.False(lease.IsValid);
+
+        var renewed = new SourceLease(pair.Leases, 2, Shard, null, null, asked, WireLimits.LeaseTime, time);
+        time.Advance(4 * Second);
+        renewed.Renew(time.GetTimestamp() - (3 * Second).Ticks, WireLimits.LeaseTime);
+        Assert.Equal(7 * Second, renewed.Remaining);
+
+        // An older answer never shortens it.
+        renewed.Renew(asked, Second);
+        Assert.Equal(7 * Second, renewed.Remaining);
+    }
+
+    /// <summary>Lets a clock go in small steps, because what a timer wakes goes on elsewhere.</summary>
+    private static Task AdvanceUntilAsync(VirtualTime time, Func<bool> condition, string what) => Eventually.HoldsAsync(
+        () =>
+        {
+            time.Advance(TimeSpan.FromMilliseconds(250));
+            return condition();
+        },
+        what);
+}
