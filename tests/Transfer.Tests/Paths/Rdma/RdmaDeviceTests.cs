@@ -2,6 +2,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 using P2PWeights.Native.Posix;
 using P2PWeights.Store;
 using P2PWeights.Testing;
+using P2PWeights.Transfer.Leasing;
 using P2PWeights.Transfer.Paths.Rdma;
 using P2PWeights.Transfer.Wire;
 
@@ -158,7 +159,7 @@ public sealed class RdmaDeviceTests
             return link;
         }
 
-        public async Task<PathFailure?> ReadAsync(Leasing.MemoryLocation location, CancellationToken cancellationToken = default)
+        public async Task<PathFailure?> ReadAsync(MemoryLocation location, CancellationToken cancellationToken = default)
         {
             var keys = Queues.Select(queue => location.Keys.Where(key => key.Device == queue.Index).Select(key => (QueueKey?)new QueueKey(key.Address, key.Key)).FirstOrDefault());
             var read = new ShardRead(RegionOf(_memory).Address, [.. keys], () => true, count => Received?.Invoke(count));
