@@ -27,6 +27,14 @@ public interface INodeApi
     /// <summary>The peers that this node talks to.</summary>
     Task<IReadOnlyList<PeerStatus>> PeersAsync(CancellationToken cancellationToken);
 
+    /// <summary>
+    /// What a pull of this node did or is doing: the newest running one of the checkpoint, else the newest that ended. Running pulls and the last
+    /// 64 that ended are remembered until the node stops.
+    /// </summary>
+    /// <param name="checkpoint">As it was asked for, or with its tag resolved.</param>
+    /// <exception cref="NodeException"><see cref="NodeError.NotFound"/>: no such pull is remembered; the message names those that are.</exception>
+    Task<PullExplanation> WhyAsync(string checkpoint, CancellationToken cancellationToken);
+
     /// <summary>All checkpoints in the catalog, or those of one name.</summary>
     Task<IReadOnlyList<CheckpointInfo>> ListAsync(string? name, CancellationToken cancellationToken);
 

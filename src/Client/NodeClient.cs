@@ -63,6 +63,9 @@ public sealed class NodeClient : INodeApi, IDisposable
 
     public Task<IReadOnlyList<PeerStatus>> PeersAsync(CancellationToken cancellationToken) => GetAsync(ApiRoutes.Peers, Json.IReadOnlyListPeerStatus, cancellationToken);
 
+    public Task<PullExplanation> WhyAsync(string checkpoint, CancellationToken cancellationToken) =>
+        GetAsync($"{ApiRoutes.Pulls}/{CheckpointCatalog.Parse(checkpoint)}", Json.PullExplanation, cancellationToken);
+
     public Task<IReadOnlyList<CheckpointInfo>> ListAsync(string? name, CancellationToken cancellationToken) =>
         GetAsync(name is null ? ApiRoutes.Checkpoints : $"{ApiRoutes.Checkpoints}?name={Uri.EscapeDataString(name)}", Json.IReadOnlyListCheckpointInfo, cancellationToken);
 

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using P2PWeights.Transfer;
 
 namespace P2PWeights.Client;
 
@@ -49,6 +50,9 @@ public sealed class NodeOptions
 
     /// <summary>Most bytes per second received; 0 for no cap.</summary>
     public long DownloadBytesPerSecond { get; init; }
+
+    /// <summary>Paths by which shards may come from peers, best first, each one of <see cref="PathNames.All"/>. Default <see cref="PathNames.Default"/>.</summary>
+    public IReadOnlyList<string> Paths { get; init; } = PathNames.Default;
 
     /// <summary>How long a pull waits without any source. Default 30 s.</summary>
     public TimeSpan NoSourceTimeout { get; init; } = TimeSpan.FromSeconds(30);

@@ -146,6 +146,9 @@ public sealed class PeerNode : INodeApi, IAsyncDisposable
             _puller.Running));
     }
 
+    public Task<PullExplanation> WhyAsync(string checkpoint, CancellationToken cancellationToken) =>
+        _operations.RunAsync("why", _ => Task.FromResult(_puller.Explain(CheckpointCatalog.Parse(checkpoint))), cancellationToken);
+
     public Task<IReadOnlyList<PeerStatus>> PeersAsync(CancellationToken cancellationToken) => Task.FromResult(_transfer.Peers);
 
     public Task<IReadOnlyList<CheckpointInfo>> ListAsync(string? name, CancellationToken cancellationToken) =>
@@ -238,6 +241,7 @@ public sealed class PeerNode : INodeApi, IAsyncDisposable
         Listen = options.Listen,
         Name = options.Name,
         ClusterKey = options.ClusterKey,
+        Paths = options.Paths,
         UploadBytesPerSecond = options.UploadBytesPerSecond,
         DownloadBytesPerSecond = options.DownloadBytesPerSecond,
         NoSourceTimeout = options.NoSourceTimeout,

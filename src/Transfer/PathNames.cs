@@ -12,8 +12,11 @@ public static class PathNames
     /// <summary>Payload over TCP connections; reaches everybody.</summary>
     public const string Tcp = "tcp";
 
-    /// <summary>Every path, best first: the order in which they are tried unless settings say otherwise.</summary>
+    /// <summary>Every path, best first.</summary>
     public static IReadOnlyList<string> All { get; } = [Local, Rdma, Tcp];
+
+    /// <summary>The paths that are allowed unless settings say otherwise.</summary>
+    public static IReadOnlyList<string> Default { get; } = [Tcp];
 
     /// <summary>
     /// Whether this node reads the bytes itself, without the peer's hands on them. Wrong bytes over such a path may be the path's fault (a range that was used

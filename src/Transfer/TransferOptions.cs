@@ -12,8 +12,8 @@ public sealed class TransferOptions
     /// <summary>Shared secret of the cluster; null for none. With a key, both sides of every connection prove that they know it.</summary>
     public string? ClusterKey { get; init; }
 
-    /// <summary>Paths allowed, best first, each one of <see cref="PathNames.All"/>. Default <c>tcp</c>.</summary>
-    public IReadOnlyList<string> Paths { get; init; } = [PathNames.Tcp];
+    /// <summary>Paths allowed, best first, each one of <see cref="PathNames.All"/>. Default <see cref="PathNames.Default"/>.</summary>
+    public IReadOnlyList<string> Paths { get; init; } = PathNames.Default;
 
     /// <summary>TCP connections per peer that carry payload. Default 2.</summary>
     public int LanesPerPeer { get; init; } = 2;

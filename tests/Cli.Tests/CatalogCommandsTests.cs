@@ -58,7 +58,24 @@ public sealed class CatalogCommandsTests : IAsyncLifetime
         Assert.Equal(pulled.GetProperty("bytes").GetInt64(), pulled.GetProperty("bytes_fetched").GetInt64());
         Assert.Equal("publisher", pulled.GetProperty("sources").EnumerateArray().Single().GetProperty("name").GetString());
         Assert.Equal("tcp", pulled.GetProperty("sources").EnumerateArray().Single().GetProperty("path").GetString());
+        Assert.Equal(pulled.GetProperty("bytes_fetched").GetInt64(), pulled.GetProperty("paths").EnumerateArray().Single().GetProperty("bytes").GetInt64());
         SmallCheckpoint.AssertSame(_source, folder);
+
+        // why, by tag and by version, and of what nobody pulled
+        foreach (var name in new[] { "small@latest", "small@1" })
+        {
+            var why = (await P2pw.RunAsync("why", name, "--node", _consumer.Socket, "--json")).Expect(0).Json;
+            Assert.Equal(("small@1", "done", manifest), (why.GetProperty("checkpoint").GetString(), why.GetProperty("state").GetString(), why.GetProperty("manifest").GetString()));
+            Assert.Equal(pulled.GetProperty("bytes_fetched").GetInt64(), why.GetProperty("sources")[0].GetProperty("paths")[0].GetProperty("bytes").GetInt64());
+            Assert.NotEmpty(why.GetProperty("limit").GetProperty("text").GetString()!);
+        }
+
+        var told = (await P2pw.RunAsync("why", "small@1", "--node", _consumer.Socket)).Expect(0).Output;
+        Assert.Contains("done in", told, StringComparison.Ordinal);
+        Assert.Contains("limit", told, StringComparison.Ordinal);
+        Assert.Contains("small@1", (await P2pw.RunAsync("why", "small@2", "--node", _consumer.Socket)).Expect(3).Error, StringComparison.Ordinal);
+        (await P2pw.RunAsync("why", "small@1", "--tracker", _cluster.Tracker)).Expect(2);
+
         var again = (await P2pw.RunAsync("pull", "small@1", "--to", folder, "--node", _consumer.Socket, "--json")).Expect(0).Json;
         Assert.Equal(0, again.GetProperty("bytes_fetched").GetInt64());
         Assert.Contains("every byte verified", (await P2pw.RunAsync("pull", "small@1", "--node", _consumer.Socket)).Expect(0).Output, StringComparison.Ordinal);
@@ -78,6 +95,9 @@ public sealed class CatalogCommandsTests : IAsyncLifetime
         // peers, status, scrub
         Assert.Equal(["consumer", "publisher"], (await P2pw.RunAsync("peers", "--tracker", _cluster.Tracker, "--json")).Expect(0).Json.EnumerateArray().Select(peer => peer.GetProperty("name").GetString()!).Order(StringComparer.Ordinal));
         Assert.Contains("publisher", (await P2pw.RunAsync("peers", "--node", _consumer.Socket)).Expect(0).Output, StringComparison.Ordinal);
+        var path = (await P2pw.RunAsync("peers", "--node", _consumer.Socket, "--json")).Expect(0).Json.EnumerateArray().Single().GetProperty("paths").EnumerateArray().Single();
+        Assert.Equal(("tcp", "proven"), (path.GetProperty("path").GetString(), path.GetProperty("state").GetString()));
+        Assert.True(path.GetProperty("bytes_per_second").GetDouble() > 0);
         Assert.Equal(1, (await P2pw.RunAsync("status", "--tracker", _cluster.Tracker, "--json")).Expect(0).Json.GetProperty("checkpoints").GetInt32());
         var status = (await P2pw.RunAsync("status", "--node", _publisher.Socket, "--json")).Expect(0).Json;
         Assert.Equal(_publisher.Id, status.GetProperty("id").GetString());

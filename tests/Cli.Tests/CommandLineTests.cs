@@ -12,7 +12,7 @@ public sealed class CommandLineTests
     [Fact]
     public void Commands_that_exist_are_listed_and_no_others()
     {
-        string[] expected = ["tracker", "node", "publish", "pull", "ls", "show", "tag", "rm", "peers", "status", "verify", "scrub", "doctor", "synth", "demo"];
+        string[] expected = ["tracker", "node", "publish", "pull", "ls", "show", "tag", "rm", "peers", "why", "status", "verify", "scrub", "doctor", "synth", "demo"];
 
         Assert.Equal(expected, CommandLine.Build().Subcommands.Select(command => command.Name));
     }
@@ -61,6 +61,9 @@ public sealed class CommandLineTests
     [InlineData("tag name@version TAG --node SOCKET")]
     [InlineData("rm name@version --tracker URL")]
     [InlineData("peers --node SOCKET")]
+    [InlineData("why name@version --node SOCKET --json")]
+    [InlineData("node --paths rdma,tcp --no-local")]
+    [InlineData("pull name@version --to DIR --tracker URL --paths tcp --no-rdma")]
     [InlineData("status --tracker URL")]
     [InlineData("verify DIR name@version --node SOCKET")]
     [InlineData("scrub --node SOCKET")]
@@ -110,6 +113,10 @@ public sealed class CommandLineTests
     [InlineData("demo --peers three")]
     [InlineData("demo --checkpoint /no/such/folder")]
     [InlineData("node --memory 2XB")]
+    [InlineData("node --paths tcp,carrier-pigeon")]
+    [InlineData("node --paths tcp --no-tcp")]
+    [InlineData("node --paths tcp,tcp")]
+    [InlineData("why no-version --node /nowhere.sock")]
     [InlineData("node --config /no/such/file.json")]
     [InlineData("tracker --lease never")]
     public async Task Line_that_makes_no_sense_ends_with_usage(string line)

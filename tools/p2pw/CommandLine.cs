@@ -32,6 +32,7 @@ internal static class CommandLine
             new TagCommand(),
             new RemoveCommand(),
             new PeersCommand(),
+            new WhyCommand(),
             new StatusCommand(),
             new VerifyCommand(),
             new ScrubCommand(),

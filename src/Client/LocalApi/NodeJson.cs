@@ -14,7 +14,7 @@ namespace P2PWeights.Client.LocalApi;
     RespectRequiredConstructorParameters = true,
     AllowDuplicateProperties = false,
     MaxDepth = 16,
-    Converters = [typeof(DigestJsonConverter), typeof(NodeErrorJson), typeof(DifferenceKindJson)])]
+    Converters = [typeof(DigestJsonConverter), typeof(NodeErrorJson), typeof(DifferenceKindJson), typeof(PullStateJson)])]
 [JsonSerializable(typeof(PublishRequest))]
 [JsonSerializable(typeof(PublishProgress))]
 [JsonSerializable(typeof(PublishReport))]
@@ -27,6 +27,7 @@ namespace P2PWeights.Client.LocalApi;
 [JsonSerializable(typeof(NodeScrubReport))]
 [JsonSerializable(typeof(NodeStatus))]
 [JsonSerializable(typeof(IReadOnlyList<PeerStatus>))]
+[JsonSerializable(typeof(PullExplanation))]
 [JsonSerializable(typeof(IReadOnlyList<CheckpointInfo>))]
 [JsonSerializable(typeof(CheckpointDetails))]
 [JsonSerializable(typeof(TagBody))]
@@ -35,6 +36,9 @@ internal sealed partial class NodeJson : JsonSerializerContext;
 
 /// <summary>Kinds of failure by name: <c>notFound</c>.</summary>
 internal sealed class NodeErrorJson() : JsonStringEnumConverter<NodeError>(JsonNamingPolicy.CamelCase, allowIntegerValues: false);
+
+/// <summary>States of a pull by name: <c>running</c>.</summary>
+internal sealed class PullStateJson() : JsonStringEnumConverter<PullState>(JsonNamingPolicy.CamelCase, allowIntegerValues: false);
 
 /// <summary>Kinds of difference by name: <c>missing</c>.</summary>
 internal sealed class DifferenceKindJson() : JsonStringEnumConverter<DifferenceKind>(JsonNamingPolicy.CamelCase, allowIntegerValues: false);

@@ -95,6 +95,7 @@ internal sealed class NodeServer : IAsyncDisposable
         _app.MapPost(ApiRoutes.Scrub, http => EventStream.RunAsync(http, _node.ScrubAsync, json.NodeScrubReport, json.NodeScrubReport, _time));
         _app.MapGet(ApiRoutes.Status, http => AnswerAsync(http, json.NodeStatus, _node.StatusAsync));
         _app.MapGet(ApiRoutes.Peers, http => AnswerAsync(http, json.IReadOnlyListPeerStatus, _node.PeersAsync));
+        _app.MapGet(ApiRoutes.PullOf, WhyAsync);
         _app.MapGet(ApiRoutes.Checkpoints, ListAsync);
         _app.MapGet(ApiRoutes.Checkpoint, ShowAsync);
         _app.MapDelete(ApiRoutes.Checkpoint, http => DoAsync(http, token => _node.RemoveAsync(CheckpointOf(http), token)));
@@ -111,6 +112,9 @@ internal sealed class NodeServer : IAsyncDisposable
 
     private Task ListAsync(HttpContext http) =>
         AnswerAsync(http, NodeJson.Default.IReadOnlyListCheckpointInfo, token => _node.ListAsync(http.Request.Query["name"], token));
+
+    private Task WhyAsync(HttpContext http) =>
+        AnswerAsync(http, NodeJson.Default.PullExplanation, token => _node.WhyAsync(CheckpointOf(http), token));
 
     private Task ShowAsync(HttpContext http) =>
         AnswerAsync(http, NodeJson.Default.CheckpointDetails, token => _node.ShowAsync(CheckpointOf(http), token));

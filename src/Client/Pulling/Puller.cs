@@ -14,49 +14,83 @@ namespace P2PWeights.Client.Pulling;
 /// </summary>
 internal sealed class Puller(ShardStore store, TransferService transfer, CheckpointCatalog catalog, TrackerSync sync, TimeProvider time, ILogger log)
 {
-    private readonly RunningPulls _running = new();
+    private readonly PullHistory _history = new(time);
 
     /// <summary>The pulls under way.</summary>
-    public IReadOnlyList<RunningPull> Running => _running.Snapshot;
+    public IReadOnlyList<RunningPull> Running => _history.Running;
+
+    /// <inheritdoc cref="INodeApi.WhyAsync"/>
+    public PullExplanation Explain(CheckpointName checkpoint) => _history.Explain(checkpoint);
 
     public async Task<CheckpointPullReport> PullAsync(CheckpointPullRequest request, IProgress<PullProgress>? progress, CancellationToken cancellationToken)
     {
-        var started = time.GetTimestamp();
         var target = request.Folder is null ? null : LocalPath.RequireTarget(request.Folder, "the target folder");
-        using var entry = _running.Enter(request.Checkpoint, target);
-        var checkpoint = await catalog.FindAsync(CheckpointCatalog.Parse(request.Checkpoint), cancellationToken).ConfigureAwait(false);
+        var record = _history.Enter(request.Checkpoint, target);
+        var failure = (State: PullState.Failed, Message: (string?)null);
+        try
+        {
+            var report = await PullAsync(request.Checkpoint, target, record, progress, cancellationToken).ConfigureAwait(false);
+            failure.State = PullState.Done;
+            return report;
+        }
+        catch (OperationCanceledException)
+        {
+            failure.State = PullState.Cancelled;
+            throw;
+        }
+        catch (Exception e)
+        {
+            // Noted for whoever asks why, and thrown on.
+            failure.Message = e.Message;
+            throw;
+        }
+        finally
+        {
+            record.End(failure.State, failure.Message);
+            _history.Leave(record);
+        }
+    }
+
+    private async Task<CheckpointPullReport> PullAsync(
+        string asked, string? target, PullRecord record, IProgress<PullProgress>? progress, CancellationToken cancellationToken)
+    {
+        var started = time.GetTimestamp();
+        var checkpoint = await catalog.FindAsync(CheckpointCatalog.Parse(asked), cancellationToken).ConfigureAwait(false);
         var manifest = await catalog.ManifestAsync(checkpoint, cancellationToken).ConfigureAwait(false);
         var name = CheckpointCatalog.NameOf(checkpoint);
+        record.Resolved(name, manifest.Digest);
         NodeLog.PullStarted(log, name, manifest.Digest, target ?? "the tiers");
 
         // Pinned before anything is looked at, so that nothing found in the store is evicted by the pull that needs it.
         using var pin = store.Pin(manifest.Shards.Select(shard => shard.Digest));
         var report = target is null
-            ? await IntoTiersAsync(manifest, entry, progress, started, cancellationToken).ConfigureAwait(false)
-            : await IntoFolderAsync(target, manifest, entry, progress, started, cancellationToken).ConfigureAwait(false);
+            ? await IntoTiersAsync(manifest, record, progress, started, cancellationToken).ConfigureAwait(false)
+            : await IntoFolderAsync(target, manifest, record, progress, started, cancellationToken).ConfigureAwait(false);
         NodeLog.PullDone(log, name, report.BytesFetched, report.BytesReused, report.Elapsed.TotalSeconds);
         return new CheckpointPullReport(name, manifest.Digest, target, manifest.Files.Length, report);
     }
 
     private async Task<PullReport> IntoTiersAsync(
-        Manifest manifest, RunningPulls.Entry entry, IProgress<PullProgress>? progress, long started, CancellationToken cancellationToken)
+        Manifest manifest, PullRecord record, IProgress<PullProgress>? progress, long started, CancellationToken cancellationToken)
     {
         await JoinAsync(manifest, cancellationToken).ConfigureAwait(false);
-        return await TransferAsync(manifest, new PulledParts(manifest, null), null, entry, progress, started, cancellationToken).ConfigureAwait(false);
+        return await TransferAsync(manifest, new PulledParts(manifest, null), null, record, progress, started, cancellationToken).ConfigureAwait(false);
     }
 
     private async Task<PullReport> IntoFolderAsync(
-        string target, Manifest manifest, RunningPulls.Entry entry, IProgress<PullProgress>? progress, long started, CancellationToken cancellationToken)
+        string target, Manifest manifest, PullRecord record, IProgress<PullProgress>? progress, long started, CancellationToken cancellationToken)
     {
         var folder = CheckpointFolder.Open(target, manifest);
         await using (folder.ConfigureAwait(false))
         {
+            record.Enter(PullPhases.Checking);
             var checking = new PulledParts(manifest, null).AtStart with { Stage = PullStages.Checking };
-            var scan = new ProgressRelay<long>(bytes => Report(entry, progress, checking with { BytesDone = bytes }));
+            var scan = new ProgressRelay<long>(bytes => Report(record, progress, checking with { BytesDone = bytes }));
             var inPlace = await folder.ScanAsync(scan, cancellationToken).ConfigureAwait(false);
             await store.AdoptFolderAsync(folder, cancellationToken).ConfigureAwait(false);
             await JoinAsync(manifest, cancellationToken).ConfigureAwait(false);
-            var report = await TransferAsync(manifest, new PulledParts(manifest, inPlace), folder, entry, progress, started, cancellationToken).ConfigureAwait(false);
+            var report = await TransferAsync(manifest, new PulledParts(manifest, inPlace), folder, record, progress, started, cancellationToken).ConfigureAwait(false);
+            record.Enter(PullPhases.Completing);
             foreach (var file in await folder.CompleteAsync(cancellationToken).ConfigureAwait(false))
             {
                 await store.ReferenceAsync(file.Path, file.Identity, file.Extents, cancellationToken).ConfigureAwait(false);
@@ -75,19 +109,21 @@ internal sealed class Puller(ShardStore store, TransferService transfer, Checkpo
     }
 
     private async Task<PullReport> TransferAsync(
-        Manifest manifest, PulledParts parts, CheckpointFolder? folder, RunningPulls.Entry entry, IProgress<PullProgress>? progress, long started, CancellationToken cancellationToken)
+        Manifest manifest, PulledParts parts, CheckpointFolder? folder, PullRecord record, IProgress<PullProgress>? progress, long started, CancellationToken cancellationToken)
     {
-        var whole = new ProgressRelay<PullProgress>(seen => Report(entry, progress, parts.Whole(seen)));
-        Report(entry, progress, parts.AtStart);
+        record.Enter(PullPhases.Fetching);
+        record.Divided(parts);
+        var whole = new ProgressRelay<PullProgress>(seen => Report(record, progress, parts.Whole(seen)));
+        Report(record, progress, parts.AtStart);
         var report = parts.Wanted.Count == 0
             ? new PullReport(0, 0, 0, 0, TimeSpan.Zero, [])
-            : await transfer.PullAsync(new PullRequest(manifest, parts.Wanted, folder), whole, cancellationToken).ConfigureAwait(false);
+            : await transfer.PullAsync(new PullRequest(manifest, parts.Wanted, folder) { Watch = record.Watch }, whole, cancellationToken).ConfigureAwait(false);
         return parts.Whole(report, time.GetElapsedTime(started));
     }
 
-    private static void Report(RunningPulls.Entry entry, IProgress<PullProgress>? progress, PullProgress seen)
+    private static void Report(PullRecord record, IProgress<PullProgress>? progress, PullProgress seen)
     {
-        entry.Progress = seen;
+        record.Progress = seen;
         progress?.Report(seen);
     }
 }

@@ -56,6 +56,30 @@ public sealed class DoctorTests : IDisposable
     }
 
     [Fact]
+    public async Task Doctor_shows_the_paths_that_are_allowed_and_who_said_so()
+    {
+        var environment = new Dictionary<string, string?> { ["P2PW_NODE_MEMORY"] = "0", ["P2PW_NODE_PATHS"] = "rdma,tcp", ["P2PW_NODE_NO_RDMA"] = "true" };
+
+        var outcome = (await P2pw.RunAsync(environment, "doctor", "--json")).Expect(0);
+
+        var settings = outcome.Json.GetProperty("node_settings").EnumerateArray().ToDictionary(setting => setting.GetProperty("name").GetString()!, setting => setting);
+        Assert.Equal(("rdma,tcp", "P2PW_NODE_PATHS"), (settings["paths"].GetProperty("value").GetString(), settings["paths"].GetProperty("source").GetString()));
+        Assert.Equal("P2PW_NODE_NO_RDMA", settings["no-rdma"].GetProperty("source").GetString());
+        var paths = outcome.Json.GetProperty("findings").EnumerateArray().Single(finding => finding.GetProperty("check").GetString() == "paths");
+        Assert.Equal(("ok", "tcp; off: local, rdma"), (paths.GetProperty("outcome").GetString(), paths.GetProperty("detail").GetString()));
+    }
+
+    [Fact]
+    public async Task Doctor_warns_of_paths_that_do_not_reach_everybody_and_fails_when_none_is_left()
+    {
+        var environment = new Dictionary<string, string?> { ["P2PW_NODE_MEMORY"] = "0", ["P2PW_NODE_PATHS"] = "rdma" };
+        Assert.Contains("warn  paths", (await P2pw.RunAsync(environment, "doctor")).Expect(0).Output, StringComparison.Ordinal);
+
+        environment["P2PW_NODE_NO_RDMA"] = "1";
+        Assert.Contains("no path is left", (await P2pw.RunAsync(environment, "doctor")).Expect(1).Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Doctor_fails_when_the_named_tracker_is_silent()
     {
         var outcome = (await P2pw.RunAsync(new Dictionary<string, string?> { ["P2PW_NODE_MEMORY"] = "0" }, "doctor", "--tracker", "http://127.0.0.1:1")).Expect(1);

@@ -42,7 +42,7 @@ public sealed class Cluster : IDisposable
         string[][] usual =
         [
             ["--name", name], ["--tracker", Tracker], ["--listen", "127.0.0.1:0"], ["--data", Folder[$"{name}-data"]], ["--socket", Socket(name)], ["--memory", "64MiB"], ["--disk", "256MiB"],
-            ["--scrub-rate", "0"],
+            ["--scrub-rate", "0"], ["--paths", "tcp"],
         ];
         return ["node", .. usual.Where(pair => !options.Contains(pair[0])).SelectMany(pair => pair), .. options];
     }

@@ -53,8 +53,10 @@ internal sealed class TestCluster : IAsyncDisposable
     }
 
     /// <summary>Starts a node on the data folder of its name, the one of an earlier run included.</summary>
+    /// <param name="paths">By TCP alone unless told otherwise: the nodes of a test share a host.</param>
     public async Task<PeerNode> StartNodeAsync(
-        string name, long memoryBytes = 64 << 20, long diskBytes = 64 << 20, long uploadBytesPerSecond = 0, TimeSpan? noSourceTimeout = null)
+        string name, long memoryBytes = 64 << 20, long diskBytes = 64 << 20, long uploadBytesPerSecond = 0, TimeSpan? noSourceTimeout = null,
+        IReadOnlyList<string>? paths = null)
     {
         var node = await PeerNode.StartAsync(
             new NodeOptions
@@ -66,6 +68,7 @@ internal sealed class TestCluster : IAsyncDisposable
                 ArenaRoot = Directory.CreateDirectory(Folder["arenas"]).FullName,
                 DiskBytes = diskBytes,
                 UploadBytesPerSecond = uploadBytesPerSecond,
+                Paths = paths ?? [PathNames.Tcp],
                 NoSourceTimeout = noSourceTimeout ?? TimeSpan.FromSeconds(20),
             },
             TimeProvider.System,

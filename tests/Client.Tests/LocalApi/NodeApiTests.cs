@@ -150,7 +150,19 @@ public sealed class NodeApiTests : IAsyncLifetime
             [new RunningPull("m@v1", null, new PullProgress(1, 2, 3, 4, 5, 6))]);
         _node.OnStatus = () => status;
         var peer = new PeerInfo(Guid.NewGuid(), "p", ["h:1"], "host", ImmutableSortedDictionary<string, string>.Empty.Add("zone", "z"));
-        _node.OnPeers = () => [new PeerStatus(peer, true, "tcp", 9, "wrong bytes", DateTimeOffset.UnixEpoch, [])];
+        _node.OnPeers = () => [new PeerStatus(
+            peer, true, "tcp", 9, "wrong bytes", DateTimeOffset.UnixEpoch,
+            [new PeerPathStatus(SomePull.Sources[0].Paths[0], 7.5, "demoted", "stall", "no byte came", DateTimeOffset.UnixEpoch)])];
+        var why = new PullExplanation(
+            "org/m@v1", SomeDigest, "/target", PullState.Failed, DateTimeOffset.UnixEpoch, TimeSpan.FromSeconds(3), [new PullPhase(PullPhases.Fetching, TimeSpan.FromSeconds(2))],
+            new PullProgress(1, 2, 3, 4, 5, 6, Paths: [new PathBytes("tcp", 3)]), SomePull,
+            new PullLimit(PullTerms.Wire, "tcp", 0.5, "network", "more sources", 0.25, [new StageReport(PullTerms.Wire, "tcp", 1.5, 0.5)]), "it broke");
+        string? askedWhy = null;
+        _node.OnWhy = checkpoint =>
+        {
+            askedWhy = checkpoint;
+            return why;
+        };
         var info = new CheckpointInfo("org/m", "v1", ["latest"], SomeDigest, 1, 2, 3, DateTimeOffset.UnixEpoch, 4, 5);
         string? listed = "nothing asked";
         _node.OnList = name =>
@@ -170,6 +182,9 @@ public sealed class NodeApiTests : IAsyncLifetime
         Assert.Equivalent(status, await _client.StatusAsync(default).WaitAsync(Deadline), strict: true);
         var peers = await _client.PeersAsync(default).WaitAsync(Deadline);
         Assert.Equal(("p", "z", DateTimeOffset.UnixEpoch), (peers[0].Peer.Name, peers[0].Peer.Labels["zone"], peers[0].BannedUntil));
+        Assert.Equivalent(_node.OnPeers()[0].Paths, peers[0].Paths, strict: true);
+        Assert.Equivalent(why, await _client.WhyAsync("org/m@latest", default).WaitAsync(Deadline), strict: true);
+        Assert.Equal("org/m@latest", askedWhy);
         Assert.Equal("org/m@v1", $"{(await _client.ListAsync("org/m", default).WaitAsync(Deadline))[0].Name}@v1");
         Assert.Equal("org/m", listed);
         await _client.ListAsync(null, default).WaitAsync(Deadline);

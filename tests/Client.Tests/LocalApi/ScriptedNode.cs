@@ -22,6 +22,8 @@ internal sealed class ScriptedNode : INodeApi
 
     public Func<string, CheckpointDetails> OnShow { get; set; } = _ => throw Unexpected();
 
+    public Func<string, PullExplanation> OnWhy { get; set; } = _ => throw Unexpected();
+
     public List<string> Done { get; } = [];
 
     public Task<PublishReport> PublishAsync(PublishRequest request, IProgress<PublishProgress>? progress, CancellationToken cancellationToken) => OnPublish(request);
@@ -37,6 +39,8 @@ internal sealed class ScriptedNode : INodeApi
     public Task<NodeStatus> StatusAsync(CancellationToken cancellationToken) => Task.FromResult(OnStatus());
 
     public Task<IReadOnlyList<PeerStatus>> PeersAsync(CancellationToken cancellationToken) => Task.FromResult(OnPeers());
+
+    public Task<PullExplanation> WhyAsync(string checkpoint, CancellationToken cancellationToken) => Task.FromResult(OnWhy(checkpoint));
 
     public Task<IReadOnlyList<CheckpointInfo>> ListAsync(string? name, CancellationToken cancellationToken) => Task.FromResult(OnList(name));
 

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using P2PWeights.Cli.Output;
 using P2PWeights.Cli.Targets;
+using P2PWeights.Transfer;
 
 namespace P2PWeights.Cli.Commands;
 
@@ -46,7 +47,7 @@ internal sealed class PeersCommand : CliCommand
         var peers = await node.PeersAsync(cancellationToken);
         terminal.Result(peers.Select(JsonShapes.Of), text =>
         {
-            var table = new TextTable("name", "id", "endpoint", "connected", "path", ">received", "banned");
+            var table = new TextTable("name", "id", "endpoint", "connected", "path", ">rate", ">received", "banned");
             foreach (var peer in peers)
             {
                 table.Add(
@@ -55,12 +56,37 @@ internal sealed class PeersCommand : CliCommand
                     string.Join(',', peer.Peer.Endpoints),
                     peer.Connected ? "yes" : "no",
                     peer.Path ?? "-",
+                    peer.Paths.FirstOrDefault(path => path.Carried.Path == peer.Path) is { BytesPerSecond: > 0 } used ? Format.Rate(used.BytesPerSecond) : "-",
                     Format.Bytes(peer.BytesReceived),
                     peer.Banned is null ? "-" : Format.Invariant($"{peer.Banned} (until {peer.BannedUntil:HH:mm:ss'Z'})"));
             }
 
             table.Write(text);
+            WritePaths(text, peers);
         });
         return 0;
+    }
+
+    /// <summary>Every path that was looked at: what it carried how fast, and why it is not used.</summary>
+    private static void WritePaths(TextWriter text, IReadOnlyList<PeerStatus> peers)
+    {
+        var table = new TextTable("peer", "path", "state", ">received", ">rate", "failures", "why not used");
+        var looked = peers.SelectMany(peer => peer.Paths.Where(path => path.State != "untried").Select(path => (peer.Peer.Name, Path: path))).ToList();
+        foreach (var (name, path) in looked)
+        {
+            table.Add(
+                name,
+                path.Carried.Path,
+                path.State,
+                Format.Bytes(path.Carried.Bytes),
+                path.BytesPerSecond > 0 ? Format.Rate(path.BytesPerSecond) : "-",
+                PathTexts.Failures(path.Carried.Failures),
+                path.Reason is null ? "-" : Format.Invariant($"{path.Reason}: {path.Detail} (tried again from {path.RetryAt:HH:mm:ss'Z'})"));
+        }
+
+        if (looked.Count == 0)
+            return;
+        text.WriteLine();
+        table.Write(text);
     }
 }

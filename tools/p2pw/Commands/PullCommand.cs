@@ -26,7 +26,8 @@ internal sealed class PullCommand : CliCommand
             "Pull a checkpoint from all peers that hold pieces of it, verified; goes on where an earlier pull stopped.",
             "p2pw pull llama-3/8b@latest --to ./llama",
             "p2pw pull llama-3/8b@step-100 --node /run/p2pweights/node.sock",
-            "p2pw pull llama-3/8b@step-100 --to ./llama --tracker http://tracker:7400")
+            "p2pw pull llama-3/8b@step-100 --to ./llama --tracker http://tracker:7400",
+            "p2pw pull llama-3/8b@step-100 --to ./llama --tracker http://tracker:7400 --paths tcp")
     {
         Add(_checkpoint);
         Add(_to);
@@ -71,6 +72,6 @@ internal sealed class PullCommand : CliCommand
             progress.BytesDone,
             progress.BytesTotal,
             progress.Sources > 0
-                ? [$"{Format.Bytes(progress.BytesFetched)} received from {Format.Count(progress.Sources, "peer")}"]
+                ? [$"{Format.Bytes(progress.BytesFetched)} received from {Format.Count(progress.Sources, "peer")}{(progress.Paths is { Count: > 0 } paths ? $": {PathTexts.Shares(paths)}" : "")}"]
                 : []);
 }

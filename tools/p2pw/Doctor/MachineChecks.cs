@@ -2,6 +2,7 @@ using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 using P2PWeights.Cli.Output;
 using P2PWeights.Client;
+using P2PWeights.Transfer;
 
 namespace P2PWeights.Cli.Doctor;
 
@@ -19,7 +20,7 @@ internal static class MachineChecks
         yield return LockedMemory(ProcessLimits.Current(), node.MemoryBytes);
         yield return Arena(node.ArenaRoot, Directory.Exists(node.ArenaRoot) ? Free(node.ArenaRoot) : null, node.MemoryBytes);
         yield return Disk(node.DataDirectory, Free(node.DataDirectory), node.DiskBytes);
-        yield return Paths();
+        yield return Paths(node.Paths);
     }
 
     /// <summary>The vector width that hashing takes on this CPU: it decides the speed of publish and pull.</summary>
@@ -81,5 +82,13 @@ internal static class MachineChecks
         }
     }
 
-    private static Finding Paths() => new("paths", Outcome.Note, "tcp; local, nvlink and rdma are not in this version");
+    private static Finding Paths(IReadOnlyList<string> allowed)
+    {
+        var off = PathNames.All.Except(allowed).ToList();
+        return new(
+            "paths",
+            allowed.Contains(PathNames.Tcp) ? Outcome.Ok : Outcome.Warning,
+            $"{string.Join(", then ", allowed)}{(off.Count > 0 ? $"; off: {string.Join(", ", off)}" : "")}"
+            + (allowed.Contains(PathNames.Tcp) ? "" : $": peers that {(allowed.Count == 1 ? "it does" : "they do")} not reach cannot be pulled from, allow {PathNames.Tcp} too"));
+    }
 }

@@ -53,6 +53,41 @@ internal static class JsonShapes
         report.Transfer.BytesWasted,
         ElapsedSeconds = Format.Seconds(report.Transfer.Elapsed),
         Sources = report.Transfer.Sources.Select(Of),
+        Paths = report.Transfer.Paths().Select(Of),
+        Limit = Of(report.Transfer.Limit),
+    };
+
+    public static object? Of(PullLimit? limit) => limit is null ? null : new
+    {
+        limit.Term,
+        limit.Path,
+        Share = Math.Round(limit.Share, 3),
+        limit.Text,
+        limit.Help,
+        WindowFull = Math.Round(limit.WindowFull, 3),
+        Stages = limit.Stages.Select(stage => new { stage.Term, stage.Path, Shards = Math.Round(stage.Shards, 2), Share = Math.Round(stage.Share, 3) }),
+    };
+
+    public static object Of(PullExplanation pull) => new
+    {
+        pull.Checkpoint,
+        Manifest = pull.Manifest?.ToString(),
+        pull.Folder,
+        State = pull.State.ToString().ToLowerInvariant(),
+        pull.StartedAt,
+        ElapsedSeconds = Format.Seconds(pull.Elapsed),
+        Phases = pull.Phases.Select(phase => new { phase.Name, Seconds = Format.Seconds(phase.Elapsed) }),
+        pull.Progress.BytesDone,
+        Bytes = pull.Progress.BytesTotal,
+        pull.Progress.ShardsDone,
+        Shards = pull.Progress.ShardsTotal,
+        BytesReused = pull.Transfer?.BytesReused,
+        BytesFetched = pull.Transfer?.BytesFetched,
+        BytesWasted = pull.Transfer?.BytesWasted,
+        Sources = pull.Transfer?.Sources.Select(Of) ?? [],
+        Paths = pull.Transfer?.Paths().Select(Of) ?? [],
+        Limit = Of(pull.Limit),
+        pull.Failure,
     };
 
     public static object Of(SourceReport source) => new
@@ -114,6 +149,19 @@ internal static class JsonShapes
         peer.BytesReceived,
         peer.Banned,
         peer.BannedUntil,
+        Paths = peer.Paths.Select(path => new
+        {
+            path.Carried.Path,
+            path.State,
+            path.Carried.Shards,
+            path.Carried.Bytes,
+            BytesPerSecond = Math.Round(path.BytesPerSecond),
+            ActiveSeconds = Format.Seconds(path.Carried.Active),
+            path.Carried.Failures,
+            path.Reason,
+            path.Detail,
+            path.RetryAt,
+        }),
     };
 
     public static object Of(TrackedPeer peer) => new
@@ -151,6 +199,7 @@ internal static class JsonShapes
             pull.Progress.ShardsDone,
             pull.Progress.ShardsTotal,
             pull.Progress.Sources,
+            Paths = pull.Progress.Paths?.Select(path => new { path.Path, path.Bytes }) ?? [],
         }),
     };
 

@@ -2,7 +2,6 @@ using System.Globalization;
 using P2PWeights.Cli.Doctor;
 using P2PWeights.Client;
 using P2PWeights.Tracker;
-using P2PWeights.Transfer;
 
 namespace P2PWeights.Cli.Output;
 
@@ -27,8 +26,12 @@ internal static class Reports
         text.WriteLine($"  content   {Format.Bytes(transfer.BytesTotal)} in {Format.Count(report.Files, "file")}, every byte verified");
         text.WriteLine($"  bytes     {Format.Bytes(transfer.BytesFetched)} fetched, {Format.Bytes(transfer.BytesReused)} were here already, {Format.Bytes(transfer.BytesWasted)} wasted");
         text.WriteLine($"  time      {Format.Time(transfer.Elapsed)} ({Format.Rate(Format.PerSecond(transfer.BytesTotal, transfer.Elapsed))})");
-        if (transfer.Sources.Count > 0)
-            SourceTable(transfer).Write(text, "  ");
+        if (transfer.Sources.Count == 0)
+            return;
+        text.WriteLine($"  paths     {string.Join(", ", transfer.Paths().Where(path => path.Bytes > 0).Select(path => $"{path.Path} {Format.Share(path.Bytes, transfer.BytesFetched)} ({Format.Bytes(path.Bytes)})"))}");
+        if (transfer.Limit is { } limit)
+            text.WriteLine($"  limit     {limit.Text}");
+        PathTexts.Table(transfer).Write(text, "  ");
     }
 
     public static void Write(TextWriter text, CheckpointDetails details, bool tensors)
@@ -74,7 +77,8 @@ internal static class Reports
             var progress = pull.Progress;
             text.WriteLine(
                 $"  pulling {pull.Checkpoint} {(pull.Folder is null ? "into the tiers" : $"to {pull.Folder}")}: "
-                + $"{Format.Share(progress.BytesDone, progress.BytesTotal)} of {Format.Bytes(progress.BytesTotal)} from {Format.Count(progress.Sources, "peer")}");
+                + $"{Format.Share(progress.BytesDone, progress.BytesTotal)} of {Format.Bytes(progress.BytesTotal)} from {Format.Count(progress.Sources, "peer")}"
+                + (progress.Paths is { Count: > 0 } paths ? $" by {PathTexts.Shares(paths)}" : ""));
         }
     }
 
@@ -127,23 +131,5 @@ internal static class Reports
         }
 
         table.Write(text);
-    }
-
-    private static TextTable SourceTable(PullReport transfer)
-    {
-        var table = new TextTable("from", "path", ">bytes", ">share", ">shards", ">failures", "");
-        foreach (var source in transfer.Sources.OrderByDescending(source => source.Bytes))
-        {
-            table.Add(
-                source.Name,
-                source.MainPath(),
-                Format.Bytes(source.Bytes),
-                Format.Share(source.Bytes, transfer.BytesFetched),
-                source.Shards.ToString(CultureInfo.InvariantCulture),
-                source.Failures.ToString(CultureInfo.InvariantCulture),
-                source.Banned is null ? "" : $"banned: {source.Banned}");
-        }
-
-        return table;
     }
 }

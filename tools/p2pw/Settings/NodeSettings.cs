@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using P2PWeights.Cli.Targets;
 using P2PWeights.Client;
+using P2PWeights.Transfer;
 
 namespace P2PWeights.Cli.Settings;
 
@@ -23,6 +24,10 @@ internal sealed class NodeSettings() : ServingSettings("NODE")
         new("socket", "PATH", "Unix socket for commands on this machine.", Texts.ParseSocket, NodeLocator.DefaultForServing(SettingsReader.Environment()));
     private readonly Setting<ImmutableSortedDictionary<string, string>> _labels =
         new("labels", "KEY=VALUE,...", "Labels such as zone, rack, rail.", Texts.ParsePairs);
+    private readonly Setting<IReadOnlyList<string>> _paths =
+        new(AllowedPaths.List, "PATH[,PATH]", AllowedPaths.ListHelp, Texts.ParsePaths, string.Join(',', PathNames.Default));
+    private readonly IReadOnlyDictionary<string, Setting<bool>> _offSwitches = PathNames.All.ToDictionary(
+        path => path, path => new Setting<bool>(AllowedPaths.OffSwitch(path), "", AllowedPaths.OffHelp(path), Texts.ParseSwitch, "false"));
     private readonly Setting<long> _uploadLimit =
         new("upload-limit", "RATE", "Most bytes per second sent; 0 for no limit.", Texts.ParseRate, "0");
     private readonly Setting<long> _downloadLimit =
@@ -36,7 +41,7 @@ internal sealed class NodeSettings() : ServingSettings("NODE")
         new("ephemeral", "", "Keep the memory tier for no next start, and do not scrub: for a node that lives as long as a job.", Texts.ParseSwitch, "false");
 
     public override IReadOnlyList<Setting> All =>
-        [_name, _tracker, _listen, _advertise, _data, _memory, _arena, _disk, _socket, _labels, _uploadLimit, _downloadLimit, _noSourceTimeout, _scrubRate, _ephemeral, ClusterKeyFile, Insecure, Level];
+        [_name, _tracker, _listen, _advertise, _data, _memory, _arena, _disk, _socket, _labels, _paths, .. _offSwitches.Values, _uploadLimit, _downloadLimit, _noSourceTimeout, _scrubRate, _ephemeral, ClusterKeyFile, Insecure, Level];
 
     /// <summary>The settings as the node wants them.</summary>
     public NodeOptions Options(SettingsReader values, IReadOnlyDictionary<string, string> environment) => new()
@@ -51,6 +56,7 @@ internal sealed class NodeSettings() : ServingSettings("NODE")
         DiskBytes = values.Required(_disk),
         Socket = values.Required(_socket),
         Labels = values.Optional(_labels) ?? ImmutableSortedDictionary<string, string>.Empty,
+        Paths = AllowedPaths.Of(values.Required(_paths), path => values.Required(_offSwitches[path])),
         UploadBytesPerSecond = values.Required(_uploadLimit),
         DownloadBytesPerSecond = values.Required(_downloadLimit),
         NoSourceTimeout = values.Required(_noSourceTimeout),

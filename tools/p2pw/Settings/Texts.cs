@@ -5,6 +5,7 @@ using System.Net;
 using Microsoft.Extensions.Logging;
 using P2PWeights.Client;
 using P2PWeights.Store.Content;
+using P2PWeights.Transfer;
 
 namespace P2PWeights.Cli.Settings;
 
@@ -62,6 +63,16 @@ internal static class Texts
         }
 
         return result.ToImmutable();
+    }
+
+    /// <summary>Reads <c>rdma,tcp</c>: paths, best first, no path twice.</summary>
+    public static IReadOnlyList<string> ParsePaths(string text)
+    {
+        var paths = text.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
+        var unknown = paths.Except(PathNames.All).ToList();
+        if (paths.Length == 0 || unknown.Count > 0)
+            throw new FormatException($"'{(unknown.Count > 0 ? unknown[0] : text)}' is no path; write some of {string.Join(',', PathNames.All)}, best first");
+        return paths.Distinct().Count() == paths.Length ? paths : throw new FormatException($"'{text}' names a path twice");
     }
 
     /// <summary>Reads the size of the largest shard.</summary>

@@ -41,6 +41,7 @@ internal sealed class EphemeralNode : IAsyncDisposable
                 Ephemeral = true,
                 UploadBytesPerSecond = settings.UploadLimit(arguments),
                 DownloadBytesPerSecond = settings.DownloadLimit(arguments),
+                Paths = settings.Paths(arguments),
                 NoSourceTimeout = settings.NoSourceTimeout(arguments),
             };
             return new EphemeralNode(await PeerNode.StartAsync(options, TimeProvider.System, NullLoggerFactory.Instance, cancellationToken), data);

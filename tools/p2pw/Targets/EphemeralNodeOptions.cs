@@ -1,5 +1,6 @@
 using System.CommandLine;
 using P2PWeights.Cli.Settings;
+using P2PWeights.Transfer;
 
 namespace P2PWeights.Cli.Targets;
 
@@ -29,6 +30,15 @@ internal sealed class EphemeralNodeOptions
         Description = "With --tracker: most bytes per second received.",
     };
 
+    private readonly Option<string?> _paths = new($"--{AllowedPaths.List}")
+    {
+        HelpName = "PATH[,PATH]",
+        Description = $"With --tracker: {AllowedPaths.ListHelp} Default: {string.Join(',', PathNames.Default)}.",
+    };
+
+    private readonly IReadOnlyDictionary<string, Option<bool>> _offSwitches = PathNames.All.ToDictionary(
+        path => path, path => new Option<bool>($"--{AllowedPaths.OffSwitch(path)}") { Description = $"With --tracker: {AllowedPaths.OffHelp(path)}" });
+
     private readonly Option<string?> _noSourceTimeout = new("--no-source-timeout")
     {
         HelpName = "DURATION",
@@ -44,6 +54,9 @@ internal sealed class EphemeralNodeOptions
         if (!pulls)
             return;
         command.Add(_downloadLimit);
+        command.Add(_paths);
+        foreach (var off in _offSwitches.Values)
+            command.Add(off);
         command.Add(_noSourceTimeout);
     }
 
@@ -54,6 +67,9 @@ internal sealed class EphemeralNodeOptions
     public long UploadLimit(ParseResult arguments) => Read(arguments, _uploadLimit, Texts.ParseRate, 0);
 
     public long DownloadLimit(ParseResult arguments) => Read(arguments, _downloadLimit, Texts.ParseRate, 0);
+
+    public IReadOnlyList<string> Paths(ParseResult arguments) =>
+        AllowedPaths.Of(Read(arguments, _paths, Texts.ParsePaths, PathNames.Default), path => arguments.GetValue(_offSwitches[path]));
 
     public TimeSpan NoSourceTimeout(ParseResult arguments) =>
         Read(arguments, _noSourceTimeout, Texts.ParseDuration, TimeSpan.FromSeconds(30));
