@@ -31,7 +31,8 @@ public sealed record UsablePort(DeviceSnapshot Device, PortSnapshot Port, GidEnt
 /// <summary>A device or port that is not used.</summary>
 /// <param name="Name">The device, or device and port as <c>mlx5_0:1</c>.</param>
 /// <param name="Reason">Why not, and what would help.</param>
-public sealed record UnusablePort(string Name, string Reason);
+/// <param name="IsUnwanted">Whether it is not used because the wishes leave it out, and for no fault.</param>
+public sealed record UnusablePort(string Name, string Reason, bool IsUnwanted = false);
 
 /// <summary>
 /// Decides which ports are used and in which order. Pure. A port needs an active link and a GID in use. Order: the faster link first, then the one nearer to the
@@ -54,6 +55,12 @@ public sealed record DeviceRanking(IReadOnlyList<UsablePort> Usable, IReadOnlyLi
         {
             foreach (var port in device.Ports)
             {
+                if (wishes.Devices.Count > 0 && WishOf(device.Name, port.Number, wishes) < 0)
+                {
+                    unusable.Add(new(NameOf(device.Name, port.Number), "not among the devices asked for", IsUnwanted: true));
+                    continue;
+                }
+
                 if (Problem(device, port, wishes) is { } problem)
                 {
                     unusable.Add(new(NameOf(device.Name, port.Number), problem));
@@ -94,8 +101,6 @@ public sealed record DeviceRanking(IReadOnlyList<UsablePort> Usable, IReadOnlyLi
 
     private static string? Problem(DeviceSnapshot device, PortSnapshot port, DeviceWishes wishes)
     {
-        if (wishes.Devices.Count > 0 && WishOf(device.Name, port.Number, wishes) < 0)
-            return "not among the devices asked for";
         if (!port.Attributes.IsActive)
             return $"the port is {port.Attributes.State}, not active: check the cable and the interface (rdma link show, ip link)";
         if (port.Attributes.LinkLayer == LinkLayer.InfiniBand && port.Attributes.Lid == 0)

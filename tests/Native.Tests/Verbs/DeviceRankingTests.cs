@@ -118,6 +118,7 @@ public sealed class DeviceRankingTests
 
         Assert.Equal(["mlx5_2:2", "mlx5_0:1"], ranking.Usable.Select(port => port.Name));
         Assert.Equal(["mlx5_1:1", "mlx5_2:1", "mlx5_9"], ranking.Unusable.Select(port => port.Name));
+        Assert.Equal([true, true, false], ranking.Unusable.Select(port => port.IsUnwanted));
         Assert.Contains("no such device", ranking.Unusable[^1].Reason, StringComparison.Ordinal);
     }
 

@@ -17,7 +17,6 @@ internal static class MachineChecks
         yield return new("system", Outcome.Note, $"{RuntimeInformation.OSDescription}, {Environment.ProcessorCount} CPUs, {RuntimeInformation.FrameworkDescription}");
         yield return HashWidth();
         yield return OpenFiles(ProcessLimits.Current());
-        yield return LockedMemory(ProcessLimits.Current(), node.MemoryBytes);
         yield return Arena(node.ArenaRoot, Directory.Exists(node.ArenaRoot) ? Free(node.ArenaRoot) : null, node.MemoryBytes);
         yield return Disk(node.DataDirectory, Free(node.DataDirectory), node.DiskBytes);
         yield return Paths(node.Paths);
@@ -40,12 +39,6 @@ internal static class MachineChecks
         : open >= FewOpenFiles
             ? new("open files", Outcome.Ok, $"{open} allowed")
             : new("open files", Outcome.Warning, $"{open} allowed: a busy node needs more. Raise it: ulimit -n {FewOpenFiles}, or LimitNOFILE= in the unit");
-
-    public static Finding LockedMemory(ProcessLimits limits, long memoryBytes) => limits.LockedBytes is not { } locked
-        ? new("locked memory", Outcome.Ok, "no limit")
-        : new("locked memory", Outcome.Note, locked >= memoryBytes
-            ? $"{Format.Bytes(locked)} allowed, the memory tier fits"
-            : $"{Format.Bytes(locked)} allowed; this version locks none (GPU and RDMA registration will need the memory tier's {Format.Bytes(memoryBytes)})");
 
     /// <param name="root">The mount that is to hold the arena.</param>
     /// <param name="free">Bytes free in it; null when it is not there.</param>
