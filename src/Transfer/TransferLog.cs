@@ -54,6 +54,9 @@ internal static partial class TransferLog
     [LoggerMessage(32, LogLevel.Warning, "Path {Path} to {Peer} is not used for {Seconds:0.0} s, the next one is ({Reason}): {Detail}")]
     public static partial void PathDemoted(this ILogger log, string path, string peer, string reason, string detail, double seconds);
 
+    [LoggerMessage(40, LogLevel.Debug, "The lease lane of {Remote} ended with {Leases} leases out; they run out, or end with this node")]
+    public static partial void LeasesLeft(this ILogger log, string remote, int leases);
+
     [LoggerMessage(60, LogLevel.Information, "RDMA device {Device} is open, address {Gid}: {Bytes} bytes of memory registered, leases by {Means}")]
     public static partial void RdmaDeviceOpen(this ILogger log, string device, string gid, long bytes, string means);
 

@@ -1,4 +1,3 @@
-using System.Collections.Immutable;
 using System.Threading.Channels;
 using P2PWeights.Store.Content;
 using P2PWeights.Transfer.Connections;
@@ -23,17 +22,15 @@ internal sealed class LeaseSession : IAsyncDisposable
     private readonly string _peer;
     private readonly Task _sessionClosed;
     private readonly TimeProvider _time;
+    private readonly HeldLeases _held;
     private readonly Lock _gate = new();
     private readonly Dictionary<uint, LeaseRequest> _requests = [];
-    private readonly Dictionary<ulong, SourceLease> _leases = [];
     private readonly SemaphoreSlim _room = new(MaxOpenRequests);
     private readonly Channel<byte[]> _outgoing = Channel.CreateUnbounded<byte[]>(new UnboundedChannelOptions { SingleReader = true });
     private readonly TaskCompletionSource<Exception> _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly CancellationTokenSource _stop = new();
     private readonly Task _running;
     private readonly Task _keeping;
-    private List<ulong> _released = [];
-    private Renewal? _renewal;
     private uint _lastId;
     private Exception? _closed;
     private int _disposed;
@@ -45,6 +42,7 @@ internal sealed class LeaseSession : IAsyncDisposable
     public LeaseSession(OpenLane lane, string peer, Task sessionClosed, TimeSpan renewInterval, TimeProvider time)
     {
         (_lane, _connection, _peer, _sessionClosed, _time) = (lane, lane.Connection, peer, sessionClosed, time);
+        _held = new HeldLeases(peer, time);
         _connection.IdleTimeout = WireLimits.LeaseTime;
         _running = RunAsync();
         _keeping = KeepAsync(renewInterval);
@@ -54,16 +52,7 @@ internal sealed class LeaseSession : IAsyncDisposable
     public Task<Exception> Ended => _ended.Task;
 
     /// <summary>Leases out.</summary>
-    public int Leases
-    {
-        get
-        {
-            lock (_gate)
-            {
-                return _leases.Count;
-            }
-        }
-    }
+    public int Leases => _held.Count;
 
     /// <summary>Asks where the peer's arena is and for the proof that it reads the nonce there; see <see cref="HostProof"/>.</summary>
     /// <param name="challenge"><see cref="HostProof.ChallengeBytes"/> fresh random bytes.</param>
@@ -130,21 +119,10 @@ internal sealed class LeaseSession : IAsyncDisposable
     /// <summary>Called by a lease that is disposed.</summary>
     internal void Release(SourceLease lease)
     {
-        lock (_gate)
+        if (_held.Release(lease))
         {
-            if (!_leases.Remove(lease.Id) || _closed is not null)
-            {
-                return;
-            }
-
-            _released.Add(lease.Id);
-            if (_released.Count > 1)
-            {
-                return;
-            }
+            _outgoing.Writer.TryWrite(ReleasesDue);
         }
-
-        _outgoing.Writer.TryWrite(ReleasesDue);
     }
 
     /// <summary>Sends a request and waits for its answer.</summary>
@@ -249,16 +227,13 @@ internal sealed class LeaseSession : IAsyncDisposable
 
     private byte[] NextSignOfLife()
     {
+        uint id;
         lock (_gate)
         {
-            if (_leases.Count == 0 || _renewal is not null)
-            {
-                return FrameCodec.Encode(0, FrameType.Ping);
-            }
-
-            _renewal = new Renewal(++_lastId, _time.GetTimestamp(), [.. _leases.Values]);
-            return FrameCodec.Encode(_renewal.Id, FrameType.Renew);
+            id = ++_lastId;
         }
+
+        return FrameCodec.Encode(id, _held.TryBeginRenewal(id) ? FrameType.Renew : FrameType.Ping);
     }
 
     private async Task SendAsync(CancellationToken cancellationToken)
@@ -273,21 +248,11 @@ internal sealed class LeaseSession : IAsyncDisposable
                     continue;
                 }
 
-                foreach (var batch in TakeReleased().Chunk(WireLimits.MaxReleases))
+                foreach (var batch in _held.TakeReleased().Chunk(WireLimits.MaxReleases))
                 {
                     await _connection.SendAsync(FrameCodec.Encode(0, new ReleaseMessage([.. batch])), cancellationToken).ConfigureAwait(false);
                 }
             }
-        }
-    }
-
-    private List<ulong> TakeReleased()
-    {
-        lock (_gate)
-        {
-            var released = _released;
-            _released = [];
-            return released;
         }
     }
 
@@ -302,27 +267,12 @@ internal sealed class LeaseSession : IAsyncDisposable
                 case FrameType.Pong:
                     break;
                 case FrameType.Renewed:
-                    TakeRenewed(header.RequestId, FrameCodec.Decode<RenewedMessage>(payload));
+                    _held.TakeRenewed(header.RequestId, FrameCodec.Decode<RenewedMessage>(payload));
                     break;
                 default:
                     Answer(header, payload);
                     break;
             }
-        }
-    }
-
-    private void TakeRenewed(uint id, RenewedMessage renewed)
-    {
-        Renewal renewal;
-        lock (_gate)
-        {
-            renewal = _renewal?.Id == id ? _renewal : throw FrameCodec.Violation($"{_peer} renews leases that it was not asked to renew");
-            _renewal = null;
-        }
-
-        foreach (var lease in renewal.Leases)
-        {
-            lease.Renew(renewal.Sent, TimeSpan.FromMilliseconds(renewed.Milliseconds));
         }
     }
 
@@ -371,26 +321,12 @@ internal sealed class LeaseSession : IAsyncDisposable
                 $"{_peer} says that shard {request.Shard.Digest.ToShortString()} of {request.Shard.Size} bytes lies at {located.Location.Offset} of {located.Location.Identity.Size}");
         }
 
-        return Take(new SourceLease(
-            this, located.Lease, request.Shard, located.Location, null, request.Sent, TimeSpan.FromMilliseconds(located.Milliseconds), _time));
+        return Take(request, located.Lease, located.Milliseconds, located.Location, null);
     }
 
     private LocateOutcome Take(LeaseRequest request, LocatedMemoryMessage located) =>
-        Take(new SourceLease(this, located.Lease, request.Shard, null, located.Location, request.Sent, TimeSpan.FromMilliseconds(located.Milliseconds), _time));
+        Take(request, located.Lease, located.Milliseconds, null, located.Location);
 
-    private LocateOutcome Take(SourceLease lease)
-    {
-        lock (_gate)
-        {
-            return _leases.TryAdd(lease.Id, lease)
-                ? new LocateOutcome(FetchStatus.Ok, lease)
-                : throw FrameCodec.Violation($"{_peer} gives lease {lease.Id} a second time");
-        }
-    }
-
-    /// <summary>A renewal that waits for its answer.</summary>
-    /// <param name="Id">Its request id.</param>
-    /// <param name="Sent">Timestamp taken before it is sent.</param>
-    /// <param name="Leases">Those given before it was sent: what the answer is about.</param>
-    private sealed record Renewal(uint Id, long Sent, ImmutableArray<SourceLease> Leases);
+    private LocateOutcome Take(LeaseRequest request, ulong id, int milliseconds, FileLocation? file, MemoryLocation? memory) => new(
+        FetchStatus.Ok, _held.Add(new SourceLease(this, id, request.Shard, file, memory, request.Sent, TimeSpan.FromMilliseconds(milliseconds), _time)));
 }

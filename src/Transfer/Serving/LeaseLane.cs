@@ -36,6 +36,11 @@ internal sealed class LeaseLane(FrameConnection connection, Guid peer, ServingCo
         finally
         {
             await _ended.CancelAsync().ConfigureAwait(false);
+            if (_grants.Count > 0)
+            {
+                context.Log.LeasesLeft(connection.Remote, _grants.Count);
+            }
+
             await _requests.WaitAsync().ConfigureAwait(false);
             await sweeping.ConfigureAwait(false);
             await _grants.CloseAsync().ConfigureAwait(false);

@@ -153,13 +153,13 @@ internal sealed class LeaseLaneGrants(Guid peer, ServingContext context)
         try
         {
             lease = await LeaseAsync(shard, LeaseKind.Memory, cancellationToken).ConfigureAwait(false);
-            if (lease is not null)
+            if (lease is not null && await context.GrantRate.TryTakeAsync(shard.Size, cancellationToken).ConfigureAwait(false))
             {
-                await TakeTokensAsync(shard.Size, cancellationToken).ConfigureAwait(false);
                 return await ExportAsync(request, lease, exporter, cancellationToken).ConfigureAwait(false);
             }
 
-            answer = FrameCodec.Encode(request, FrameType.NotFound);
+            answer = lease is null ? FrameCodec.Encode(request, FrameType.NotFound) : Busy(request);
+            lease?.Dispose();
         }
         catch (Exception failure)
         {
@@ -229,16 +229,6 @@ internal sealed class LeaseLaneGrants(Guid peer, ServingContext context)
         {
             context.Log.CannotServe(shard.Digest.ToShortString(), e);
             return null;
-        }
-    }
-
-    private async ValueTask TakeTokensAsync(int bytes, CancellationToken cancellationToken)
-    {
-        for (var taken = 0; taken < bytes;)
-        {
-            var slice = Math.Min(bytes - taken, context.UploadRate.SliceBytes);
-            await context.UploadRate.TakeAsync(slice, cancellationToken).ConfigureAwait(false);
-            taken += slice;
         }
     }
 

@@ -27,6 +27,9 @@ internal sealed class ServingContext(
 
     public ILogger Log => log;
 
+    /// <summary>The upload rate for what is read rather than sent.</summary>
+    public GrantRate GrantRate { get; } = new(uploadRate, time);
+
     /// <summary>What leases on files may keep in the memory tier, over all lanes.</summary>
     public LeaseAllowance Leased { get; } = new(store.Usage.Tiers.Sum(tier => tier.Tier == Tiers.Memory ? tier.QuotaBytes : 0));
 

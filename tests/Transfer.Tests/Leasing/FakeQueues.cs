@@ -17,6 +17,9 @@ internal sealed class FakeQueues : IQueueListener
     /// <summary>When set, why connecting is refused.</summary>
     public string? Refusal { get; set; }
 
+    /// <summary>When set, what every export waits for.</summary>
+    public Task Hold { get; set; } = Task.CompletedTask;
+
     /// <summary>Offers one device with so many queue pairs.</summary>
     public static ConnectQueuesMessage Offer(int queues = 2, int device = 3) => new([Device(device, queues)]);
 
@@ -30,14 +33,14 @@ internal sealed class FakeQueues : IQueueListener
             throw new TransferException(TransferError.PathRefused, reason);
         }
 
-        var exporter = new FakeExporter(_exporters.All(earlier => earlier.IsDisposed));
+        var exporter = new FakeExporter(this, _exporters.All(earlier => earlier.IsDisposed));
         _exporters.Enqueue(exporter);
         return ValueTask.FromResult((new QueuesConnectedMessage(theirs.Devices), (ILeaseExporter)exporter));
     }
 }
 
 /// <param name="wasFirst">Whether every earlier exporter had been disposed when this one was made.</param>
-internal sealed class FakeExporter(bool wasFirst) : ILeaseExporter
+internal sealed class FakeExporter(FakeQueues queues, bool wasFirst) : ILeaseExporter
 {
     private readonly ConcurrentDictionary<ulong, ShardLease> _exported = new();
     private ImmutableList<string> _wrongs = [];
@@ -56,17 +59,18 @@ internal sealed class FakeExporter(bool wasFirst) : ILeaseExporter
     /// <summary>When set, why exporting fails.</summary>
     public string? Failure { get; set; }
 
-    public ValueTask<MemoryLocation> ExportAsync(ulong leaseId, ShardLease lease, CancellationToken cancellationToken)
+    public async ValueTask<MemoryLocation> ExportAsync(ulong leaseId, ShardLease lease, CancellationToken cancellationToken)
     {
         if (Failure is { } reason)
         {
             throw new TransferException(TransferError.PathRefused, reason);
         }
 
+        await queues.Hold.WaitAsync(cancellationToken);
         Check(!_disposed, "export after dispose");
         Check(!lease.Memory.IsEmpty, "export of a lease that is not in memory");
         Check(_exported.TryAdd(leaseId, lease), "a number twice");
-        return ValueTask.FromResult(new MemoryLocation([new RemoteKey(3, (ulong)lease.Offset, (uint)leaseId)]));
+        return new MemoryLocation([new RemoteKey(3, (ulong)lease.Offset, (uint)leaseId)]);
     }
 
     public ValueTask WithdrawAsync(ulong leaseId)

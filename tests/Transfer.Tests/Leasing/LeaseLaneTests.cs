@@ -174,15 +174,16 @@ public sealed class LeaseLaneTests
     }
 
     [Fact]
-    public async Task Locate_that_waits_for_the_rate_is_cancelled_at_once_and_leaves_nothing_out()
+    public async Task Locate_that_waits_is_cancelled_at_once_and_leaves_nothing_out()
     {
         var checkpoint = TestCheckpoint.Uniform(2, 1 << 20);
-        await using var pair = await LeasePair.OpenAsync(checkpoint, slots: 1, bytesPerSecond: 1000);
+        await using var pair = await LeasePair.OpenAsync(checkpoint, slots: 1);
+        pair.Queues.Hold = new TaskCompletionSource().Task;
         await pair.Leases.ConnectQueuesAsync(FakeQueues.Offer(), TestNode.Deadline);
         using var cancel = new CancellationTokenSource();
 
         var waiting = pair.Leases.LocateAsync(checkpoint.Manifest.Shards[0], LeaseKind.Memory, cancel.Token).AsTask();
-        await Eventually.HoldsAsync(() => pair.LeasesOut == 1, "the request waits for its tokens");
+        await Eventually.HoldsAsync(() => pair.LeasesOut == 1, "the request waits to be exported");
 
         // Nothing that waits holds up the lane.
         using (await pair.LeaseAsync(checkpoint.Manifest.Shards[1], LeaseKind.File))
@@ -193,6 +194,32 @@ public sealed class LeaseLaneTests
 
         await pair.NothingIsOutAsync();
         Assert.True(pair.Slots.TryTake(Guid.Empty));
+    }
+
+    [Fact]
+    public async Task Memory_leases_are_given_no_faster_than_the_upload_rate_and_whoever_must_wait_long_is_told_so()
+    {
+        var checkpoint = TestCheckpoint.Uniform(4, 1 << 20);
+        await using var pair = await LeasePair.OpenAsync(checkpoint, bytesPerSecond: 2 << 20);
+        await pair.Leases.ConnectQueuesAsync(FakeQueues.Offer(), TestNode.Deadline);
+        var busy = 0;
+        var started = TimeProvider.System.GetTimestamp();
+        await Parallel.ForEachAsync(checkpoint.Manifest.Shards, async (shard, cancellationToken) =>
+        {
+            while (await pair.Leases.LocateAsync(shard, LeaseKind.Memory, cancellationToken) is var outcome && outcome.Lease is null)
+            {
+                Assert.Equal(FetchStatus.Busy, outcome.Status);
+                Interlocked.Increment(ref busy);
+                await Task.Delay(outcome.RetryAfter, cancellationToken);
+            }
+        });
+
+        // 4 MiB at 2 MiB/s, less the tenth of a second that the bucket holds at the start; a slower machine only makes it longer.
+        Assert.True(TimeProvider.System.GetElapsedTime(started) > TimeSpan.FromSeconds(1.8));
+
+        // A shard is half a second of the rate, and no request waits as long: what the ones given up have paid must have counted for others.
+        Assert.NotEqual(0, busy);
+        Assert.Equal(4 << 20, pair.Serving.Served.Bytes);
     }
 
     [Fact]

@@ -121,7 +121,8 @@ public sealed class LeaseTimeTests
     public async Task Request_that_is_not_answered_fails_the_path_after_a_while()
     {
         var caller = new VirtualTime();
-        await using var pair = await LeasePair.OpenAsync(_checkpoint, slots: 1, bytesPerSecond: 1, caller: caller);
+        await using var pair = await LeasePair.OpenAsync(_checkpoint, caller: caller);
+        pair.Queues.Hold = new TaskCompletionSource().Task;
         await pair.Leases.ConnectQueuesAsync(FakeQueues.Offer(), TestNode.Deadline);
         var waiting = pair.Leases.LocateAsync(Shard, LeaseKind.Memory, TestNode.Deadline).AsTask();
         for (var passed = TimeSpan.Zero; passed <= WireLimits.LeaseRequestTimeout; passed += WireLimits.LeaseRenewInterval)
