@@ -46,8 +46,8 @@ public sealed class TransferService : IAsyncDisposable
         TransferOptionsCheck.Require(options);
         _options = options;
         _log = loggers.CreateLogger<TransferService>();
-        _uploadRate = new ByteRate(options.UploadBytesPerSecond);
-        _downloadRate = new ByteRate(options.DownloadBytesPerSecond);
+        _uploadRate = new ByteRate(options.UploadBytesPerSecond, time);
+        _downloadRate = new ByteRate(options.DownloadBytesPerSecond, time);
         _watch = new ConnectionWatch(time);
         _swarms = new SwarmRegistry(store);
         _peers = new PeerBook(options, _metrics, time, _log);
@@ -140,8 +140,6 @@ public sealed class TransferService : IAsyncDisposable
         }
 
         _swarms.Dispose();
-        _uploadRate.Dispose();
-        _downloadRate.Dispose();
         _metrics.Dispose();
         _stop.Dispose();
     }

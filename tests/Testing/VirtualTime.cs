@@ -37,6 +37,18 @@ public sealed class VirtualTime : TimeProvider
         }
     }
 
+    /// <summary>Timers that are set.</summary>
+    public int Timers
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _timers.Count;
+            }
+        }
+    }
+
     /// <summary>Lets time pass; every timer that becomes due fires, in order.</summary>
     public void Advance(TimeSpan by)
     {

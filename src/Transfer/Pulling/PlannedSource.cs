@@ -2,11 +2,24 @@ using P2PWeights.Transfer.Swarms;
 
 namespace P2PWeights.Transfer.Pulling;
 
-/// <summary>A source as the <see cref="PullPlanner"/> sees it. Changed by the planner only.</summary>
+/// <summary>A source as the <see cref="PullPlanner"/> sees it. Changed by the planner, and told by its pull what was measured.</summary>
 internal sealed class PlannedSource(Guid peer, int shards)
 {
     private static readonly TimeSpan RateWindow = TimeSpan.FromMilliseconds(500);
 
+    /// <summary>
+    /// The same, beyond the round trip, while the rate is unknown or grows: until it is known nobody tells a slow source from a fast one, and one far away gets
+    /// faster only as more is asked of it.
+    /// </summary>
+    private static readonly TimeSpan ShortWindow = TimeSpan.FromMilliseconds(100);
+
+    /// <summary>A rate that grew by this in a window is still growing.</summary>
+    private const double Growth = 1.25;
+
+    /// <summary>What counts until a round trip was measured: more than inside a cluster, less than around the world.</summary>
+    private static readonly TimeSpan UnknownRoundTrip = TimeSpan.FromMilliseconds(50);
+
+    private bool _isGrowing = true;
     private TimeSpan _measuredAt;
     private long _bytesSince;
 
@@ -37,31 +50,74 @@ internal sealed class PlannedSource(Guid peer, int shards)
     /// <summary>Fetches that failed since the last that did not.</summary>
     public int FailuresInRow { get; set; }
 
+    /// <summary>Time from asking to the first byte of an answer, as its connections measured it; zero while unknown.</summary>
+    public TimeSpan RoundTrip { get; set; }
+
     /// <summary>Bytes per second lately; 0 while unknown.</summary>
     public double Rate { get; private set; }
 
-    /// <summary>Bytes came from it. The rate follows within a few windows, and does not fall while nothing is asked of it.</summary>
+    /// <summary>A shard is asked of it.</summary>
+    public void Ask(int bytes, TimeSpan now)
+    {
+        if (Outstanding == 0 && _bytesSince == 0)
+        {
+            _measuredAt = now;
+        }
+
+        Outstanding++;
+        OutstandingBytes += bytes;
+    }
+
+    /// <summary>A shard that was asked of it is here, or is not to come.</summary>
+    public void Release(int bytes)
+    {
+        Outstanding--;
+        OutstandingBytes -= bytes;
+    }
+
+    /// <summary>Bytes came from it. The rate follows a rise at once and a fall within a few windows, and does not fall while nothing is asked of it.</summary>
     public void Progress(long bytes, TimeSpan now)
     {
-        if (bytes == 0 && Outstanding == 0)
-        {
-            (_measuredAt, _bytesSince) = (now, 0);
-            return;
-        }
-
         _bytesSince += bytes;
+        if (_bytesSince == 0 && (Outstanding == 0 || Rate == 0))
+        {
+            // Nothing was asked, or the first byte has not come: of a source that never sent one, the wait alone is known.
+            _measuredAt = Outstanding == 0 ? now : _measuredAt;
+            return;
+        }
+
         var span = now - _measuredAt;
-        if (span < RateWindow)
+        if (span < (_isGrowing ? ShortWindow + RoundTrip : RateWindow))
         {
             return;
         }
 
-        if (span < 4 * RateWindow)
+        var measured = _bytesSince / span.TotalSeconds;
+        if (Rate == 0 || span < (4 * RateWindow) + RoundTrip)
         {
-            var measured = _bytesSince / span.TotalSeconds;
-            Rate = Rate == 0 ? measured : (Rate + measured) / 2;
+            _isGrowing = measured > Growth * Rate;
+            Rate = _isGrowing ? measured : (Rate + measured) / 2;
         }
 
         (_measuredAt, _bytesSince) = (now, 0);
+    }
+
+    /// <summary>
+    /// Bytes that may be asked of it ahead: its bandwidth-delay product, what it sends until this node has looked again, and a shard per lane, so that a lane does
+    /// not idle between two shards. A slow source gets no more of the latter than it sends in a second: what it holds, others cannot bring.
+    /// </summary>
+    /// <param name="laneBytes">A shard for each of its lanes.</param>
+    /// <param name="ahead">Time's worth of bytes beyond the round trip.</param>
+    /// <param name="isShared">Others ask it too, so that what this node asks for far ahead may come from elsewhere by then.</param>
+    public double Window(double laneBytes, TimeSpan ahead, bool isShared)
+    {
+        var delay = ahead + (RoundTrip > TimeSpan.Zero ? RoundTrip : UnknownRoundTrip);
+        var product = Rate * delay.TotalSeconds;
+        return (isShared, Rate) switch
+        {
+            (true, _) => Math.Max(laneBytes, product),
+            (_, 0) => 2 * laneBytes,
+            _ => product + Math.Min(laneBytes, Rate),
+        };
     }
 }

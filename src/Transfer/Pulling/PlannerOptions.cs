@@ -5,15 +5,15 @@ namespace P2PWeights.Transfer.Pulling;
 /// <param name="LanesPerSource">Connections per source; each needs a shard on its way and one asked for.</param>
 internal sealed record PlannerOptions(long WindowBytes, int LanesPerSource)
 {
-    /// <summary>How much a source is asked for ahead, in time at its measured rate: long enough to cover a round trip and a commit, short enough that a slow source holds few shards.</summary>
-    public TimeSpan Horizon { get; init; } = TimeSpan.FromMilliseconds(500);
+    /// <summary>
+    /// How much a source is asked for ahead, in time at its measured rate, beyond its round trip: long enough for a pull's loop that is late on a busy machine,
+    /// short enough that a slow source holds few shards.
+    /// </summary>
+    public TimeSpan Horizon { get; init; } = TimeSpan.FromMilliseconds(200);
 
     /// <summary>The same for a complete source while others pull too: what is asked for far ahead is what another node asks for as well.</summary>
-    public TimeSpan SharedHorizon { get; init; } = TimeSpan.FromMilliseconds(100);
+    public TimeSpan SharedHorizon { get; init; } = TimeSpan.FromMilliseconds(50);
 
     /// <summary>Most shards asked of one source at a time; a lane takes <see cref="Wire.WireLimits.MaxOutstandingFetches"/>.</summary>
     public int MaxShardsPerSource { get; init; } = LanesPerSource * 64;
-
-    /// <summary>A last shard is asked for a second time when it has been out for this long, and for twice as long as the second source would need.</summary>
-    public TimeSpan HedgeAfter { get; init; } = TimeSpan.FromMilliseconds(300);
 }

@@ -12,44 +12,29 @@ internal readonly record struct Assignment(PlannedSource Source, int Ordinal, bo
 /// Decides which shard is asked of which source next. Pure: told what happened and what time it is, does no IO, owns no clock, takes its randomness from
 /// outside; the pull carries its decisions out. Not thread-safe; one loop owns it.
 /// Rules: one source per shard; the rarest shard first, at random among equals; the least loaded source first; at most a window of bytes over all sources and
-/// a time's worth of bytes per source; when nothing is left to ask for, a slow last shard is asked of a second source.
-/// Complete sources are spared, so that a publisher sends each shard about once however many nodes pull: of what only they hold, this node asks first for its
-/// own share (<see cref="ShardShares"/>), and what another puller holds is asked of that one, unless it is put off or much slower.
+/// a time's worth of bytes per source; complete sources are spared where other pullers can do (<see cref="PublisherRelief"/>); when nothing is left to ask for, a
+/// slow last shard is asked of a second source (<see cref="HedgePlanner"/>).
 /// </summary>
 internal sealed class PullPlanner
 {
-    /// <summary>
-    /// A puller slower than this part of the best complete source does not spare that one, once it has kept a shard waiting. A low rate alone says nothing:
-    /// a puller that holds little is asked for little.
-    /// </summary>
-    private const double SlowPart = 0.25;
-
-    private static readonly TimeSpan SlowAfter = TimeSpan.FromSeconds(1);
-    private static readonly TimeSpan SlowFor = TimeSpan.FromSeconds(5);
-
-    private static readonly TimeSpan CoverInterval = TimeSpan.FromMilliseconds(100);
-
-    private readonly Guid _self;
     private readonly ImmutableArray<ShardInfo> _shards;
     private readonly PlannerOptions _options;
     private readonly RarityIndex _missing;
     private readonly List<PlannedSource> _sources = [];
     private readonly int[] _holders;
-    private readonly Dictionary<int, List<(PlannedSource Source, TimeSpan Since)>> _fetching = [];
+    private readonly Dictionary<int, List<Flight>> _flights = [];
     private readonly HashSet<int> _open;
+    private readonly PublisherRelief _relief;
+    private readonly HedgePlanner _hedges;
     private readonly int _largestShard;
     private long _windowUsed;
-    private int _pullers;
-    private ShardBitmap? _share;
-    private ShardBitmap? _covered;
-    private TimeSpan _coveredAt;
+    private TimeSpan _now;
 
     /// <param name="self">This node's id, which decides its share.</param>
     /// <param name="shards">The manifest's shard table.</param>
     /// <param name="wanted">Ordinals to fetch; all count as missing at first.</param>
     public PullPlanner(Guid self, ImmutableArray<ShardInfo> shards, IEnumerable<int> wanted, PlannerOptions options, Random random)
     {
-        _self = self;
         _shards = shards;
         _options = options;
         _missing = new RarityIndex(shards.Length, random);
@@ -60,6 +45,9 @@ internal sealed class PullPlanner
             _missing.Add(ordinal, 0);
             _largestShard = Math.Max(_largestShard, shards[ordinal].Size);
         }
+
+        _relief = new PublisherRelief(self, shards.Length, _sources, CanAsk);
+        _hedges = new HedgePlanner(_open.Sum(ordinal => (long)shards[ordinal].Size), _largestShard);
     }
 
     /// <summary>Shards not verified yet.</summary>
@@ -69,7 +57,7 @@ internal sealed class PullPlanner
     public int Missing => _missing.Count;
 
     /// <summary>Shards on their way.</summary>
-    public int Fetching => _fetching.Count;
+    public int Fetching => _flights.Count;
 
     /// <summary>Whether the window over all sources has no room for another shard.</summary>
     public bool IsWindowFull => _windowUsed > 0 && _windowUsed + _largestShard > _options.WindowBytes;
@@ -81,7 +69,7 @@ internal sealed class PullPlanner
     {
         var source = new PlannedSource(peer, _shards.Length);
         _sources.Add(source);
-        PullersChanged();
+        _relief.Changed();
         return source;
     }
 
@@ -90,7 +78,7 @@ internal sealed class PullPlanner
     {
         SetHeld(source, new ShardBitmap(_shards.Length));
         _sources.Remove(source);
-        PullersChanged();
+        _relief.Changed();
     }
 
     /// <summary>The source told what it holds now.</summary>
@@ -110,17 +98,18 @@ internal sealed class PullPlanner
         if (source.IsComplete != isComplete)
         {
             source.IsComplete = isComplete;
-            PullersChanged();
+            _relief.Changed();
         }
         else if (!isComplete)
         {
-            _covered?.Add(held);
+            _relief.Gained(held);
         }
     }
 
     /// <summary>The next decision, or null when nothing can be asked for now. A decision counts as carried out until <see cref="Failed"/> or <see cref="Done(Assignment)"/>.</summary>
     public Assignment? Next(TimeSpan now)
     {
+        _now = now;
         if (_windowUsed >= _options.WindowBytes)
         {
             return null;
@@ -144,7 +133,7 @@ internal sealed class PullPlanner
     /// <summary>A shard that was set aside is to be asked for after all.</summary>
     public void PutBack(int ordinal)
     {
-        if (_open.Contains(ordinal) && !_missing.Contains(ordinal) && !_fetching.ContainsKey(ordinal))
+        if (_open.Contains(ordinal) && !_missing.Contains(ordinal) && !_flights.ContainsKey(ordinal))
         {
             _missing.Add(ordinal, _holders[ordinal]);
             foreach (var source in _sources.Where(s => s.Held[ordinal]))
@@ -158,21 +147,24 @@ internal sealed class PullPlanner
     public void Received(Assignment fetch)
     {
         fetch.Source.FailuresInRow = 0;
-        Release(fetch.Source, fetch.Ordinal);
+        fetch.Source.Release(_shards[fetch.Ordinal].Size);
+        var flights = _flights[fetch.Ordinal];
+        var index = flights.FindIndex(flight => flight.Source == fetch.Source);
+        flights[index] = flights[index] with { IsReceived = true };
     }
 
     /// <summary>The fetch ended without a verified shard; what is nobody else's is missing again.</summary>
     /// <param name="wasReceived">Whether <see cref="Received"/> was told before.</param>
     public void Failed(Assignment fetch, bool wasReceived)
     {
-        End(fetch, wasReceived);
+        End(fetch, wasReceived, isVerified: false);
         PutBack(fetch.Ordinal);
     }
 
     /// <summary>The fetch ended with a verified shard.</summary>
     public void Done(Assignment fetch)
     {
-        End(fetch, wasReceived: true);
+        End(fetch, wasReceived: true, isVerified: true);
         Done(fetch.Ordinal);
     }
 
@@ -190,55 +182,22 @@ internal sealed class PullPlanner
         var ordinal = -1;
         if (source.IsComplete)
         {
-            ordinal = _missing.Pick(0, source.Held, alsoIn: Share());
+            ordinal = _missing.Pick(0, source.Held, alsoIn: _relief.Share);
 
             // The share of others is theirs to ask for; a lane that would idle takes some of it all the same.
-            if (ordinal < 0 && (_pullers == 0 || source.Outstanding < 2 * _options.LanesPerSource))
+            if (ordinal < 0 && (_relief.Pullers == 0 || source.Outstanding < 2 * _options.LanesPerSource))
             {
                 ordinal = _missing.Pick(0, source.Held);
             }
         }
 
-        var covered = source.IsComplete && ordinal < 0 ? Covered(now) : null;
+        var covered = source.IsComplete && ordinal < 0 ? _relief.Covered(_flights.Values.SelectMany(flights => flights), now) : null;
         for (var rarity = 1; ordinal < 0 && rarity < _missing.Levels; rarity++)
         {
             ordinal = _missing.Pick(rarity, source.Held, notIn: covered);
         }
 
         return ordinal;
-    }
-
-    private void PullersChanged()
-    {
-        _pullers = _sources.Count(source => !source.IsComplete);
-        (_share, _covered) = (null, null);
-    }
-
-    private ShardBitmap Share() =>
-        _share ??= ShardShares.Of(_self, [.. _sources.Where(source => !source.IsComplete).Select(source => source.Peer)], _shards.Length);
-
-    /// <summary>What pullers hold that can be asked and are not much slower than the complete sources. Looked at anew now and then, as rates change.</summary>
-    private ShardBitmap Covered(TimeSpan now)
-    {
-        if (_covered is null || now - _coveredAt >= CoverInterval)
-        {
-            var enough = SlowPart * _sources.Where(source => source.IsComplete).Max(source => source.Rate);
-            (_covered, _coveredAt) = (new ShardBitmap(_shards.Length), now);
-            foreach (var (source, since) in _fetching.Values.SelectMany(fetches => fetches))
-            {
-                if (now - since > SlowAfter && source.Rate < enough)
-                {
-                    source.SlowUntil = now + SlowFor;
-                }
-            }
-
-            foreach (var puller in _sources.Where(s => !s.IsComplete && s.SlowUntil <= now && CanAsk(s, now)))
-            {
-                _covered.Add(puller.Held);
-            }
-        }
-
-        return _covered;
     }
 
     private void SetRarity(int ordinal, int holders)
@@ -256,16 +215,10 @@ internal sealed class PullPlanner
     /// <summary>How full a source's window is.</summary>
     private double Load(PlannedSource source) => source.OutstandingBytes / Window(source);
 
-    /// <summary>What may be asked of a source ahead: a time's worth at its rate, and never less than keeps its lanes busy.</summary>
     private double Window(PlannedSource source)
     {
-        var lanes = (double)_options.LanesPerSource * _largestShard;
-        if (source.IsComplete && _pullers > 0)
-        {
-            return Math.Max(lanes, source.Rate * _options.SharedHorizon.TotalSeconds);
-        }
-
-        return source.Rate == 0 ? 2 * lanes : Math.Max(lanes, source.Rate * _options.Horizon.TotalSeconds);
+        var isShared = source.IsComplete && _relief.Pullers > 0;
+        return source.Window((double)_options.LanesPerSource * _largestShard, isShared ? _options.SharedHorizon : _options.Horizon, isShared);
     }
 
     /// <summary>Within both windows; a window that is empty takes a shard of any size.</summary>
@@ -276,60 +229,58 @@ internal sealed class PullPlanner
             && (_windowUsed == 0 || _windowUsed + size <= _options.WindowBytes);
     }
 
+    /// <summary>Asks an idle source for a slow last shard as well, if that pays.</summary>
     private Assignment? Hedge(TimeSpan now)
     {
-        foreach (var (ordinal, fetches) in _fetching)
+        var idle = _sources.FindAll(source => source.Outstanding == 0 && CanAsk(source, now));
+        var alone = _flights.Values
+            .Where(flights => flights is [{ IsReceived: false } only] && _open.Contains(only.Ordinal) && _windowUsed + only.Size <= _options.WindowBytes)
+            .Select(flights => flights[0]);
+        if (idle.Count == 0 || _hedges.Choose(alone, idle, _sources.Max(source => source.Rate), now) is not var (slow, second))
         {
-            if (fetches is not [var only] || now - only.Since < _options.HedgeAfter)
-            {
-                continue;
-            }
-
-            var second = _sources.Find(s => s != only.Source && s.Outstanding == 0 && s.Held[ordinal] && CanAsk(s, now)
-                && (s.Rate == 0 || (now - only.Since).TotalSeconds > 2 * _shards[ordinal].Size / s.Rate));
-            if (second is not null && Fits(second, ordinal))
-            {
-                return Begin(second, ordinal, hedge: true, now);
-            }
+            return null;
         }
 
-        return null;
+        _hedges.Begun(slow);
+        return Begin(second, slow.Ordinal, hedge: true, now);
     }
 
     private Assignment Begin(PlannedSource source, int ordinal, bool hedge, TimeSpan now)
     {
-        if (!_fetching.TryGetValue(ordinal, out var fetches))
+        var size = _shards[ordinal].Size;
+        if (!_flights.TryGetValue(ordinal, out var flights))
         {
-            _fetching[ordinal] = fetches = [];
+            _flights[ordinal] = flights = [];
         }
 
-        fetches.Add((source, now));
-        source.Outstanding++;
-        source.OutstandingBytes += _shards[ordinal].Size;
-        _windowUsed += _shards[ordinal].Size;
+        source.Ask(size, now);
+        flights.Add(new Flight(source, ordinal, size, now, source.OutstandingBytes));
+        _windowUsed += size;
         return new Assignment(source, ordinal, hedge);
     }
 
-    private void End(Assignment fetch, bool wasReceived)
+    private void End(Assignment fetch, bool wasReceived, bool isVerified)
     {
+        var flights = _flights[fetch.Ordinal];
+        var flight = flights.Find(f => f.Source == fetch.Source);
+        flights.Remove(flight);
+        if (flights.Count == 0)
+        {
+            _flights.Remove(fetch.Ordinal);
+        }
+
+        var isHere = !_open.Contains(fetch.Ordinal);
+        if (isHere || !isVerified)
+        {
+            _hedges.Ended(flight, isHere, wasReceived, _now);
+        }
+
         if (!wasReceived)
         {
-            Release(fetch.Source, fetch.Ordinal);
+            fetch.Source.Release(flight.Size);
         }
 
-        _windowUsed -= _shards[fetch.Ordinal].Size;
-        var fetches = _fetching[fetch.Ordinal];
-        fetches.RemoveAt(fetches.FindIndex(f => f.Source == fetch.Source));
-        if (fetches.Count == 0)
-        {
-            _fetching.Remove(fetch.Ordinal);
-        }
-    }
-
-    private void Release(PlannedSource source, int ordinal)
-    {
-        source.Outstanding--;
-        source.OutstandingBytes -= _shards[ordinal].Size;
+        _windowUsed -= flight.Size;
     }
 
     /// <summary>Takes a shard out of the missing ones, if it is there.</summary>

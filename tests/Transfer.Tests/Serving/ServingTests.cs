@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using P2PWeights.Store;
+using P2PWeights.Testing;
 using P2PWeights.Transfer.Connections;
 using P2PWeights.Transfer.Serving;
 using P2PWeights.Transfer.Swarms;
@@ -57,7 +58,8 @@ public sealed class ServingTests
     [InlineData("GET / HTTP/1.1\r\n\r\n")]
     public async Task Caller_that_does_not_shake_hands_is_closed_and_others_are_served(string opening)
     {
-        await using var publisher = await TestNode.StartAsync("publisher");
+        var time = new VirtualTime();
+        await using var publisher = await TestNode.StartAsync("publisher", time: time);
         await using var node = await TestNode.StartAsync("node");
         using var caller = new TcpClient();
         await caller.ConnectAsync(publisher.Transfer.LocalEndPoint, TestNode.Deadline);
@@ -68,20 +70,23 @@ public sealed class ServingTests
 
         await node.PullAsync(checkpoint);
 
-        await ReadToEndAsync(caller.GetStream());
+        Assert.True(await EndsWithinAsync(time, WireLimits.HandshakeTimeout, ReadToEndAsync(caller.GetStream())));
     }
 
     [Fact]
     public async Task Caller_that_sends_half_a_frame_and_then_nothing_is_closed()
     {
-        await using var publisher = await TestNode.StartAsync("publisher");
+        var time = new VirtualTime();
+        await using var publisher = await TestNode.StartAsync("publisher", time: time);
         await using var watch = new ConnectionWatch(TimeProvider.System);
         var dialler = new Dialler(new Identity(Guid.NewGuid(), "slow", null), watch, TimeProvider.System);
         using var lane = await dialler.OpenAsync(publisher.Info, LaneKind.Data, TestNode.Deadline);
 
         await lane.Connection.SendAsync(FrameCodec.Encode(1, FrameType.Ping).AsMemory(0, 9), TestNode.Deadline);
 
-        await Assert.ThrowsAsync<IOException>(async () => await lane.Connection.ReadHeaderAsync(TestNode.Deadline));
+        var reading = lane.Connection.ReadHeaderAsync(TestNode.Deadline).AsTask();
+        Assert.True(await EndsWithinAsync(time, WireLimits.FrameTimeout, reading));
+        await Assert.ThrowsAsync<IOException>(() => reading);
     }
 
     [Fact]
@@ -254,6 +259,20 @@ public sealed class ServingTests
         var failure = await Assert.ThrowsAsync<TransferException>(() => service.StartAsync(TestNode.Deadline));
         Assert.Equal(TransferError.Listen, failure.Error);
         Assert.Contains(reason, failure.Message, StringComparison.Ordinal);
+    }
+
+    /// <summary>Has a node's time pass until something ends, which is due after a while of it; false when that took more than half as long again.</summary>
+    private static async Task<bool> EndsWithinAsync(VirtualTime time, TimeSpan due, Task what)
+    {
+        var began = time.GetTimestamp();
+        await Eventually.HoldsAsync(
+            () =>
+            {
+                time.Advance(TimeSpan.FromMilliseconds(100));
+                return what.IsCompleted;
+            },
+            "the connection is closed");
+        return time.GetElapsedTime(began) < 1.5 * due;
     }
 
     /// <summary>Two ends of a connection whose sockets hold little.</summary>

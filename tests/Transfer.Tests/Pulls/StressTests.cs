@@ -1,0 +1,142 @@
+using P2PWeights.Store.Folders;
+using P2PWeights.Testing;
+using P2PWeights.Testing.Faults;
+
+namespace P2PWeights.Transfer.Tests.Pulls;
+
+/// <summary>Pulls over bad networks, from dying and silent sources, and many at once.</summary>
+public sealed class StressTests
+{
+    [Fact]
+    public async Task Source_without_progress_for_two_seconds_loses_its_shards_to_others()
+    {
+        // The node's time is virtual: the two seconds of the default take none.
+        var time = new VirtualTime();
+        var checkpoint = TestCheckpoint.Uniform(12, 100_000);
+        await using var honest = await TestNode.StartAsync("honest");
+        await using var node = await TestNode.StartAsync("node", new TransferOptions(), time: time);
+        await using var silent = new LyingPeer(checkpoint, async (stream, id, shard, bytes, token) =>
+            await LyingPeer.SendDataAsync(stream, id, shard.Size, bytes.AsMemory(0, 1000), token));
+        honest.Transfer.Join(checkpoint.Manifest);
+        node.Meet(checkpoint, silent.Info, honest.Info);
+        var began = time.GetTimestamp();
+
+        // Nobody else holds anything yet: a fifth fetch means that the first four, two per lane, were given up.
+        var pull = node.PullAsync(checkpoint);
+        await Eventually.HoldsAsync(() => silent.Fetches == 4, "the silent peer was asked");
+        await PassUntilAsync(time, () => silent.Fetches > 4, "the silent peer was asked again");
+        Assert.True(time.GetElapsedTime(began) >= TimeSpan.FromSeconds(2), $"given up after {time.GetElapsedTime(began)}");
+        await honest.HoldAsync(checkpoint);
+        await PassUntilAsync(time, () => pull.IsCompleted, "the pull ends");
+        var report = await pull;
+
+        await node.AssertHoldsAsync(checkpoint);
+        var source = Assert.Single(report.Sources, s => s.Name == "liar");
+        Assert.True(source.Failures >= 4 && source.Banned is null, $"{source}");
+    }
+
+    [Fact]
+    public async Task Source_that_dies_in_the_middle_of_shards_costs_those_and_no_others()
+    {
+        // Its lanes break after three and a half shards each; control lanes live on, so nothing but the payload tells.
+        const int Size = 200_000;
+        var checkpoint = TestCheckpoint.Uniform(40, Size);
+        await using var dying = await TestNode.StartAsync("dying");
+        await using var honest = await TestNode.StartAsync("honest");
+        await using var node = await TestNode.StartAsync("node");
+        await using var proxy = new FaultProxy(dying.Transfer.LocalEndPoint, checkpoint.Seeded) { SparedConnections = 1 };
+        proxy.ToCaller.Line = new FaultLine { Fault = FaultKind.Reset, AfterBytes = 7 * Size / 2 };
+        await dying.HoldAsync(checkpoint);
+        await honest.HoldAsync(checkpoint, 0);
+        node.Meet(checkpoint, Through(proxy, dying), honest.Info);
+
+        var pull = node.PullAsync(checkpoint);
+        await proxy.HitAsync(proxy.ToCaller);
+        await dying.StopServingAsync();
+        await honest.HoldAsync(checkpoint);
+        var report = await pull;
+
+        await node.AssertHoldsAsync(checkpoint);
+        var source = Assert.Single(report.Sources, s => s.Name == "dying");
+        Assert.True(source.Shards >= 3, $"{source}; {proxy}");
+        Assert.Equal(checkpoint.TotalBytes, report.BytesFetched);
+
+        // A part of one shard per lane that broke, and of one per lane opened since; every whole shard that it sent counts.
+        Assert.True(report.BytesWasted <= (long)(proxy.Connections - 1) * Size, $"{report.BytesWasted} bytes wasted; {proxy}");
+        Assert.Equal(checkpoint.All.Length - source.Shards, report.Sources.Single(s => s.Name == "honest").Shards);
+    }
+
+    [Theory]
+    [InlineData(FaultKind.Reset)]
+    [InlineData(FaultKind.Cut)]
+    [InlineData(FaultKind.HalfClose)]
+    [InlineData(FaultKind.Corrupt)]
+    [InlineData(FaultKind.Blackhole)]
+    public async Task Pull_over_a_bad_line_and_a_good_one_ends_with_the_right_bytes(FaultKind kind)
+    {
+        var checkpoint = TestCheckpoint.Uniform(24, 150_000);
+        await using var far = await TestNode.StartAsync("far");
+        await using var near = await TestNode.StartAsync("near");
+        await using var node = await TestNode.StartAsync("node");
+        await using var proxy = new FaultProxy(far.Transfer.LocalEndPoint, checkpoint.Seeded) { SparedConnections = 1 };
+        proxy.ToCaller.Line = new FaultLine { Fault = kind, AfterBytes = checkpoint.Seeded.Random.Next(500, 400_000), BytesPerSecond = 20_000_000 };
+        await far.HoldAsync(checkpoint);
+        await near.HoldAsync(checkpoint, 0);
+        node.Meet(checkpoint, Through(proxy, far), near.Info);
+
+        var pull = node.PullAsync(checkpoint);
+        await proxy.HitAsync(proxy.ToCaller);
+        await near.HoldAsync(checkpoint);
+        var report = await pull;
+
+        await node.AssertHoldsAsync(checkpoint);
+        Assert.True(report.BytesFetched == checkpoint.TotalBytes, proxy.ToString());
+        var source = Assert.Single(report.Sources, s => s.Name == "far");
+        Assert.True(kind != FaultKind.Corrupt || source.Banned is not null, $"{source}; {proxy}");
+        Assert.True(kind == FaultKind.Corrupt || source.Banned is null, $"{source}; {proxy}");
+    }
+
+    [Fact]
+    public async Task Two_hundred_pulls_at_once_fetch_each_shard_once()
+    {
+        const int Pulls = 200;
+        var checkpoint = TestCheckpoint.Uniform(30, 100_000);
+        await using var publisher = await TestNode.StartAsync("publisher");
+        await using var node = await TestNode.StartAsync("node", new TransferOptions());
+        await publisher.HoldAsync(checkpoint);
+        node.Meet(checkpoint, publisher.Info);
+        var folders = new List<CheckpointFolder>();
+        for (var i = 0; i < Pulls / 20; i++)
+        {
+            folders.Add(CheckpointFolder.Open(node[$"out{i}"], checkpoint.Manifest));
+            await folders[i].ScanAsync(null, TestNode.Deadline);
+        }
+
+        // Every twentieth goes to a folder of its own, the others to the tiers.
+        var reports = await Task.WhenAll(Enumerable.Range(0, Pulls).Select(i => node.PullAsync(checkpoint, i % 20 == 0 ? folders[i / 20] : null)));
+
+        Assert.Equal(checkpoint.All.Length, publisher.Transfer.Served.Shards);
+        Assert.Equal(checkpoint.TotalBytes, reports.Sum(report => report.BytesFetched));
+        Assert.All(reports, report => Assert.Equal(checkpoint.TotalBytes, report.BytesFetched + report.BytesReused));
+        await node.AssertHoldsAsync(checkpoint);
+        var bytes = checkpoint.Bytes.SelectMany(b => b).ToArray();
+        for (var i = 0; i < folders.Count; i++)
+        {
+            await folders[i].CompleteAsync(TestNode.Deadline);
+            await folders[i].DisposeAsync();
+            var file = await File.ReadAllBytesAsync(Path.Combine(node[$"out{i}"], "weights.bin"));
+            Assert.True(bytes.AsSpan().SequenceEqual(file), $"folder {i}; {checkpoint.Seeded}");
+        }
+    }
+
+    private static PeerInfo Through(FaultProxy proxy, TestNode source) => source.Info with { Endpoints = [proxy.EndPoint.ToString()] };
+
+    /// <summary>Has a node's time pass, at twice the speed of the real one, until a condition holds.</summary>
+    private static Task PassUntilAsync(VirtualTime time, Func<bool> condition, string what) => Eventually.HoldsAsync(
+        () =>
+        {
+            time.Advance(TimeSpan.FromMilliseconds(10));
+            return condition();
+        },
+        what);
+}
