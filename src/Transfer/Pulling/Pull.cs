@@ -28,9 +28,9 @@ internal sealed class Pull
     private readonly StageCounts _stages;
     private readonly StageClock _clock;
     private readonly HashSet<int> _failedOnce = [];
+    private readonly PullPatience _patience;
     private readonly long _receivedBefore;
     private Swarm _swarm = null!;
-    private TimeSpan _lastLife;
     private TimeSpan _lastProgress;
     private TimeSpan _lastNeighbours = -NeighboursInterval;
 
@@ -44,6 +44,7 @@ internal sealed class Pull
         _planner = new PullPlanner(
             context.Self, request.Manifest.Shards, wanted, new PlannerOptions(context.Options.WindowBytes, context.Options.LanesPerPeer), random);
         _tally = new PullTally(wanted.Sum(ordinal => (long)request.Manifest.Shards[ordinal].Size), wanted.Length, context.Options.Paths);
+        _patience = new PullPatience(context.Options.NoSourceTimeout);
         _held = new HeldShards(context.Store, request.Folder);
         _sources = new PullSources(context, request.Manifest, _planner, _loop);
         _sources.Banned += OnBanned;
@@ -122,7 +123,12 @@ internal sealed class Pull
             source.Planned?.Progress(bytes, now);
             if (bytes > 0)
             {
-                _lastLife = now;
+                _patience.Lives(now);
+            }
+
+            if (source.Denied.TakeEnded(now))
+            {
+                _sources.SourceChanged(source);
             }
 
             foreach (var path in source.SilentPaths(_context.Options.StallTimeout))
@@ -134,11 +140,11 @@ internal sealed class Pull
         // Shards on their way through this node (room, verification, copies) are life too: only a pull that waits for peers alone can lack sources.
         if (_held.Pending > 0 || _fetches.All.Any(fetch => fetch.Stage != FetchStage.Asked))
         {
-            _lastLife = now;
+            _patience.Lives(now);
         }
-        else if (now - _lastLife > _context.Options.NoSourceTimeout)
+        else if (_patience.Verdict(now) is { } why)
         {
-            _loop.Fail(NoSources());
+            _loop.Fail(NoSources(why));
         }
 
         if (now - _lastNeighbours >= NeighboursInterval && _swarm.TakeStrangers())
@@ -155,13 +161,12 @@ internal sealed class Pull
         }
     }
 
-    private TransferException NoSources()
+    private TransferException NoSources(string why)
     {
         var bytes = _planner.Open.Sum(ordinal => (long)_request.Manifest.Shards[ordinal].Size);
         return new TransferException(
             TransferError.NoSources,
-            $"{_planner.Left} shards ({bytes} bytes) of manifest {_request.Manifest.Digest.ToShortString()} are missing and no peer sent any for "
-            + $"{_context.Options.NoSourceTimeout.TotalSeconds:0.#} s; what was fetched is kept. "
+            $"{_planner.Left} shards ({bytes} bytes) of manifest {_request.Manifest.Digest.ToShortString()} are missing and {why}; what was fetched is kept. "
             + _sources.Tried());
     }
 
@@ -212,7 +217,7 @@ internal sealed class Pull
     {
         _held.EndCopy(ordinal, copied);
         CopyHeld();
-        _lastLife = Now;
+        _patience.Lives(Now);
         if (copied.Failure is { } failure)
         {
             _loop.Fail(failure);
@@ -238,7 +243,7 @@ internal sealed class Pull
             _loop.Post(() =>
             {
                 _held.EndAwait();
-                _lastLife = Now;
+                _patience.Lives(Now);
                 if (IsHeld(ordinal))
                 {
                     TakeHeld(ordinal);
@@ -316,7 +321,7 @@ internal sealed class Pull
             _planner.Done(fetch.Assignment);
             if (isNew)
             {
-                _lastLife = Now;
+                _patience.Lives(Now);
                 _tally.Fetched(fetch.Shard.Size);
                 source.Carried(verified.Path, fetch.Shard.Size);
             }
@@ -353,19 +358,14 @@ internal sealed class Pull
         switch (outcome.Status)
         {
             case FetchStatus.Busy:
-                _lastLife = Now;
+                _patience.Busy(Now);
                 _sources.WaitForSlot(source, fetch.Assignment.Source, outcome.RetryAfter > Tick / 10 ? outcome.RetryAfter : Tick / 10);
                 break;
             case FetchStatus.NotFound:
                 source.Failures++;
                 source.Problem = "it no longer holds a shard that it announced";
-                source.Remote?.Clear(fetch.Assignment.Ordinal);
+                source.Denied.Add(fetch.Assignment.Ordinal, Now);
                 _sources.SourceChanged(source);
-                if (!source.Denied.Add(fetch.Assignment.Ordinal))
-                {
-                    _sources.PutOff(source, fetch.Assignment.Source, "it goes on announcing a shard that it does not have");
-                }
-
                 break;
             case FetchStatus.ProtocolError:
                 source.Failures++;

@@ -31,7 +31,7 @@ internal sealed class PullSource(PeerInfo known, PullContext context, int shards
     }
 
     /// <summary>Shards that it announced and did not have.</summary>
-    public HashSet<int> Denied { get; } = [];
+    public DeniedShards Denied { get; } = new();
 
     /// <summary>The planner's view while the session is up, else null.</summary>
     public PlannedSource? Planned { get; set; }
@@ -41,6 +41,9 @@ internal sealed class PullSource(PeerInfo known, PullContext context, int shards
 
     /// <summary>The paths to the peer, while the session is up.</summary>
     public PeerChannel? Channel { get; private set; }
+
+    /// <summary>Round trip to the peer when the session came up; zero while unknown.</summary>
+    public TimeSpan RoundTrip { get; private set; }
 
     /// <summary>What keeps it from being fetched from, or did last; for people.</summary>
     public string? Problem { get; set; }
@@ -204,6 +207,7 @@ internal sealed class PullSource(PeerInfo known, PullContext context, int shards
         post(() =>
         {
             (Remote, Channel, Problem) = (remote, session.Channel, null);
+            RoundTrip = session.Session.RoundTrip ?? TimeSpan.Zero;
             context.Log.SourceUp(Peer.Name);
             owner.SourceUp(this);
         });

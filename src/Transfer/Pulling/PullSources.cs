@@ -118,6 +118,7 @@ internal sealed class PullSources(PullContext context, Manifest manifest, PullPl
         if (source.Banned is null && source.Planned is null && _sources.GetValueOrDefault(source.Peer.Id) == source)
         {
             source.Planned = planner.AddSource(source.Peer.Id);
+            source.Planned.RoundTrip = source.RoundTrip;
             SourceChanged(source);
         }
     }
@@ -126,7 +127,7 @@ internal sealed class PullSources(PullContext context, Manifest manifest, PullPl
     {
         if (source is { Planned: { } planned, Remote: { } remote })
         {
-            planner.SetHeld(planned, remote.Held);
+            planner.SetHeld(planned, source.Denied.Without(remote.Held, loop.Now));
         }
     }
 

@@ -4,10 +4,9 @@ using P2PWeights.Transfer.Wire;
 
 namespace P2PWeights.Transfer.Sessions;
 
-/// <summary>What one peer holds of one swarm, as it last told. The bitmap is replaced, never changed, so that a reader keeps a consistent one.</summary>
+/// <summary>What one peer holds of one swarm, as it last told. Changed by its session alone; the bitmap is replaced, so that any reader keeps a consistent one.</summary>
 internal sealed class RemoteSwarm(Digest manifest, int shards)
 {
-    private readonly Lock _gate = new();
     private volatile ShardBitmap _held = new(shards);
 
     /// <summary>Raised after <see cref="Held"/> was replaced; handlers must not block.</summary>
@@ -26,7 +25,7 @@ internal sealed class RemoteSwarm(Digest manifest, int shards)
             throw FrameCodec.Violation($"a bitmap of {message.Held.Length} shards is no bitmap of manifest {manifest.ToShortString()}, which has {shards}");
         }
 
-        Change(_ => message.Held.Length == shards ? message.Held : new ShardBitmap(shards));
+        Replace(message.Held.Length == shards ? message.Held : new ShardBitmap(shards));
     }
 
     /// <summary>Takes changes.</summary>
@@ -39,41 +38,25 @@ internal sealed class RemoteSwarm(Digest manifest, int shards)
             throw FrameCodec.Violation($"a change of shards outside manifest {manifest.ToShortString()}, which has {shards}");
         }
 
-        Change(before =>
+        var held = _held.Clone();
+        foreach (var ordinal in gained)
         {
-            var held = before.Clone();
-            foreach (var ordinal in gained)
-            {
-                held[ordinal] = true;
-            }
+            held[ordinal] = true;
+        }
 
-            foreach (var ordinal in lost)
-            {
-                held[ordinal] = false;
-            }
+        foreach (var ordinal in lost)
+        {
+            held[ordinal] = false;
+        }
 
-            return held;
-        });
+        Replace(held);
     }
-
-    /// <summary>The peer said that it does not hold a shard after all.</summary>
-    public void Clear(int ordinal) => Change(before =>
-    {
-        var held = before.Clone();
-        held[ordinal] = false;
-        return held;
-    });
 
     private bool IsOutside(int ordinal) => ordinal >= shards;
 
-    /// <summary>The session and the pulls change it, each on its own thread: no change may undo another.</summary>
-    private void Change(Func<ShardBitmap, ShardBitmap> change)
+    private void Replace(ShardBitmap held)
     {
-        lock (_gate)
-        {
-            _held = change(_held);
-        }
-
+        _held = held;
         Changed?.Invoke();
     }
 }

@@ -7,27 +7,16 @@ namespace P2PWeights.Transfer.Tests.Sessions;
 public sealed class RemoteSwarmTests
 {
     [Fact]
-    public async Task Change_told_while_a_pull_clears_a_shard_is_not_lost()
+    public void Reader_keeps_the_bitmap_it_took_and_is_told_of_the_next()
     {
-        const int Shards = 20_000;
-        var swarm = new RemoteSwarm(default(Digest), Shards);
-        using var both = new Barrier(2);
-        var clearing = Task.Run(() =>
-        {
-            both.SignalAndWait(TestNode.Deadline);
-            for (var i = 0; i < Shards; i++)
-            {
-                swarm.Clear(0);
-            }
-        });
-        both.SignalAndWait(TestNode.Deadline);
-        for (var ordinal = 1; ordinal < Shards; ordinal++)
-        {
-            swarm.Take(new HaveMessage(default, [ordinal], []));
-        }
-
-        await clearing;
-        Assert.Equal(Shards - 1, swarm.Held.Count());
+        var swarm = new RemoteSwarm(default(Digest), 10);
+        var changes = 0;
+        swarm.Changed += () => changes++;
+        swarm.Take(new HaveMessage(default, [1, 2], []));
+        var before = swarm.Held;
+        swarm.Take(new HaveMessage(default, [3], [1]));
+        Assert.Equal((true, false), (before[1], before[3]));
+        Assert.Equal((false, true, true, 2), (swarm.Held[1], swarm.Held[2], swarm.Held[3], changes));
     }
 
     [Fact]
