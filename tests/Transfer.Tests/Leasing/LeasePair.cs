@@ -25,7 +25,7 @@ internal sealed class LeasePair : IAsyncDisposable
     {
         Source = source;
         Slots = new UploadSlots(slots);
-        _rate = new ByteRate(bytesPerSecond);
+        _rate = new ByteRate(bytesPerSecond, listener);
         _swarms = new SwarmRegistry(source.Store);
         Serving = new ServingContext(source.Store, _swarms, Slots, _rate, _metrics, listener, NullLogger.Instance) { Queues = Queues };
         _server = new PeerServer(
@@ -110,7 +110,6 @@ internal sealed class LeasePair : IAsyncDisposable
             Assert.True(exporter.IsDisposed && exporter.WasFirst);
         });
         _swarms.Dispose();
-        _rate.Dispose();
         _metrics.Dispose();
         await Source.DisposeAsync();
     }

@@ -21,16 +21,16 @@ public sealed class StressTests
         await using var node = await TestNode.StartAsync("node", new TransferOptions(), time: time);
         await using var silent = new LyingPeer(checkpoint, async (stream, id, shard, bytes, token) =>
             await LyingPeer.SendDataAsync(stream, id, shard.Size, bytes.AsMemory(0, 1000), token));
-        honest.Transfer.Join(checkpoint.Manifest);
-        node.Meet(checkpoint, silent.Info, honest.Info);
+        await honest.HoldAsync(checkpoint);
+        node.Meet(checkpoint, silent.Info);
         var began = time.GetTimestamp();
 
-        // The first shard has to prove the path, and nobody else holds anything yet: a second fetch means that the first was given up.
+        // Nobody else is known yet: a fifth fetch means that the first four, two per lane, were given up.
         var pull = node.PullAsync(checkpoint);
-        await Eventually.HoldsAsync(() => silent.Fetches == 1, "the silent peer was asked");
-        await PassUntilAsync(time, () => silent.Fetches > 1, "the silent peer was asked again");
+        await Eventually.HoldsAsync(() => silent.Fetches == 4, "the silent peer was asked");
+        await PassUntilAsync(time, () => silent.Fetches > 4, "the silent peer was asked again");
         Assert.True(time.GetElapsedTime(began) >= TimeSpan.FromSeconds(2), $"given up after {time.GetElapsedTime(began)}");
-        await honest.HoldAsync(checkpoint);
+        node.Meet(checkpoint, silent.Info, honest.Info);
         await PassUntilAsync(time, () => pull.IsCompleted, "the pull ends");
         var report = await pull;
 
