@@ -65,4 +65,7 @@ internal static partial class TransferLog
 
     [LoggerMessage(62, LogLevel.Warning, "RDMA failed, other paths go on: {Reason} ({Device})")]
     public static partial void RdmaDeviceFailed(this ILogger log, string device, string reason);
+
+    [LoggerMessage(50, LogLevel.Information, "What was borrowed from {Peer} is held here now: {Kept} shards copied, {Lost} lost ({Reason})")]
+    public static partial void BorrowedKept(this ILogger log, string peer, int kept, int lost, string reason);
 }

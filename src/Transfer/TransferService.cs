@@ -3,6 +3,7 @@ using Microsoft.Extensions.Logging;
 using P2PWeights.Store;
 using P2PWeights.Store.Content;
 using P2PWeights.Transfer.Connections;
+using P2PWeights.Transfer.Paths.Local;
 using P2PWeights.Transfer.Paths.Rdma;
 using P2PWeights.Transfer.Paths.Tcp;
 using P2PWeights.Transfer.Pulling;
@@ -30,6 +31,7 @@ public sealed class TransferService : IAsyncDisposable
     private readonly RdmaHost? _rdma;
     private readonly ServingContext _serving;
     private readonly PeerServer _server;
+    private readonly LocalPath _local;
     private readonly PullContext _pulling;
     private readonly CancellationTokenSource _stop = new();
     private readonly OwnedTasks _pulls = new();
@@ -58,8 +60,10 @@ public sealed class TransferService : IAsyncDisposable
             Queues = _rdma is null ? null : new RdmaListener(_rdma),
         };
         _server = new PeerServer(identity, _peers, _watch, _serving);
+        _local = new LocalPath(store, time, _log);
         var makers = new Dictionary<string, Func<ITransferPath>>
         {
+            [PathNames.Local] = () => _local,
             [PathNames.Rdma] = () => new RdmaPath(_rdma!, _downloadRate, time),
             [PathNames.Tcp] = () => new TcpPath(options.LanesPerPeer, options.StallTimeout, _downloadRate),
         };
@@ -132,6 +136,7 @@ public sealed class TransferService : IAsyncDisposable
     {
         await _stop.CancelAsync().ConfigureAwait(false);
         await _pulls.WaitAsync().ConfigureAwait(false);
+        await _local.DisposeAsync().ConfigureAwait(false);
         await _server.DisposeAsync().ConfigureAwait(false);
         await _watch.DisposeAsync().ConfigureAwait(false);
         if (_rdma is not null)

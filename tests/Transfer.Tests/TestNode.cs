@@ -118,9 +118,13 @@ internal sealed class TestCheckpoint
 
     public long TotalBytes => Bytes.Sum(b => (long)b.Length);
 
-    public static TestCheckpoint Create(params int[] sizes)
+    public static TestCheckpoint Create(params int[] sizes) => Create(new Seeded(), sizes);
+
+    /// <summary>The same in every process that has the seed.</summary>
+    public static TestCheckpoint Seed(Seeded seeded, int count, int size) => Create(seeded, [.. Enumerable.Repeat(size, count)]);
+
+    private static TestCheckpoint Create(Seeded seeded, int[] sizes)
     {
-        var seeded = new Seeded();
         var bytes = sizes.Select(seeded.Bytes).ToArray();
         var shards = bytes.Select(b => new ShardInfo(Blake3.Hash(b), b.Length)).ToArray();
         var manifest = Manifest.Create(Math.Max(sizes.Max(), 1 << 20), [("weights.bin", bytes.Sum(b => (long)b.Length), (IReadOnlyList<ShardInfo>)shards)], [], []);

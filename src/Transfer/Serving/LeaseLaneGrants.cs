@@ -102,6 +102,20 @@ internal sealed class LeaseLaneGrants(Guid peer, ServingContext context)
     private async ValueTask<byte[]> LocateFileAsync(uint request, ShardInfo shard, CancellationToken cancellationToken)
     {
         var lease = await LeaseAsync(shard, LeaseKind.File, cancellationToken).ConfigureAwait(false);
+        if (lease is { IsBorrowed: true })
+        {
+            // Promised to this node alone, and by another: what is promised on is a copy in memory of its own.
+            lease.Dispose();
+            try
+            {
+                lease = await LeaseAsync(shard, LeaseKind.Memory, cancellationToken).ConfigureAwait(false);
+            }
+            catch (StoreException full)
+            {
+                return Refused(request, full.Message);
+            }
+        }
+
         if (lease is null)
         {
             return FrameCodec.Encode(request, FrameType.NotFound);

@@ -1,0 +1,160 @@
+using Microsoft.Extensions.Logging;
+using P2PWeights.Store;
+using P2PWeights.Store.Adopting;
+using P2PWeights.Store.Content;
+using P2PWeights.Transfer.Leasing;
+
+namespace P2PWeights.Transfer.Paths.Local;
+
+/// <summary>
+/// A peer on this host that gives leases on its files and its arena, over a session of its own: what is borrowed outlives the pull that borrowed it, and with it the session.
+/// When the peer goes away, or a lease is about to run out without having been renewed, the borrowed shards are copied into this node's tiers. The session ends when
+/// nobody uses it and nothing is borrowed. Thread-safe.
+/// </summary>
+/// <param name="session">Taken over.</param>
+/// <param name="leases">Of that session.</param>
+/// <param name="arena">The peer's arena, proved; null when it has none. Taken over.</param>
+internal sealed class LendingPeer(ShardStore store, PeerSession session, LeaseSession leases, ForeignArena? arena, TimeProvider time, ILogger log)
+{
+    private const int CopiesAtOnce = 2;
+
+    private static readonly TimeSpan CheckInterval = TimeSpan.FromSeconds(1);
+
+    /// <summary>A lease with less left has missed its renewals; the copy of a shard takes far less.</summary>
+    private static readonly TimeSpan TooLittleLeft = TimeSpan.FromSeconds(3);
+
+    private readonly Lock _gate = new();
+    private readonly HashSet<BorrowedLease> _borrowed = [];
+    private readonly TaskCompletionSource _idle = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private int _users = 1;
+
+    /// <summary>The peer's node id.</summary>
+    public Guid Id => session.Peer.Id;
+
+    /// <summary>The peer's arena; null when it has none.</summary>
+    public ForeignArena? Arena => arena;
+
+    public LeaseSession Leases => leases;
+
+    /// <summary>Adds a user, who calls <see cref="EndUse"/>; false when this one is at its end.</summary>
+    public bool TryUse()
+    {
+        lock (_gate)
+        {
+            if (_idle.Task.IsCompleted || leases.Ended.IsCompleted)
+            {
+                return false;
+            }
+
+            _users++;
+            return true;
+        }
+    }
+
+    public void EndUse()
+    {
+        lock (_gate)
+        {
+            _users--;
+            EndIfIdle();
+        }
+    }
+
+    /// <summary>Has the store borrow a shard in the arena.</summary>
+    /// <param name="lease">Taken over.</param>
+    public bool Borrow(ForeignArena from, long offset, SourceLease lease)
+    {
+        var borrowed = new BorrowedLease(this, lease);
+        lock (_gate)
+        {
+            _borrowed.Add(borrowed);
+        }
+
+        return store.Borrow(lease.Shard, from, offset, borrowed);
+    }
+
+    /// <summary>The store is through with a borrowed shard.</summary>
+    public void Return(BorrowedLease lease)
+    {
+        lock (_gate)
+        {
+            _borrowed.Remove(lease);
+            EndIfIdle();
+        }
+    }
+
+    /// <summary>Looks after what is borrowed until nobody needs it, or until cancelled; then ends the session.</summary>
+    public async Task RunAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            while (!_idle.Task.IsCompleted)
+            {
+                // Once the lane has ended, all that is borrowed has been dealt with, and what readers hold comes back by itself.
+                var news = leases.Ended.IsCompleted ? _idle.Task : Task.WhenAny(_idle.Task, leases.Ended);
+                await Task.WhenAny(news, Task.Delay(CheckInterval, time, cancellationToken)).ConfigureAwait(false);
+                cancellationToken.ThrowIfCancellationRequested();
+                await KeepAsync(cancellationToken).ConfigureAwait(false);
+            }
+        }
+        catch (OperationCanceledException)
+        {
+        }
+
+        await session.DisposeAsync().ConfigureAwait(false);
+        arena?.Dispose();
+    }
+
+    /// <summary>Copies what would be lost.</summary>
+    private async Task KeepAsync(CancellationToken cancellationToken)
+    {
+        var hasEnded = leases.Ended.IsCompleted;
+        List<BorrowedLease> ending;
+        lock (_gate)
+        {
+            ending = [.. _borrowed.Where(lease => !lease.IsKept && (hasEnded || lease.Remaining < TooLittleLeft))];
+        }
+
+        if (ending.Count == 0)
+        {
+            return;
+        }
+
+        var lost = 0;
+        await Parallel.ForEachAsync(
+            ending,
+            new ParallelOptions { MaxDegreeOfParallelism = CopiesAtOnce, CancellationToken = cancellationToken },
+            async (lease, token) =>
+            {
+                lease.IsKept = true;
+                if (!await KeepAsync(lease.Shard, token).ConfigureAwait(false))
+                {
+                    Interlocked.Increment(ref lost);
+                }
+            }).ConfigureAwait(false);
+        var reason = hasEnded ? (await leases.Ended.ConfigureAwait(false)).Message : "its leases were not renewed in time";
+        log.BorrowedKept(session.Peer.Name, ending.Count - lost, lost, reason);
+    }
+
+    private async ValueTask<bool> KeepAsync(Digest shard, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await store.KeepBorrowedAsync(shard, cancellationToken).ConfigureAwait(false);
+        }
+        catch (ObjectDisposedException)
+        {
+            // The store closes, and with it ends all that it borrowed.
+            return false;
+        }
+    }
+
+    /// <summary>Under the lock.</summary>
+    private void EndIfIdle()
+    {
+        if (_users == 0 && _borrowed.Count == 0)
+        {
+            _idle.TrySetResult();
+        }
+    }
+}

@@ -1,0 +1,104 @@
+using Microsoft.Extensions.Logging;
+using P2PWeights.Store;
+using P2PWeights.Store.Adopting;
+using P2PWeights.Transfer.Leasing;
+
+namespace P2PWeights.Transfer.Paths.Local;
+
+/// <summary>
+/// The path to a peer on the same host: shards are taken from its files and its arena, and no payload crosses a socket. That the host is the same is proved by what
+/// stands in the peer's arena (<see cref="HostProof"/>); a peer without an arena proves it with the first file that it names. Thread-safe. Disposing ends what is borrowed:
+/// the promises run out, nothing is copied.
+/// </summary>
+internal sealed class LocalPath(ShardStore store, TimeProvider time, ILogger log) : ITransferPath, IAsyncDisposable
+{
+    private readonly Lock _gate = new();
+    private readonly Dictionary<Guid, LendingPeer> _lending = [];
+    private readonly OwnedTasks _running = new();
+    private readonly CancellationTokenSource _stop = new();
+
+    public string Name => PathNames.Local;
+
+    /// <inheritdoc/>
+    public async ValueTask<PathOpening> OpenAsync(PeerSession peer, CancellationToken cancellationToken)
+    {
+        var leases = await peer.LeasesAsync(cancellationToken).ConfigureAwait(false);
+        var challenge = HostProof.NewChallenge();
+        var answer = await leases.ProveHostAsync(challenge, cancellationToken).ConfigureAwait(false);
+        ForeignArena? arena = null;
+        if (answer.ArenaPath.Length > 0)
+        {
+            arena = ForeignArena.TryOpen(answer.ArenaPath, out var problem);
+            if (arena is null)
+            {
+                return PathOpening.Unreachable($"the peer's arena is not on this host, or closed to this user: {problem}");
+            }
+
+            if (!HostProof.Matches(answer.Proof.Span, arena.Nonce, challenge, peer.Peer.Id))
+            {
+                arena.Dispose();
+                return PathOpening.Unreachable($"{answer.ArenaPath} on this host is not the peer's arena");
+            }
+        }
+
+        return PathOpening.Open(new LocalChannel(store, await UseAsync(peer, arena, cancellationToken).ConfigureAwait(false)));
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _stop.CancelAsync().ConfigureAwait(false);
+        await _running.WaitAsync().ConfigureAwait(false);
+        _stop.Dispose();
+    }
+
+    /// <summary>The conversation with the peer for leases, for another user; one that is down, or was with an earlier process of the peer, is left to its end.</summary>
+    /// <param name="arena">Taken over.</param>
+    private async Task<LendingPeer> UseAsync(PeerSession peer, ForeignArena? arena, CancellationToken cancellationToken)
+    {
+        lock (_gate)
+        {
+            if (_lending.TryGetValue(peer.Peer.Id, out var known) && known.Arena?.Nonce == arena?.Nonce && known.TryUse())
+            {
+                arena?.Dispose();
+                return known;
+            }
+        }
+
+        PeerSession? session = null;
+        try
+        {
+            session = await peer.OpenAnotherAsync(cancellationToken).ConfigureAwait(false);
+            var opened = new LendingPeer(store, session, await session.LeasesAsync(cancellationToken).ConfigureAwait(false), arena, time, log);
+            lock (_gate)
+            {
+                ObjectDisposedException.ThrowIf(_stop.IsCancellationRequested, this);
+                _lending[peer.Peer.Id] = opened;
+                _running.Start(() => RunAsync(opened));
+            }
+
+            return opened;
+        }
+        catch
+        {
+            arena?.Dispose();
+            if (session is not null)
+            {
+                await session.DisposeAsync().ConfigureAwait(false);
+            }
+
+            throw;
+        }
+    }
+
+    private async Task RunAsync(LendingPeer peer)
+    {
+        await peer.RunAsync(_stop.Token).ConfigureAwait(false);
+        lock (_gate)
+        {
+            if (_lending.GetValueOrDefault(peer.Id) == peer)
+            {
+                _lending.Remove(peer.Id);
+            }
+        }
+    }
+}

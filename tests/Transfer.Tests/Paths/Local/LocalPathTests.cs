@@ -1,0 +1,93 @@
+using Microsoft.Extensions.Logging.Abstractions;
+using P2PWeights.Native.Posix;
+using P2PWeights.Store;
+using P2PWeights.Testing.Faults;
+using P2PWeights.Transfer.Paths.Local;
+
+namespace P2PWeights.Transfer.Tests.Paths.Local;
+
+public sealed class LocalPathTests : TransferPathContract
+{
+    private protected override bool PayloadCrossesSockets => false;
+
+    private protected override ITransferPath NewPath(TestNode node) => new LocalPath(node.Store, TimeProvider.System, NullLogger.Instance);
+
+    [Fact]
+    public async Task Shard_in_the_peer_s_memory_is_borrowed_and_given_back()
+    {
+        var checkpoint = TestCheckpoint.Uniform(3, 1 << 20);
+        await using var pair = await OpenAsync();
+        await pair.Source.HoldAsync(checkpoint);
+        foreach (var shard in checkpoint.Manifest.Shards)
+        {
+            Assert.Equal(FetchStatus.Ok, (await pair.Channel.AdoptAsync(shard, null, TestNode.Deadline)).Status);
+            Assert.Equal(Tiers.Reference, pair.Node.Store.Locate(shard.Digest));
+        }
+
+        // What is borrowed outlives the pull: channel and session end, and the owner may not give the bytes up.
+        await pair.CloseAsync();
+        await pair.Node.AssertHoldsAsync(checkpoint);
+        Assert.Equal(3, pair.Source.Store.Usage.Leases);
+        Assert.Equal(Tiers.None, await pair.Source.Store.EvictAsync(checkpoint.Manifest.Shards[0].Digest, Tiers.Memory, TestNode.Deadline));
+
+        foreach (var shard in checkpoint.Manifest.Shards)
+        {
+            await pair.Node.Store.EvictAsync(shard.Digest, Tiers.Reference, TestNode.Deadline);
+        }
+
+        await Eventually.HoldsAsync(() => pair.Source.Store.Usage.Leases == 0, "the leases were given back");
+    }
+
+    [Theory]
+    [InlineData("gone")]
+    [InlineData("another")]
+    [InlineData("no arena")]
+    public async Task Peer_whose_arena_is_not_seen_here_is_not_on_this_host(string arena)
+    {
+        await using var source = await TestNode.StartAsync("source");
+        await using var node = await TestNode.StartAsync("node");
+        await using var path = new LocalPath(node.Store, TimeProvider.System, NullLogger.Instance);
+        var file = source.Store.Arena!.Path;
+        File.Delete(file);
+        if (arena == "another")
+        {
+            // Not File.Copy, which asks for a lock that the owner has.
+            using var other = PosixFile.OpenRead(node.Store.Arena!.Path, followSymlinks: false);
+            var header = new byte[8192];
+            RandomAccess.Read(other, header, 0);
+            await File.WriteAllBytesAsync(file, header);
+        }
+        else if (arena == "no arena")
+        {
+            await File.WriteAllBytesAsync(file, new byte[100_000]);
+        }
+
+        await using var peer = await PeerConnection.OpenAsync(node, source.Info);
+        var opening = await path.OpenAsync(peer.Session, TestNode.Deadline);
+
+        Assert.Null(opening.Channel);
+        Assert.Contains(file, opening.Reason, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Peer_that_stops_renewing_loses_nothing_and_keeps_its_reader_right()
+    {
+        var checkpoint = TestCheckpoint.Uniform(4, 1 << 20);
+        await using var pair = await OpenAsync();
+        await pair.Source.HoldAsync(checkpoint);
+        foreach (var shard in checkpoint.Manifest.Shards)
+        {
+            Assert.Equal(FetchStatus.Ok, (await pair.Channel.AdoptAsync(shard, null, TestNode.Deadline)).Status);
+        }
+
+        var lost = 0;
+        pair.Node.Store.Changed += change => lost += change.Gained ? 0 : 1;
+        pair.Proxy.ToTarget.Line = new FaultLine { Fault = FaultKind.Blackhole };
+
+        await Eventually.HoldsAsync(
+            () => checkpoint.Manifest.Shards.All(shard => pair.Node.Store.Locate(shard.Digest) == Tiers.Memory), "the borrowed shards were copied");
+
+        await pair.Node.AssertHoldsAsync(checkpoint);
+        Assert.Equal(0, lost);
+    }
+}
