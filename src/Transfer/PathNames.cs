@@ -16,7 +16,7 @@ public static class PathNames
     public static IReadOnlyList<string> All { get; } = [Local, Rdma, Tcp];
 
     /// <summary>The paths that are allowed unless settings say otherwise.</summary>
-    public static IReadOnlyList<string> Default { get; } = [Rdma, Tcp];
+    public static IReadOnlyList<string> Default { get; } = All;
 
     /// <summary>
     /// Whether this node reads the bytes itself, without the peer's hands on them. Wrong bytes over such a path may be the path's fault (a range that was used

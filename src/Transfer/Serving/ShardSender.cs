@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Net.Sockets;
 using P2PWeights.Store;
 using P2PWeights.Transfer.Connections;
@@ -21,13 +22,17 @@ internal sealed class ShardSender(FrameConnection connection, ByteRate rate) : I
     /// <exception cref="IOException">The connection ended, or the file could not be read; part of the shard may have been sent.</exception>
     public async ValueTask SendAsync(ShardLease lease, CancellationToken cancellationToken)
     {
-        using var file = lease.Memory.IsEmpty ? OpenForSending(lease) : null;
+        using var file = lease.Memory.IsEmpty && !lease.IsBorrowed ? OpenForSending(lease) : null;
         var slice = Math.Min(SliceBytes, rate.SliceBytes);
         for (var sent = 0; sent < lease.Shard.Size;)
         {
             var count = Math.Min(slice, lease.Shard.Size - sent);
             await rate.TakeAsync(count, cancellationToken).ConfigureAwait(false);
-            if (file is null)
+            if (lease.IsBorrowed)
+            {
+                await SendBorrowedAsync(lease, sent, count, cancellationToken).ConfigureAwait(false);
+            }
+            else if (file is null)
             {
                 await connection.SendAsync(lease.Memory.Slice(sent, count), cancellationToken).ConfigureAwait(false);
             }
@@ -44,6 +49,27 @@ internal sealed class ShardSender(FrameConnection connection, ByteRate rate) : I
     }
 
     public void Dispose() => _operation.Dispose();
+
+    /// <summary>
+    /// What lies in another node's arena is checked after it was read, and the kernel would read what sendfile hands it only when the peer takes it: so it goes through a buffer.
+    /// </summary>
+    private async ValueTask SendBorrowedAsync(ShardLease lease, int start, int count, CancellationToken cancellationToken)
+    {
+        var buffer = ArrayPool<byte>.Shared.Rent(count);
+        try
+        {
+            await lease.ReadAsync(start, buffer.AsMemory(0, count), cancellationToken).ConfigureAwait(false);
+            await connection.SendAsync(buffer.AsMemory(0, count), cancellationToken).ConfigureAwait(false);
+        }
+        catch (StoreException failure)
+        {
+            throw new IOException(failure.Message, failure);
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
+        }
+    }
 
     private async ValueTask SendFileAsync(FileStream file, long offset, int count)
     {
