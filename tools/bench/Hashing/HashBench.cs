@@ -52,12 +52,11 @@ internal static class HashBench
             await CompareAsync("mapped/all-cores", token => HashMappedShards(path, token), ["--num-threads", allThreads]);
             await CompareAsync("publish/all-cores", token => HashForPublishAsync(path, size, token), ["--num-threads", allThreads]);
 
-            async Task CompareAsync(string name, Func<CancellationToken, Task> ours, string[] options) => writer.Write(await PairedRuns.MeasureAsync(
-                $"hash/{name}{label}",
+            async Task CompareAsync(string name, Func<CancellationToken, Task> ours, string[] options) => writer.Write(await Rounds.MeasureAsync(
                 Unit,
                 runs,
-                async token => await RateAsync(size, () => ours(token)),
-                async token => size / 1e9 / await b3sum.SecondsAsync(path, options, token),
+                async token => new Sample(await RateAsync(size, () => ours(token))),
+                [($"hash/{name}{label}", async token => new Sample(size / 1e9 / await b3sum.SecondsAsync(path, options, token)))],
                 cancellationToken));
         }
 

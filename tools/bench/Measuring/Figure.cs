@@ -11,6 +11,8 @@ namespace P2PWeights.Bench.Measuring;
 /// <param name="Min">Least ratio of a pair.</param>
 /// <param name="Max">Greatest ratio of a pair.</param>
 /// <param name="Runs">Pairs that counted.</param>
+/// <param name="OursCpu">Median processor time of our runs; null where it was not measured.</param>
+/// <param name="AnchorCpu">Median processor time of the anchor's runs.</param>
 internal sealed record Figure(
     [property: JsonPropertyName("name")] string Name,
     [property: JsonPropertyName("ours")] double Ours,
@@ -19,21 +21,31 @@ internal sealed record Figure(
     [property: JsonPropertyName("ratio")] double Ratio,
     [property: JsonPropertyName("min")] double Min,
     [property: JsonPropertyName("max")] double Max,
-    [property: JsonPropertyName("runs")] int Runs)
+    [property: JsonPropertyName("runs")] int Runs,
+    [property: JsonPropertyName("oursCpu"), JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] CpuCost? OursCpu = null,
+    [property: JsonPropertyName("anchorCpu"), JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] CpuCost? AnchorCpu = null)
 {
     /// <summary>The figure of paired values.</summary>
-    public static Figure FromPairs(string name, string unit, IReadOnlyList<(double Ours, double Anchor)> pairs)
+    public static Figure FromPairs(string name, string unit, IReadOnlyList<(Sample Ours, Sample Anchor)> pairs)
     {
-        var ratios = pairs.Select(pair => pair.Ours / pair.Anchor).Order().ToArray();
+        var ratios = pairs.Select(pair => pair.Ours.Rate / pair.Anchor.Rate).Order().ToArray();
         return new Figure(
             name,
-            Round(Median(pairs.Select(pair => pair.Ours))),
-            Round(Median(pairs.Select(pair => pair.Anchor))),
+            Round(Median(pairs.Select(pair => pair.Ours.Rate))),
+            Round(Median(pairs.Select(pair => pair.Anchor.Rate))),
             unit,
             Round(Median(ratios)),
             Round(ratios[0]),
             Round(ratios[^1]),
-            pairs.Count);
+            pairs.Count,
+            Median(pairs.Select(pair => pair.Ours.Cpu)),
+            Median(pairs.Select(pair => pair.Anchor.Cpu)));
+    }
+
+    private static CpuCost? Median(IEnumerable<CpuCost?> costs)
+    {
+        var known = costs.OfType<CpuCost>().ToList();
+        return known.Count == 0 ? null : new CpuCost(Round(Median(known.Select(cost => cost.Sending))), Round(Median(known.Select(cost => cost.Receiving))));
     }
 
     private static double Median(IEnumerable<double> values)

@@ -14,11 +14,25 @@ internal sealed class FigureWriter(bool json)
 
     /// <summary>A value that has no anchor.</summary>
     public void Info(string name, double value, string unit) =>
-        (json ? Console.Error : Console.Out).WriteLine(string.Create(CultureInfo.InvariantCulture, $"{name,-26} {value,8:F3} {unit}"));
+        (json ? Console.Error : Console.Out).WriteLine(string.Create(CultureInfo.InvariantCulture, $"{name,-34} {value,8:F3} {unit}"));
 
-    public void Write(Figure figure) => Console.Out.WriteLine(json ? JsonSerializer.Serialize(figure) : Line(figure));
+    public void Write(IEnumerable<Figure> figures)
+    {
+        foreach (var figure in figures)
+        {
+            Console.Out.WriteLine(json ? JsonSerializer.Serialize(figure) : Line(figure));
+        }
+    }
 
-    private static string Line(Figure figure) => string.Create(
+    private static string Line(Figure figure)
+    {
+        var line = string.Create(
+            CultureInfo.InvariantCulture,
+            $"{figure.Name,-34} {figure.Ours,8:F3} {figure.Unit}   anchor {figure.Anchor,8:F3} {figure.Unit}   ratio {figure.Ratio,6:F3}   ({figure.Min:F3} to {figure.Max:F3}, {figure.Runs} runs)");
+        return figure.OursCpu is { } ours && figure.AnchorCpu is { } anchor ? $"{line}\n{"  CPU seconds per GB",-34} {Text(ours)}   anchor {Text(anchor)}" : line;
+    }
+
+    private static string Text(CpuCost cost) => string.Create(
         CultureInfo.InvariantCulture,
-        $"{figure.Name,-26} {figure.Ours,8:F3} {figure.Unit}   anchor {figure.Anchor,8:F3} {figure.Unit}   ratio {figure.Ratio,6:F3}   ({figure.Min:F3} to {figure.Max:F3}, {figure.Runs} runs)");
+        $"{cost.Total(),8:F3}{(cost.Sending == 0 ? "" : $" ({cost.Sending:F3} sending, {cost.Receiving:F3} receiving)")}");
 }

@@ -8,11 +8,31 @@ namespace P2PWeights.Bench.Measuring;
 /// <param name="package">The Debian package that has it.</param>
 internal sealed class Tool(string name, string package)
 {
-    /// <summary>Runs it to its end.</summary>
-    /// <returns>Its standard output and the seconds from start to end.</returns>
-    /// <exception cref="BenchException">It is not installed or failed.</exception>
-    public async Task<(string Output, double Seconds)> RunAsync(IEnumerable<string> arguments, CancellationToken cancellationToken)
+    /// <summary>Where servers lie, which the search path of ordinary users leaves out.</summary>
+    private static readonly string[] MoreFolders = ["/usr/sbin", "/sbin"];
+
+    /// <summary>Says at once, and in one command, what must be installed for a benchmark.</summary>
+    /// <exception cref="BenchException">Some are not.</exception>
+    public static void Require(IEnumerable<Tool> tools)
     {
+        var missing = tools.Where(tool => tool.Find() is null).ToList();
+        if (missing.Count > 0)
+        {
+            throw new BenchException(
+                $"not installed: {string.Join(", ", missing.Select(tool => tool.Name))}. This benchmark measures against them; install them: apt-get install {string.Join(' ', missing.Select(tool => tool.Package).Distinct())}");
+        }
+    }
+
+    private string Name => name;
+
+    private string Package => package;
+
+    /// <summary>Runs it to its end.</summary>
+    /// <returns>Its standard output, the seconds from start to end, and the CPU seconds in them.</returns>
+    /// <exception cref="BenchException">It is not installed or failed.</exception>
+    public async Task<(string Output, double Seconds, double CpuSeconds)> RunAsync(IEnumerable<string> arguments, CancellationToken cancellationToken)
+    {
+        var cpu = CpuClock.SecondsOfEndedChildren();
         var started = Stopwatch.GetTimestamp();
         using var process = Start(arguments);
         try
@@ -22,7 +42,7 @@ internal sealed class Tool(string name, string package)
             await process.WaitForExitAsync(cancellationToken);
             var seconds = Stopwatch.GetElapsedTime(started).TotalSeconds;
             return process.ExitCode == 0
-                ? (output, seconds)
+                ? (output, seconds, CpuClock.SecondsOfEndedChildren() - cpu)
                 : throw new BenchException($"{name} failed with exit code {process.ExitCode}: {(await errors).Trim()} {output.Trim()}");
         }
         finally
@@ -35,7 +55,7 @@ internal sealed class Tool(string name, string package)
     /// <exception cref="BenchException">It is not installed.</exception>
     public Process Start(IEnumerable<string> arguments)
     {
-        var start = new ProcessStartInfo(name, arguments) { RedirectStandardOutput = true, RedirectStandardError = true };
+        var start = new ProcessStartInfo(Find() ?? name, arguments) { RedirectStandardOutput = true, RedirectStandardError = true };
         try
         {
             return Process.Start(start)!;
@@ -55,4 +75,9 @@ internal sealed class Tool(string name, string package)
             process.WaitForExit();
         }
     }
+
+    private string? Find() => (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':').Concat(MoreFolders)
+        .Where(folder => folder.Length > 0)
+        .Select(folder => Path.Combine(folder, name))
+        .FirstOrDefault(File.Exists);
 }

@@ -1,7 +1,5 @@
 using System.Diagnostics;
 using System.Globalization;
-using System.Net;
-using System.Net.Sockets;
 using System.Text.Json;
 using P2PWeights.Bench.Measuring;
 
@@ -13,7 +11,7 @@ internal sealed class Iperf3 : IAsyncDisposable
     /// <summary>A transfer that is over sooner is reported with any rate, zero included.</summary>
     private const long LeastBytes = 256L << 20;
 
-    private static readonly Tool Command = new("iperf3", package: "iperf3");
+    public static readonly Tool Command = new("iperf3", package: "iperf3");
     private static readonly TimeSpan ListenDeadline = TimeSpan.FromSeconds(10);
 
     private readonly Process _server;
@@ -26,7 +24,7 @@ internal sealed class Iperf3 : IAsyncDisposable
     /// <exception cref="BenchException">It is not installed or does not listen.</exception>
     public static async Task<Iperf3> StartAsync(CancellationToken cancellationToken)
     {
-        var port = FreePort().ToString(CultureInfo.InvariantCulture);
+        var port = LoopbackPort.Free().ToString(CultureInfo.InvariantCulture);
         var server = Command.Start(["--server", "--bind", "127.0.0.1", "--port", port, "--forceflush"]);
         var iperf3 = new Iperf3(server, port);
         try
@@ -53,14 +51,17 @@ internal sealed class Iperf3 : IAsyncDisposable
     }
 
     /// <summary>Sends so many bytes over one stream, or <see cref="LeastBytes"/>.</summary>
-    /// <returns>The rate at the receiver in GB/s, connecting left out.</returns>
-    public async Task<double> SendAsync(long bytes, CancellationToken cancellationToken)
+    /// <returns>The rate at the receiver in GB/s, connecting left out, and what both processes used.</returns>
+    public async Task<Sample> SendAsync(long bytes, CancellationToken cancellationToken)
     {
         bytes = Math.Max(bytes, LeastBytes);
         var arguments = new[] { "--client", "127.0.0.1", "--port", _port, "--bytes", bytes.ToString(CultureInfo.InvariantCulture), "--json" };
-        var (output, _) = await Command.RunAsync(arguments, cancellationToken);
+        var serverCpu = CpuClock.SecondsOf(_server.Id);
+        var (output, _, clientCpu) = await Command.RunAsync(arguments, cancellationToken);
+        serverCpu = CpuClock.SecondsOf(_server.Id) - serverCpu;
         using var report = JsonDocument.Parse(output);
-        return report.RootElement.GetProperty("end").GetProperty("sum_received").GetProperty("bits_per_second").GetDouble() / 8e9;
+        var received = report.RootElement.GetProperty("end").GetProperty("sum_received");
+        return Sample.Of(received.GetProperty("bytes").GetInt64(), received.GetProperty("seconds").GetDouble(), sending: clientCpu, receiving: serverCpu);
     }
 
     public async ValueTask DisposeAsync()
@@ -68,12 +69,5 @@ internal sealed class Iperf3 : IAsyncDisposable
         Tool.Kill(_server);
         await _rest;
         _server.Dispose();
-    }
-
-    private static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 }

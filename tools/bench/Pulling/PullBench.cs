@@ -68,6 +68,6 @@ internal static class PullBench
             await cluster.PullAsync(cancellationToken);
         }
 
-        return await PairedRuns.MeasureAsync(name, Unit, runs, cluster.PullAsync, token => iperf3.SendAsync(size, token), cancellationToken);
+        return await Rounds.MeasurePairAsync(name, Unit, runs, cluster.PullAsync, token => iperf3.SendAsync(size, token), cancellationToken);
     }
 }
