@@ -2,6 +2,7 @@ using System.CommandLine;
 using P2PWeights.Bench;
 using P2PWeights.Bench.Hashing;
 using P2PWeights.Bench.Measuring;
+using P2PWeights.Bench.Paths;
 using P2PWeights.Bench.Pulling;
 using P2PWeights.Client;
 
@@ -11,6 +12,7 @@ var root = new RootCommand("Side-by-side benchmarks: every figure is ours agains
     CommonOptions.Runs,
     HashBench.CreateCommand(),
     PullBench.CreateCommand(),
+    PathsBench.CreateCommand(),
 };
 
 using var stop = new CancellationTokenSource();

@@ -44,6 +44,9 @@ internal sealed class P2pwProcess : IAsyncDisposable
         }
     }
 
+    /// <summary>The process's id, as long as it lives.</summary>
+    public int Id => _process.Id;
+
     public async ValueTask DisposeAsync()
     {
         using var deadline = new CancellationTokenSource(StopDeadline);

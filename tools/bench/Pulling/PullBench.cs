@@ -52,7 +52,7 @@ internal static class PullBench
         return 0;
     }
 
-    private static async Task<Figure> MeasureAsync(Iperf3 iperf3, bool isMemory, long size, int runs, FigureWriter writer, CancellationToken cancellationToken)
+    private static async Task<IReadOnlyList<Figure>> MeasureAsync(Iperf3 iperf3, bool isMemory, long size, int runs, FigureWriter writer, CancellationToken cancellationToken)
     {
         var label = ByteSize.Format(size).Replace(" ", "", StringComparison.Ordinal);
         var name = isMemory ? $"pull/{label}" : $"pull/{label}/reference";
@@ -61,13 +61,14 @@ internal static class PullBench
         SharedMemoryFolder.RequireFree((contents + 1) * size + PullCluster.ConsumerBytes(size));
         using var folder = new SharedMemoryFolder();
         await using var cluster = await PullCluster.StartAsync(folder, isMemory, size, contents, cancellationToken);
+        var consumer = await cluster.AddConsumerAsync("tcp", cancellationToken);
         if (takesTurns)
         {
             // The first pulls find memory that nobody has touched, which the kernel clears on the way: of interest, and not what a node does all day.
-            writer.Info($"{name}, fresh memory", await cluster.PullAsync(cancellationToken), Unit);
-            await cluster.PullAsync(cancellationToken);
+            writer.Info($"{name}, fresh memory", (await consumer.PullAsync(folder: null, cancellationToken)).Rate, Unit);
+            await consumer.PullAsync(folder: null, cancellationToken);
         }
 
-        return await Rounds.MeasurePairAsync(name, Unit, runs, cluster.PullAsync, token => iperf3.SendAsync(size, token), cancellationToken);
+        return await Rounds.MeasureAsync(Unit, runs, token => consumer.PullAsync(folder: null, token), [(name, token => iperf3.SendAsync(size, token))], cancellationToken);
     }
 }

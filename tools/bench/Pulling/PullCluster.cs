@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Globalization;
 using P2PWeights.Bench.Measuring;
 using P2PWeights.Client;
@@ -6,51 +5,48 @@ using P2PWeights.Store.Content;
 
 namespace P2PWeights.Bench.Pulling;
 
-/// <summary>A tracker, one node that holds checkpoints and one that pulls them, each a process of its own, on loopback.</summary>
+/// <summary>A tracker, one node that holds checkpoints and others that pull them, each a process of its own, on loopback.</summary>
 internal sealed class PullCluster : IAsyncDisposable
 {
-    /// <summary>Enough small shards to have the hot code compiled on both sides, and to fill the consumer's memory once, before anything is measured.</summary>
+    /// <summary>Enough small shards to have the hot code compiled on both sides, and to fill a consumer's memory once, before anything is measured.</summary>
     private const long WarmUpBytes = 512L << 20;
     private const int WarmUpShardBytes = 1 << 20;
+    private const string WarmUpName = "warmup@1";
 
     /// <summary>Room beside the checkpoints.</summary>
     private const long SpareBytes = 32L << 20;
 
     private readonly SharedMemoryFolder _folder;
     private readonly bool _copy;
+    private readonly long _size;
     private readonly List<P2pwProcess> _processes = [];
     private readonly List<NodeClient> _clients = [];
 
     /// <summary>A node keeps its memory tier for its next start; these nodes have none.</summary>
     private readonly List<string> _arenas = [];
-    private int _pulls;
+    private string _tracker = "";
+    private (P2pwProcess Process, NodeClient Client) _source;
     private int _contents;
 
-    private PullCluster(SharedMemoryFolder folder, bool copy) => (_folder, _copy) = (folder, copy);
+    private PullCluster(SharedMemoryFolder folder, bool copy, long size) => (_folder, _copy, _size) = (folder, copy, size);
 
-    private NodeClient Source => _clients[0];
-
-    private NodeClient Consumer => _clients[1];
-
-    /// <summary>Starts the processes, publishes and warms up.</summary>
+    /// <summary>Starts tracker and source, and publishes.</summary>
     /// <param name="copy">True: the source serves from its memory tier; false: from the files that it references.</param>
     /// <param name="contents">Checkpoints of this size to publish; pulls take them in turn.</param>
     public static async Task<PullCluster> StartAsync(SharedMemoryFolder folder, bool copy, long size, int contents, CancellationToken cancellationToken)
     {
-        var cluster = new PullCluster(folder, copy);
+        var cluster = new PullCluster(folder, copy, size);
         try
         {
-            var tracker = await cluster.RunAsync(["tracker", "--listen", "127.0.0.1:0", "--data", folder["tracker"]], cancellationToken);
-            await cluster.StartNodeAsync("source", tracker["tracker"], (copy ? contents * size + WarmUpBytes : 0) + SpareBytes, cancellationToken);
-            await cluster.StartNodeAsync("consumer", tracker["tracker"], ConsumerBytes(size) + SpareBytes, cancellationToken);
-            await cluster.PublishAsync("warmup@1", WarmUpBytes, WarmUpShardBytes, cancellationToken);
-            await cluster.Consumer.PullAsync(new CheckpointPullRequest("warmup@1", Folder: null), progress: null, cancellationToken);
-            for (var i = 0; i < contents; i++)
+            var (_, ready) = await cluster.RunAsync(["tracker", "--listen", "127.0.0.1:0", "--data", folder["tracker"]], cancellationToken);
+            cluster._tracker = ready["tracker"];
+            cluster._source = await cluster.StartNodeAsync("source", "local,rdma,tcp", (copy ? contents * size + WarmUpBytes : 0) + SpareBytes, cancellationToken);
+            await cluster.PublishAsync(WarmUpName, WarmUpBytes, WarmUpShardBytes, cancellationToken);
+            for (; cluster._contents < contents; cluster._contents++)
             {
-                await cluster.PublishAsync(NameOf(i), size, Manifest.DefaultMaxShardBytes, cancellationToken);
+                await cluster.PublishAsync(NameOf(cluster._contents), size, Manifest.DefaultMaxShardBytes, cancellationToken);
             }
 
-            cluster._contents = contents;
             return cluster;
         }
         catch
@@ -61,22 +57,23 @@ internal sealed class PullCluster : IAsyncDisposable
     }
 
     /// <summary>
-    /// The consumer's memory tier: the warm-up fits, and of large checkpoints one and a half. So a checkpoint that comes up again after two others has been
+    /// A consumer's memory tier: the warm-up fits, and of large checkpoints one and a half. So a checkpoint that comes up again after two others has been
     /// evicted to its last shard.
     /// </summary>
     public static long ConsumerBytes(long size) => Math.Max(WarmUpBytes, size + size / 2);
 
-    /// <summary>Pulls the next checkpoint into the consumer's memory tier, as a user of the node does.</summary>
-    /// <returns>Bytes per second from the call to its answer, in GB/s.</returns>
-    public async Task<double> PullAsync(CancellationToken cancellationToken)
+    /// <summary>Name of a published checkpoint.</summary>
+    public static string NameOf(int content) => string.Create(CultureInfo.InvariantCulture, $"bench@{content}");
+
+    /// <summary>Where the file of a checkpoint lies that the source references.</summary>
+    public string FilesOf(int content) => _folder[$"files-{NameOf(content)}"];
+
+    /// <summary>Starts a node that pulls by one path, and warms it up.</summary>
+    public async Task<PullConsumer> AddConsumerAsync(string path, CancellationToken cancellationToken)
     {
-        var started = Stopwatch.GetTimestamp();
-        var report = (await Consumer.PullAsync(new CheckpointPullRequest(NameOf(_pulls++ % _contents), Folder: null), progress: null, cancellationToken)).Transfer;
-        var seconds = Stopwatch.GetElapsedTime(started).TotalSeconds;
-        return report.BytesFetched == report.BytesTotal && report.BytesWasted == 0
-            ? report.BytesTotal / 1e9 / seconds
-            : throw new BenchException(
-                $"a pull of {report.BytesTotal} bytes fetched {report.BytesFetched}, found {report.BytesReused} and wasted {report.BytesWasted}: that is not what is to be measured");
+        var (process, client) = await StartNodeAsync($"consumer-{_clients.Count}", path, ConsumerBytes(_size) + SpareBytes, cancellationToken);
+        await client.PullAsync(new CheckpointPullRequest(WarmUpName, Folder: null), progress: null, cancellationToken);
+        return new PullConsumer(client, path, _contents, () => CpuClock.SecondsOf(_source.Process.Id), () => CpuClock.SecondsOf(process.Id));
     }
 
     public async ValueTask DisposeAsync()
@@ -93,25 +90,25 @@ internal sealed class PullCluster : IAsyncDisposable
         }
     }
 
-    private static string NameOf(int content) => string.Create(CultureInfo.InvariantCulture, $"bench@{content}");
-
-    private async Task<Dictionary<string, string>> RunAsync(IEnumerable<string> arguments, CancellationToken cancellationToken)
+    private async Task<(P2pwProcess Process, Dictionary<string, string> Ready)> RunAsync(IEnumerable<string> arguments, CancellationToken cancellationToken)
     {
-        var (process, ready) = await P2pwProcess.StartAsync(arguments, cancellationToken);
-        _processes.Add(process);
-        return ready;
+        var started = await P2pwProcess.StartAsync(arguments, cancellationToken);
+        _processes.Add(started.Process);
+        return started;
     }
 
-    private async Task StartNodeAsync(string name, string tracker, long memoryBytes, CancellationToken cancellationToken)
+    private async Task<(P2pwProcess Process, NodeClient Client)> StartNodeAsync(string name, string paths, long memoryBytes, CancellationToken cancellationToken)
     {
-        var ready = await RunAsync(
+        _ = paths;
+        var (process, ready) = await RunAsync(
             [
-                "node", "--name", name, "--tracker", tracker, "--listen", "127.0.0.1:0", "--data", _folder[name], "--socket", _folder[$"{name}.sock"],
+                "node", "--name", name, "--tracker", _tracker, "--listen", "127.0.0.1:0", "--data", _folder[name], "--socket", _folder[$"{name}.sock"],
                 "--memory", memoryBytes.ToString(CultureInfo.InvariantCulture), "--disk", "0", "--scrub-rate", "0",
             ],
             cancellationToken);
         _arenas.Add(Path.Combine("/dev/shm", $"p2pweights-{Guid.Parse(ready["id"]):N}"));
         _clients.Add(new NodeClient(_folder[$"{name}.sock"]));
+        return (process, _clients[^1]);
     }
 
     private async Task PublishAsync(string name, long size, int maxShardBytes, CancellationToken cancellationToken)
@@ -119,7 +116,7 @@ internal sealed class PullCluster : IAsyncDisposable
         var files = _folder[$"files-{name}"];
         Directory.CreateDirectory(files);
         _folder.CreateRandomFile(Path.Combine(files, "weights.bin"), size);
-        await Source.PublishAsync(new PublishRequest(files, name, _copy, [], new Dictionary<string, string>(), maxShardBytes), progress: null, cancellationToken);
+        await _source.Client.PublishAsync(new PublishRequest(files, name, _copy, [], new Dictionary<string, string>(), maxShardBytes), progress: null, cancellationToken);
         if (_copy)
         {
             Directory.Delete(files, recursive: true);
