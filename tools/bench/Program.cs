@@ -13,6 +13,7 @@ var root = new RootCommand("Side-by-side benchmarks: every figure is ours agains
     HashBench.CreateCommand(),
     PullBench.CreateCommand(),
     PathsBench.CreateCommand(),
+    RdmaSource.CreateCommand(),
 };
 
 using var stop = new CancellationTokenSource();

@@ -9,6 +9,9 @@ internal sealed class FigureWriter(bool json)
 {
     public static FigureWriter For(ParseResult arguments) => new(arguments.GetValue(CommonOptions.Json));
 
+    /// <summary>Whether figures are lines of JSON.</summary>
+    public bool Json => json;
+
     /// <summary>A sentence that says what the figures that follow compare.</summary>
     public void Explain(string sentence) => (json ? Console.Error : Console.Out).WriteLine(sentence);
 

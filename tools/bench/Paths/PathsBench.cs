@@ -38,20 +38,33 @@ internal static class PathsBench
 
     private static async Task<int> RunAsync(string[] paths, long[] sizes, int runs, FigureWriter writer, CancellationToken cancellationToken)
     {
-        Tool.Require(paths.SelectMany(ToolsOf));
+        Contest[] contests = [.. paths.Select(ContestOf)];
+        Tool.Require(contests.SelectMany(contest => contest.Tools));
         writer.Explain($"On loopback of this machine, which has {Environment.ProcessorCount} cores; nodes and tools are processes of their own, and warm. CPU: user and system time of both sides' processes.");
-        foreach (var path in paths)
+        foreach (var contest in contests)
         {
-            (path == "tcp" ? TcpContest.Explain : (Action<FigureWriter>)LocalContest.Explain)(writer);
+            contest.Explain(writer);
             foreach (var size in sizes)
             {
                 var label = ByteSize.Format(size).Replace(" ", "", StringComparison.Ordinal);
-                await (path == "tcp" ? TcpContest.RunAsync(size, runs, label, writer, cancellationToken) : LocalContest.RunAsync(size, runs, label, writer, cancellationToken));
+                await contest.RunAsync(size, runs, label, writer, cancellationToken);
             }
         }
 
         return 0;
     }
 
-    private static IReadOnlyList<Tool> ToolsOf(string path) => path == "tcp" ? TcpContest.Tools : LocalContest.Tools;
+    private static Contest ContestOf(string path) => path switch
+    {
+        "local" => new Contest(LocalContest.Tools, LocalContest.Explain, LocalContest.RunAsync),
+        "tcp" => new Contest(TcpContest.Tools, TcpContest.Explain, TcpContest.RunAsync),
+        _ => new Contest(RdmaContest.Tools, RdmaContest.Explain, RdmaContest.RunAsync),
+    };
+
+    /// <summary>What measures one path.</summary>
+    /// <param name="Tools">What it needs.</param>
+    /// <param name="Explain">Says what its figures compare.</param>
+    /// <param name="RunAsync">Measures a size, which the names of its figures have as a label, in so many runs.</param>
+    private sealed record Contest(
+        IReadOnlyList<Tool> Tools, Action<FigureWriter> Explain, Func<long, int, string, FigureWriter, CancellationToken, Task> RunAsync);
 }

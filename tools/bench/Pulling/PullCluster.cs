@@ -40,7 +40,7 @@ internal sealed class PullCluster : IAsyncDisposable
         {
             var (_, ready) = await cluster.RunAsync(["tracker", "--listen", "127.0.0.1:0", "--data", folder["tracker"]], cancellationToken);
             cluster._tracker = ready["tracker"];
-            cluster._source = await cluster.StartNodeAsync("source", "local,rdma,tcp", (copy ? contents * size + WarmUpBytes : 0) + SpareBytes, cancellationToken);
+            cluster._source = await cluster.StartNodeAsync("source", [], (copy ? contents * size + WarmUpBytes : 0) + SpareBytes, cancellationToken);
             await cluster.PublishAsync(WarmUpName, WarmUpBytes, WarmUpShardBytes, cancellationToken);
             for (; cluster._contents < contents; cluster._contents++)
             {
@@ -71,7 +71,7 @@ internal sealed class PullCluster : IAsyncDisposable
     /// <summary>Starts a node that pulls by one path, and warms it up.</summary>
     public async Task<PullConsumer> AddConsumerAsync(string path, CancellationToken cancellationToken)
     {
-        var (process, client) = await StartNodeAsync($"consumer-{_clients.Count}", path, ConsumerBytes(_size) + SpareBytes, cancellationToken);
+        var (process, client) = await StartNodeAsync($"consumer-{_clients.Count}", ["--paths", path], ConsumerBytes(_size) + SpareBytes, cancellationToken);
         await client.PullAsync(new CheckpointPullRequest(WarmUpName, Folder: null), progress: null, cancellationToken);
         return new PullConsumer(client, path, _contents, () => CpuClock.SecondsOf(_source.Process.Id), () => CpuClock.SecondsOf(process.Id));
     }
@@ -97,13 +97,12 @@ internal sealed class PullCluster : IAsyncDisposable
         return started;
     }
 
-    private async Task<(P2pwProcess Process, NodeClient Client)> StartNodeAsync(string name, string paths, long memoryBytes, CancellationToken cancellationToken)
+    private async Task<(P2pwProcess Process, NodeClient Client)> StartNodeAsync(string name, IEnumerable<string> more, long memoryBytes, CancellationToken cancellationToken)
     {
-        _ = paths;
         var (process, ready) = await RunAsync(
             [
                 "node", "--name", name, "--tracker", _tracker, "--listen", "127.0.0.1:0", "--data", _folder[name], "--socket", _folder[$"{name}.sock"],
-                "--memory", memoryBytes.ToString(CultureInfo.InvariantCulture), "--disk", "0", "--scrub-rate", "0",
+                "--memory", memoryBytes.ToString(CultureInfo.InvariantCulture), "--disk", "0", "--scrub-rate", "0", .. more,
             ],
             cancellationToken);
         _arenas.Add(Path.Combine("/dev/shm", $"p2pweights-{Guid.Parse(ready["id"]):N}"));

@@ -1,0 +1,144 @@
+using System.Collections.Immutable;
+using System.Diagnostics;
+using Microsoft.Extensions.Logging.Abstractions;
+using P2PWeights.Bench.Measuring;
+using P2PWeights.Store;
+using P2PWeights.Store.Content;
+using P2PWeights.Store.Hashing;
+using P2PWeights.Transfer;
+using P2PWeights.Transfer.Connections;
+using P2PWeights.Transfer.Paths.Rdma;
+
+namespace P2PWeights.Bench.Paths;
+
+/// <summary>The side that reads: the product's rdma path over a session with a <see cref="RdmaSource"/>, without the pull around it and without hash and commit.</summary>
+internal sealed class RdmaReader : IAsyncDisposable
+{
+    /// <summary>Shards asked for at the same time: one is being located while others are read.</summary>
+    private const int InFlight = 3;
+
+    private static readonly TimeSpan ReadyDeadline = TimeSpan.FromMinutes(3);
+
+    private readonly SharedMemoryFolder _folder = new();
+    private readonly ConnectionWatch _watch = new(TimeProvider.System);
+    private readonly ByteRate _noCap = new(0);
+    private readonly IReadOnlyList<ShardInfo> _shards = BenchShards.Describe();
+    private Process? _source;
+    private ShardStore? _store;
+    private RdmaHost? _host;
+    private PeerSession? _session;
+    private IPathChannel? _channel;
+
+    private RdmaReader()
+    {
+    }
+
+    /// <summary>Starts a source and opens the path to it; one shard is read and compared.</summary>
+    /// <exception cref="BenchException">The path does not open, or brings other bytes.</exception>
+    public static async Task<RdmaReader> StartAsync(string sourceDevice, string device, CancellationToken cancellationToken)
+    {
+        var reader = new RdmaReader();
+        try
+        {
+            using var deadline = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+            deadline.CancelAfter(ReadyDeadline);
+            var source = await reader.StartSourceAsync(sourceDevice, deadline.Token);
+            await reader.OpenAsync(source, device, deadline.Token);
+            return reader;
+        }
+        catch
+        {
+            await reader.DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <summary>Reads shards, over and over, until so many bytes have come.</summary>
+    /// <returns>The rate in GB/s, and what both processes used.</returns>
+    /// <exception cref="BenchException">A read failed.</exception>
+    public async Task<Sample> ReadAsync(long bytes, CancellationToken cancellationToken)
+    {
+        var count = (int)Math.Max(1, bytes / BenchShards.Bytes);
+        var next = -1;
+        var (sourceCpu, ownCpu) = (CpuClock.SecondsOf(_source!.Id), CpuClock.SecondsOf(Environment.ProcessId));
+        var started = Stopwatch.GetTimestamp();
+        await Task.WhenAll(Enumerable.Range(0, InFlight).Select(async _ =>
+        {
+            for (var read = Interlocked.Increment(ref next); read < count; read = Interlocked.Increment(ref next))
+            {
+                await ReadShardAsync(_shards[read % _shards.Count], compare: false, cancellationToken);
+            }
+        }));
+        var seconds = Stopwatch.GetElapsedTime(started).TotalSeconds;
+        return Sample.Of(
+            (long)count * BenchShards.Bytes, seconds, CpuClock.SecondsOf(_source.Id) - sourceCpu, CpuClock.SecondsOf(Environment.ProcessId) - ownCpu);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var part in new IAsyncDisposable?[] { _channel, _session, _watch, _host, _store })
+        {
+            if (part is not null)
+            {
+                await part.DisposeAsync();
+            }
+        }
+
+        _noCap.Dispose();
+        if (_source is not null)
+        {
+            _source.StandardInput.Close();
+            if (!_source.WaitForExit(TimeSpan.FromSeconds(30)))
+            {
+                Tool.Kill(_source);
+            }
+
+            _source.Dispose();
+        }
+
+        _folder.Dispose();
+    }
+
+    private async Task<PeerInfo> StartSourceAsync(string device, CancellationToken cancellationToken)
+    {
+        var start = new ProcessStartInfo("dotnet", [Environment.GetCommandLineArgs()[0], RdmaSource.Name, "--device", device])
+        {
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+        };
+        _source = Process.Start(start)!;
+        var line = await _source.StandardOutput.ReadLineAsync(cancellationToken);
+        return line?.Split(' ') is [RdmaSource.ReadyWord, var id, var endpoint]
+            ? new PeerInfo(Guid.Parse(id), "source", [endpoint], "source", ImmutableSortedDictionary<string, string>.Empty)
+            : throw new BenchException("the source of the rdma reads ended before it was ready; its reason is above");
+    }
+
+    private async Task OpenAsync(PeerInfo source, string device, CancellationToken cancellationToken)
+    {
+        _store = await RdmaSource.OpenStoreAsync(_folder, cancellationToken);
+        var options = new TransferOptions { Paths = [PathNames.Rdma], RdmaDevices = [device] };
+        _host = RdmaHost.Start(options, _store.Regions, NullLogger.Instance);
+        _session = await PeerSession.OpenAsync(source, new Dialler(new Identity(_store.NodeId, "reader", null), _watch, TimeProvider.System), TimeProvider.System, cancellationToken);
+
+        // A device is opened in the background, which takes its time where processors are emulated.
+        PathOpening opening;
+        do
+        {
+            opening = await new RdmaPath(_host, _noCap, TimeProvider.System).OpenAsync(_session, cancellationToken);
+        }
+        while (opening.Channel is null && opening.Reason!.Contains("being registered", StringComparison.Ordinal));
+
+        _channel = opening.Channel ?? throw new BenchException($"the path rdma does not open between two processes of this machine: {opening.Reason}");
+        await ReadShardAsync(_shards[0], compare: true, cancellationToken);
+    }
+
+    private async Task ReadShardAsync(ShardInfo shard, bool compare, CancellationToken cancellationToken)
+    {
+        using var write = await _store!.BeginWriteAsync(shard, folder: null, cancellationToken);
+        var outcome = await _channel!.FetchAsync(write, _ => { }, cancellationToken);
+        if (outcome.Status != FetchStatus.Ok || (compare && Blake3.Hash(write.Buffer.Span) != shard.Digest))
+        {
+            throw new BenchException($"a read over rdma gave {(outcome.Status == FetchStatus.Ok ? "other bytes than the source has" : $"{outcome.Status}: {outcome.Detail}")}");
+        }
+    }
+}
