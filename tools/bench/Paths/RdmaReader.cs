@@ -84,7 +84,6 @@ internal sealed class RdmaReader : IAsyncDisposable
             }
         }
 
-        _noCap.Dispose();
         if (_source is not null)
         {
             _source.StandardInput.Close();
