@@ -42,8 +42,9 @@ internal sealed class PeerChannel : IAsyncDisposable
             {
                 borrowed = await _slots[choice.Path].BorrowAsync(cancellationToken).ConfigureAwait(false);
             }
-            catch (Exception e) when (e is OperationCanceledException or ObjectDisposedException)
+            catch
             {
+                // Whatever it was, the proof that others wait for is not to be had from this shard.
                 _state.Ended(choice);
                 throw;
             }

@@ -25,11 +25,9 @@ internal sealed class Pull
     private readonly PullSources _sources;
     private readonly FetchBook _fetches = new();
     private readonly FetchContext _fetching;
-    private readonly StageCounts _stages;
-    private readonly StageClock _clock;
+    private readonly PullAccount _account;
     private readonly HashSet<int> _failedOnce = [];
     private readonly PullPatience _patience;
-    private readonly long _receivedBefore;
     private Swarm _swarm = null!;
     private TimeSpan _lastProgress;
     private TimeSpan _lastNeighbours = -NeighboursInterval;
@@ -48,11 +46,9 @@ internal sealed class Pull
         _held = new HeldShards(context.Store, request.Folder);
         _sources = new PullSources(context, request.Manifest, _planner, _loop);
         _sources.Banned += OnBanned;
-        _stages = new StageCounts(context.Options.Paths.Count);
-        _clock = new StageClock(_stages.Length);
+        _account = new PullAccount(context, _planner, _sources, _held, _tally);
         _fetching = new FetchContext(
-            context.Store, request.Folder, _stages, _tally, context.Metrics, context.Time, fetch => _loop.Post(() => OnReceived(fetch)));
-        _receivedBefore = context.Metrics.ReceivedByTcp;
+            context.Store, request.Folder, _account.Stages, _tally, context.Metrics, context.Time, fetch => _loop.Post(() => OnReceived(fetch)));
     }
 
     private TimeSpan Now => _loop.Now;
@@ -90,14 +86,7 @@ internal sealed class Pull
         return report;
     }
 
-    private PullReport Report()
-    {
-        var now = Now;
-        Account(now);
-        var received = (_context.Metrics.ReceivedByTcp - _receivedBefore) / Math.Max(now.TotalSeconds, 1e-3);
-        var limit = LimitFinder.Find(_clock.Report(_context.Options.Paths), _clock.WindowFull, received, _context.Options.DownloadBytesPerSecond);
-        return _tally.Report(now, _sources.Reported, _tally.FetchedBytes > 0 || _planner.Left > 0 ? limit : null);
-    }
+    private PullReport Report() => _account.Report(Now, _sources.Reported);
 
     private void ShowReport()
     {
@@ -105,13 +94,6 @@ internal sealed class Pull
         {
             watch.Report = Report();
         }
-    }
-
-    /// <summary>Notes where the shards are now, and why there are not more of them on their way.</summary>
-    private void Account(TimeSpan now)
-    {
-        var why = _planner.Missing == 0 ? NoMore.AllAsked : _planner.IsWindowFull ? NoMore.WindowsFull : _sources.WhyNoMore();
-        _clock.Advance(now, _stages, _held.Copies, _held.Awaited, _planner.IsWindowFull, why);
     }
 
     private void OnTick()
@@ -261,7 +243,7 @@ internal sealed class Pull
     private void Schedule()
     {
         Assign();
-        Account(Now);
+        _account.Note(Now);
     }
 
     private void Assign()
@@ -329,14 +311,22 @@ internal sealed class Pull
         else
         {
             _planner.Failed(fetch.Assignment, fetch.IsReceived);
-            _failedOnce.Add(fetch.Assignment.Ordinal);
+            if (end is not FetchEnd.Unserved { Outcome.Status: FetchStatus.Busy })
+            {
+                _failedOnce.Add(fetch.Assignment.Ordinal);
+            }
         }
 
         Forget(fetch);
         switch (end)
         {
             case FetchEnd.Unserved unserved:
-                OnUnserved(fetch, unserved.Outcome);
+                if (unserved.Outcome.Status == FetchStatus.Busy)
+                {
+                    _patience.Busy(Now);
+                }
+
+                _sources.Unserved(fetch, unserved.Outcome);
                 break;
             case FetchEnd.WrongBytes wrong:
                 source.Failures++;
@@ -348,32 +338,6 @@ internal sealed class Pull
                 break;
             case FetchEnd.StoreFailed failed:
                 _loop.Fail(failed.Why);
-                break;
-        }
-    }
-
-    private void OnUnserved(Fetch fetch, FetchOutcome outcome)
-    {
-        var source = fetch.Source;
-        switch (outcome.Status)
-        {
-            case FetchStatus.Busy:
-                _patience.Busy(Now);
-                _sources.WaitForSlot(source, fetch.Assignment.Source, outcome.RetryAfter > Tick / 10 ? outcome.RetryAfter : Tick / 10);
-                break;
-            case FetchStatus.NotFound:
-                source.Failures++;
-                source.Problem = "it no longer holds a shard that it announced";
-                source.Denied.Add(fetch.Assignment.Ordinal, Now);
-                _sources.SourceChanged(source);
-                break;
-            case FetchStatus.ProtocolError:
-                source.Failures++;
-                _sources.Ban(source, $"it broke the protocol: {outcome.Detail}");
-                break;
-            default:
-                source.Failures++;
-                _sources.PutOff(source, fetch.Assignment.Source, outcome.Detail ?? "the connection broke");
                 break;
         }
     }

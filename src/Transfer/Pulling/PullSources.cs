@@ -9,6 +9,9 @@ namespace P2PWeights.Transfer.Pulling;
 /// </summary>
 internal sealed class PullSources(PullContext context, Manifest manifest, PullPlanner planner, PullLoop loop) : IPullSourceOwner
 {
+    /// <summary>Before a busy source is asked again, whatever it says.</summary>
+    private static readonly TimeSpan ShortestWait = TimeSpan.FromMilliseconds(10);
+
     private static readonly TimeSpan FirstRetry = TimeSpan.FromMilliseconds(250);
     private static readonly TimeSpan LongestRetry = TimeSpan.FromSeconds(30);
 
@@ -63,11 +66,31 @@ internal sealed class PullSources(PullContext context, Manifest manifest, PullPl
         }
     }
 
-    /// <summary>Asks the source for nothing until it may have an upload slot again.</summary>
-    public void WaitForSlot(PullSource source, PlannedSource planned, TimeSpan wait)
+    /// <summary>The source did not give a shard.</summary>
+    public void Unserved(Fetch fetch, FetchOutcome outcome)
     {
-        (source.Problem, source.IsBusy) = ("it had no free upload slot", true);
-        planned.NotBefore = loop.Now + wait;
+        var (source, planned) = (fetch.Source, fetch.Assignment.Source);
+        switch (outcome.Status)
+        {
+            case FetchStatus.Busy:
+                (source.Problem, source.IsBusy) = ("it had no free upload slot", true);
+                planned.NotBefore = loop.Now + (outcome.RetryAfter > ShortestWait ? outcome.RetryAfter : ShortestWait);
+                break;
+            case FetchStatus.NotFound:
+                source.Failures++;
+                source.Problem = "it no longer holds a shard that it announced";
+                source.Denied.Add(fetch.Assignment.Ordinal, loop.Now);
+                SourceChanged(source);
+                break;
+            case FetchStatus.ProtocolError:
+                source.Failures++;
+                Ban(source, $"it broke the protocol: {outcome.Detail}");
+                break;
+            default:
+                source.Failures++;
+                PutOff(source, planned, outcome.Detail ?? "the connection broke");
+                break;
+        }
     }
 
     /// <summary>Why no more shards are asked for now, as far as the sources go.</summary>

@@ -10,7 +10,7 @@ internal sealed class PeerBook(TransferOptions options, TransferMetrics metrics,
     private readonly ConcurrentDictionary<Guid, Entry> _entries = new();
 
     /// <summary>State of all peers talked to.</summary>
-    public IReadOnlyList<PeerStatus> Statuses => [.. _entries.Values.Select(Describe)];
+    public IReadOnlyList<PeerStatus> Statuses => [.. _entries.Values.Where(entry => entry.IsMet).Select(Describe)];
 
     /// <summary>A session with the peer came up, or the last one went down.</summary>
     public void SetConnected(PeerInfo peer, bool connected)
@@ -18,7 +18,7 @@ internal sealed class PeerBook(TransferOptions options, TransferMetrics metrics,
         var entry = Open(peer);
         lock (entry)
         {
-            entry.Connected = connected;
+            (entry.Connected, entry.IsMet) = (connected, true);
         }
     }
 
@@ -33,7 +33,7 @@ internal sealed class PeerBook(TransferOptions options, TransferMetrics metrics,
         lock (entry)
         {
             until = time.GetUtcNow() + options.BanTime;
-            (entry.Banned, entry.BannedUntil) = (reason, until);
+            (entry.Banned, entry.BannedUntil, entry.IsMet) = (reason, until, true);
         }
 
         log.Banned(peer.Name, peer.Id, until, reason);
@@ -82,6 +82,9 @@ internal sealed class PeerBook(TransferOptions options, TransferMetrics metrics,
         public PeerInfo Peer { get; set; } = peer;
 
         public PeerPaths Paths => paths;
+
+        /// <summary>Whether it was ever talked to; a pull opens the book for everybody that it might ask.</summary>
+        public bool IsMet { get; set; }
 
         public bool Connected { get; set; }
 
