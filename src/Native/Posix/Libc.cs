@@ -96,6 +96,9 @@ internal static unsafe partial class Libc
     public static partial long lseek(SafeFileHandle file, long offset, int whence);
 
     [LibraryImport(Library, SetLastError = true)]
+    public static partial nint sendfile(SafeHandle socket, SafeFileHandle file, long* offset, nuint count);
+
+    [LibraryImport(Library, SetLastError = true)]
     public static partial int flock(SafeFileHandle file, int operation);
 
     [LibraryImport(Library, SetLastError = true)]

@@ -1,4 +1,8 @@
 using System.Net.Sockets;
+using System.Runtime.CompilerServices;
+using Microsoft.Win32.SafeHandles;
+using P2PWeights.Native;
+using P2PWeights.Native.Posix;
 using P2PWeights.Transfer.Wire;
 
 namespace P2PWeights.Transfer.Connections;
@@ -48,6 +52,7 @@ internal sealed class FrameConnection : IDisposable
     /// <summary>Reads the next header.</summary>
     /// <exception cref="IOException">The connection ended.</exception>
     /// <exception cref="TransferException">The bytes are no header.</exception>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     public async ValueTask<FrameHeader> ReadHeaderAsync(CancellationToken cancellationToken)
     {
         Arm(ref _readDeadline, IdleTimeout);
@@ -65,6 +70,7 @@ internal sealed class FrameConnection : IDisposable
     }
 
     /// <summary>Reads the payload of a control frame. The bytes stay valid until the next call.</summary>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     public async ValueTask<ReadOnlyMemory<byte>> ReadControlAsync(FrameHeader header, CancellationToken cancellationToken)
     {
         if (header.Length > WireLimits.MaxControlBytes)
@@ -87,6 +93,7 @@ internal sealed class FrameConnection : IDisposable
     }
 
     /// <summary>Reads the next bytes of a payload, at least one.</summary>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     public async ValueTask<int> ReadSomeAsync(Memory<byte> destination, CancellationToken cancellationToken)
     {
         Arm(ref _readDeadline, FrameTimeout);
@@ -96,9 +103,10 @@ internal sealed class FrameConnection : IDisposable
     }
 
     /// <summary>Sends all bytes.</summary>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     public async ValueTask SendAsync(ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken)
     {
-        BeginSend();
+        Arm(ref _sendDeadline, WireLimits.SendTimeout);
         try
         {
             while (bytes.Length > 0)
@@ -111,14 +119,22 @@ internal sealed class FrameConnection : IDisposable
             throw Lost(e);
         }
 
-        EndSend();
+        Disarm(ref _sendDeadline);
     }
 
-    /// <summary>For senders that use the socket themselves: the send deadline starts.</summary>
-    public void BeginSend() => Arm(ref _sendDeadline, WireLimits.SendTimeout);
-
-    /// <summary>The send deadline ends.</summary>
-    public void EndSend() => Disarm(ref _sendDeadline);
+    /// <summary>Sends bytes of a file as <see cref="SocketFile.TrySend"/> does, once something has been sent or received on this connection.</summary>
+    /// <exception cref="IOException">The connection ended, or the file cannot be read.</exception>
+    public int? TrySendFile(SafeFileHandle file, long offset, int count)
+    {
+        try
+        {
+            return SocketFile.TrySend(_socket.SafeHandle, file, offset, count);
+        }
+        catch (Exception e) when (e is NativeException or ObjectDisposedException)
+        {
+            throw Lost(e);
+        }
+    }
 
     /// <summary>Runs a reader and a writer until one of them ends, then ends the connection and the other; fails like the one that ended first.</summary>
     public async Task RunAsync(Func<CancellationToken, Task> read, Func<CancellationToken, Task> send, CancellationToken cancellationToken)
@@ -160,6 +176,7 @@ internal sealed class FrameConnection : IDisposable
 
     public void Dispose() => _socket.Dispose();
 
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     private async ValueTask<int> ReceiveAsync(Memory<byte> destination, CancellationToken cancellationToken)
     {
         try

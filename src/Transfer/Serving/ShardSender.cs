@@ -1,5 +1,5 @@
 using System.Buffers;
-using System.Net.Sockets;
+using System.Runtime.CompilerServices;
 using P2PWeights.Store;
 using P2PWeights.Transfer.Connections;
 using P2PWeights.Transfer.Wire;
@@ -7,22 +7,24 @@ using P2PWeights.Transfer.Wire;
 namespace P2PWeights.Transfer.Serving;
 
 /// <summary>
-/// Sends a leased shard over a connection without a copy in user space. Bytes in the arena go out with <c>send</c> from the mapping, which costs a fifth less CPU
-/// here than sendfile from tmpfs (its 4 KiB pages make short segments); bytes in a file go out with <c>sendfile</c>, never touching this process.
-/// One sender per connection.
+/// Sends a leased shard over a connection. Bytes in the arena go out with <c>send</c> from the mapping: the kernel takes its copy before the lease ends, so that the block may be
+/// used again at once, and the receiver gets long segments. Bytes in a file go out with <c>sendfile</c>, which hands over the page cache itself. See adr 11. One sender per connection.
 /// </summary>
-internal sealed class ShardSender(FrameConnection connection, ByteRate rate) : IDisposable
+internal sealed class ShardSender(FrameConnection connection, ByteRate rate)
 {
     /// <summary>Bytes handed to the kernel at once, so that a send deadline means progress and not the whole shard.</summary>
     private const int SliceBytes = 4 << 20;
 
-    private readonly SendOperation _operation = new();
+    /// <summary>What goes through this process whenever the socket is full; see <see cref="SendFileAsync"/>.</summary>
+    private const int BridgeBytes = 16 << 10;
+
+    private byte[]? _bridge;
 
     /// <summary>Sends all bytes of the shard.</summary>
     /// <exception cref="IOException">The connection ended, or the file could not be read; part of the shard may have been sent.</exception>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     public async ValueTask SendAsync(ShardLease lease, CancellationToken cancellationToken)
     {
-        using var file = lease.Memory.IsEmpty && !lease.IsBorrowed ? OpenForSending(lease) : null;
         var slice = Math.Min(SliceBytes, rate.SliceBytes);
         for (var sent = 0; sent < lease.Shard.Size;)
         {
@@ -32,13 +34,13 @@ internal sealed class ShardSender(FrameConnection connection, ByteRate rate) : I
             {
                 await SendBorrowedAsync(lease, sent, count, cancellationToken).ConfigureAwait(false);
             }
-            else if (file is null)
+            else if (lease.Memory.IsEmpty)
             {
-                await connection.SendAsync(lease.Memory.Slice(sent, count), cancellationToken).ConfigureAwait(false);
+                await SendFileAsync(lease, sent, count, cancellationToken).ConfigureAwait(false);
             }
             else
             {
-                await SendFileAsync(file, lease.Offset + sent, count).ConfigureAwait(false);
+                await connection.SendAsync(lease.Memory.Slice(sent, count), cancellationToken).ConfigureAwait(false);
             }
 
             sent += count;
@@ -47,8 +49,6 @@ internal sealed class ShardSender(FrameConnection connection, ByteRate rate) : I
             connection.ExpectFrame(WireLimits.IdleTimeout);
         }
     }
-
-    public void Dispose() => _operation.Dispose();
 
     /// <summary>
     /// What lies in another node's arena is checked after it was read, and the kernel would read what sendfile hands it only when the peer takes it: so it goes through a buffer.
@@ -71,51 +71,30 @@ internal sealed class ShardSender(FrameConnection connection, ByteRate rate) : I
         }
     }
 
-    private async ValueTask SendFileAsync(FileStream file, long offset, int count)
-    {
-        connection.BeginSend();
-        try
-        {
-            var sent = await _operation.SendAsync(connection.Socket, new SendPacketsElement(file, offset, count)).ConfigureAwait(false);
-            if (sent != count)
-            {
-                throw new IOException($"{file.Name} ended after {sent} of {count} bytes at {offset}");
-            }
-        }
-        catch (Exception e) when (e is SocketException or ObjectDisposedException)
-        {
-            throw connection.Lost(e);
-        }
-
-        connection.EndSend();
-    }
-
     /// <summary>
-    /// The runtime takes a file to send as a FileStream opened for asynchronous use. The lease's handle belongs to the store and is shared, so the same file is
-    /// opened a second time through /proc (proc(5), /proc/pid/fd), which also works when its name is gone.
+    /// Sends a range of a file. Whenever the socket is full, the next few kilobytes take the ordinary way: that send waits until there is room again, a good part of the socket's buffer at once,
+    /// and sendfile goes on from there. So nothing blocks a thread, and nothing but sockets is waited for.
     /// </summary>
-    private static FileStream OpenForSending(ShardLease lease)
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    private async ValueTask SendFileAsync(ShardLease lease, int start, int count, CancellationToken cancellationToken)
     {
-        var counted = false;
-        try
+        for (int sent = 0, now; sent < count; sent += now)
         {
-            lease.File.DangerousAddRef(ref counted);
-            return new FileStream(
-                $"/proc/self/fd/{lease.File.DangerousGetHandle()}",
-                new FileStreamOptions
-                {
-                    Mode = FileMode.Open,
-                    Access = FileAccess.Read,
-                    Share = FileShare.ReadWrite | FileShare.Delete,
-                    BufferSize = 0,
-                    Options = FileOptions.Asynchronous,
-                });
-        }
-        finally
-        {
-            if (counted)
+            var offset = lease.Offset + start + sent;
+            if (connection.TrySendFile(lease.File, offset, count - sent) is { } taken)
             {
-                lease.File.DangerousRelease();
+                now = taken;
+            }
+            else
+            {
+                _bridge ??= GC.AllocateUninitializedArray<byte>(BridgeBytes, pinned: true);
+                now = RandomAccess.Read(lease.File, _bridge.AsSpan(0, Math.Min(BridgeBytes, count - sent)), offset);
+                await connection.SendAsync(_bridge.AsMemory(0, now), cancellationToken).ConfigureAwait(false);
+            }
+
+            if (now == 0)
+            {
+                throw new IOException($"{lease.Path} ends at {offset}, in the middle of shard {lease.Shard.Digest.ToShortString()}");
             }
         }
     }

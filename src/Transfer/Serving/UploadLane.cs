@@ -1,4 +1,4 @@
-using System.Collections.Concurrent;
+using System.Runtime.CompilerServices;
 using System.Threading.Channels;
 using P2PWeights.Store;
 using P2PWeights.Store.Content;
@@ -9,7 +9,7 @@ namespace P2PWeights.Transfer.Serving;
 
 /// <summary>
 /// Listener's side of one data lane: reads fetches ahead while it answers them in order, so the lane never idles between two shards. Every fetch gets exactly
-/// one answer.
+/// one answer. Serving a shard allocates nothing but the lease on it.
 /// </summary>
 internal sealed class UploadLane(FrameConnection connection, Guid peer, ServingContext context)
 {
@@ -19,7 +19,8 @@ internal sealed class UploadLane(FrameConnection connection, Guid peer, ServingC
     private readonly Channel<Request> _requests = Channel.CreateBounded<Request>(
         new BoundedChannelOptions(WireLimits.MaxOutstandingFetches) { SingleReader = true, SingleWriter = true });
 
-    private readonly ConcurrentDictionary<uint, byte> _cancelled = new();
+    private readonly HashSet<uint> _cancelled = [];
+    private readonly FrameBuffer _control = new();
     private readonly byte[] _header = GC.AllocateArray<byte>(FrameHeader.Size, pinned: true);
 
     /// <summary>Serves until the connection ends.</summary>
@@ -39,13 +40,7 @@ internal sealed class UploadLane(FrameConnection connection, Guid peer, ServingC
                     Enqueue(new Request(FrameType.Fetch, header.RequestId, FrameCodec.Decode<FetchMessage>(payload).Shard));
                     break;
                 case FrameType.Cancel:
-                    // Cancels of answered fetches stay in the set; it is emptied whenever the queue is, and a peer that only cancels is thrown out.
-                    if (_cancelled.Count >= 2 * WireLimits.MaxOutstandingFetches)
-                    {
-                        throw FrameCodec.Violation("more fetches are cancelled than were asked for");
-                    }
-
-                    _cancelled[header.RequestId] = 0;
+                    Cancel(header.RequestId);
                     break;
                 case FrameType.Ping:
                     Enqueue(new Request(FrameType.Ping, header.RequestId, default));
@@ -53,6 +48,28 @@ internal sealed class UploadLane(FrameConnection connection, Guid peer, ServingC
                 default:
                     throw FrameCodec.Violation($"{header.Type} has no place on a data lane");
             }
+        }
+    }
+
+    /// <summary>Cancels of answered fetches stay in the set; it is emptied whenever the queue is, and a peer that only cancels is thrown out.</summary>
+    private void Cancel(uint id)
+    {
+        lock (_cancelled)
+        {
+            if (_cancelled.Count >= 2 * WireLimits.MaxOutstandingFetches)
+            {
+                throw FrameCodec.Violation("more fetches are cancelled than were asked for");
+            }
+
+            _cancelled.Add(id);
+        }
+    }
+
+    private bool IsCancelled(uint id)
+    {
+        lock (_cancelled)
+        {
+            return _cancelled.Remove(id);
         }
     }
 
@@ -66,14 +83,16 @@ internal sealed class UploadLane(FrameConnection connection, Guid peer, ServingC
 
     private async Task SendAsync(CancellationToken cancellationToken)
     {
-        using var sender = new ShardSender(connection, context.UploadRate);
-        while (await _requests.Reader.WaitToReadAsync(cancellationToken).ConfigureAwait(false))
+        // The channel is ended rather than its wait cancelled: a wait that can be cancelled allocates each time.
+        await using var ending = cancellationToken.UnsafeRegister(static writer => ((ChannelWriter<Request>)writer!).TryComplete(), _requests.Writer).ConfigureAwait(false);
+        var sender = new ShardSender(connection, context.UploadRate);
+        while (await _requests.Reader.WaitToReadAsync(CancellationToken.None).ConfigureAwait(false))
         {
             while (_requests.Reader.TryRead(out var request))
             {
                 if (request.Type == FrameType.Ping)
                 {
-                    await connection.SendAsync(FrameCodec.Encode(request.Id, FrameType.Pong), cancellationToken).ConfigureAwait(false);
+                    await AnswerAsync(request.Id, FrameType.Pong, cancellationToken).ConfigureAwait(false);
                 }
                 else
                 {
@@ -81,20 +100,34 @@ internal sealed class UploadLane(FrameConnection connection, Guid peer, ServingC
                 }
             }
 
-            _cancelled.Clear();
+            lock (_cancelled)
+            {
+                _cancelled.Clear();
+            }
         }
     }
 
+    /// <summary>An answer without payload.</summary>
+    private ValueTask AnswerAsync(uint id, FrameType type, CancellationToken cancellationToken)
+    {
+        _control.Clear();
+        _control.Append(id, type);
+        return connection.SendAsync(_control.Frames, cancellationToken);
+    }
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     private async ValueTask AnswerAsync(ShardSender sender, uint id, ShardInfo shard, CancellationToken cancellationToken)
     {
-        if (_cancelled.TryRemove(id, out _))
+        if (IsCancelled(id))
         {
-            await connection.SendAsync(FrameCodec.Encode(id, FrameType.Cancelled), cancellationToken).ConfigureAwait(false);
+            await AnswerAsync(id, FrameType.Cancelled, cancellationToken).ConfigureAwait(false);
         }
         else if (!context.Slots.TryTake(peer))
         {
             context.Metrics.ServedBusy();
-            await connection.SendAsync(FrameCodec.Encode(id, new BusyMessage(BusyRetryMs)), cancellationToken).ConfigureAwait(false);
+            _control.Clear();
+            _control.Append(id, new BusyMessage(BusyRetryMs));
+            await connection.SendAsync(_control.Frames, cancellationToken).ConfigureAwait(false);
         }
         else
         {
@@ -109,12 +142,13 @@ internal sealed class UploadLane(FrameConnection connection, Guid peer, ServingC
         }
     }
 
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     private async ValueTask ServeAsync(ShardSender sender, uint id, ShardInfo shard, CancellationToken cancellationToken)
     {
         using var lease = await LeaseAsync(shard, cancellationToken).ConfigureAwait(false);
         if (lease is null)
         {
-            await connection.SendAsync(FrameCodec.Encode(id, FrameType.NotFound), cancellationToken).ConfigureAwait(false);
+            await AnswerAsync(id, FrameType.NotFound, cancellationToken).ConfigureAwait(false);
             return;
         }
 
@@ -125,6 +159,7 @@ internal sealed class UploadLane(FrameConnection connection, Guid peer, ServingC
     }
 
     /// <summary>A lease on exactly this shard, or null when it is not held, cannot be read, or has another size than the peer believes.</summary>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     private async ValueTask<ShardLease?> LeaseAsync(ShardInfo shard, CancellationToken cancellationToken)
     {
         try

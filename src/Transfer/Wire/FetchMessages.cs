@@ -4,7 +4,7 @@ using P2PWeights.Store.Serialization;
 namespace P2PWeights.Transfer.Wire;
 
 /// <summary>Send me this shard, which has this size.</summary>
-internal sealed record FetchMessage(ShardInfo Shard) : IFrameMessage<FetchMessage>
+internal readonly record struct FetchMessage(ShardInfo Shard) : IFrameMessage<FetchMessage>
 {
     public static FrameType Type => FrameType.Fetch;
 
@@ -25,7 +25,7 @@ internal sealed record FetchMessage(ShardInfo Shard) : IFrameMessage<FetchMessag
 
 /// <summary>No free upload slot.</summary>
 /// <param name="RetryAfterMs">When to ask again, in milliseconds; readers take at most a minute.</param>
-internal sealed record BusyMessage(int RetryAfterMs) : IFrameMessage<BusyMessage>
+internal readonly record struct BusyMessage(int RetryAfterMs) : IFrameMessage<BusyMessage>
 {
     private const int MaxRetryAfterMs = 60_000;
 

@@ -1,4 +1,3 @@
-using System.Buffers;
 using P2PWeights.Store.Content;
 using P2PWeights.Store.Serialization;
 
@@ -18,15 +17,9 @@ internal static class FrameCodec
     public static byte[] Encode<T>(uint requestId, T message)
         where T : IFrameMessage<T>
     {
-        var payload = new ArrayBufferWriter<byte>(256);
-        var writer = new MessagePackWriter(payload);
-        writer.WriteArrayHeader(T.Fields);
-        message.Write(ref writer);
-        writer.Flush();
-        var frame = new byte[FrameHeader.Size + payload.WrittenCount];
-        new FrameHeader(T.Type, requestId, payload.WrittenCount).Write(frame);
-        payload.WrittenSpan.CopyTo(frame.AsSpan(FrameHeader.Size));
-        return frame;
+        var frame = new FrameBuffer();
+        frame.Append(requestId, message);
+        return frame.Frames.ToArray();
     }
 
     /// <summary>A frame without payload.</summary>

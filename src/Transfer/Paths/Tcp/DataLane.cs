@@ -1,5 +1,8 @@
+using System.Runtime.CompilerServices;
 using System.Threading.Channels;
 using P2PWeights.Store;
+using P2PWeights.Store.Content;
+using P2PWeights.Store.Hashing;
 using P2PWeights.Transfer.Connections;
 using P2PWeights.Transfer.Wire;
 
@@ -7,10 +10,17 @@ namespace P2PWeights.Transfer.Paths.Tcp;
 
 /// <summary>
 /// Caller's side of one data lane. Fetches are asked for ahead, so that the next shard's bytes follow the last one's without a pause; one loop receives every
-/// payload straight into the write it belongs to. A fetch that is given up stops writing at once, and what still comes of it is thrown away.
+/// payload straight into the write it belongs to, and hashes it piece by piece while it lies in the cache (the lanes to a peer do that beside each other, each on a core of its own). A fetch that
+/// is given up stops writing at once, and what still comes of it is thrown away. A fetch allocates nothing: what it needs is used again.
 /// </summary>
 internal sealed class DataLane : IAsyncDisposable
 {
+    /// <summary>
+    /// Received, then hashed. Small enough that the bytes are still in the second-level cache together with the kernel's buffers they came from; large enough for the hash
+    /// to run at full speed. See adr 11 for what other sizes gave.
+    /// </summary>
+    private const int PieceBytes = 128 << 10;
+
     private const int DiscardBytes = 256 << 10;
 
     /// <summary>When to ask again after the lane was full: a few shards have been answered by then.</summary>
@@ -22,8 +32,10 @@ internal sealed class DataLane : IAsyncDisposable
     private readonly ByteRate _rate;
     private readonly Lock _gate = new();
     private readonly Dictionary<uint, PendingFetch> _pending = [];
-    private readonly Channel<byte[]> _outgoing = Channel.CreateUnbounded<byte[]>(new UnboundedChannelOptions { SingleReader = true });
+    private readonly Stack<PendingFetch> _idle = new();
+    private readonly Channel<Request> _outgoing = Channel.CreateUnbounded<Request>(new UnboundedChannelOptions { SingleReader = true });
     private readonly CancellationTokenSource _stop = new();
+    private readonly Blake3Hasher _hasher = new();
     private readonly Task _running;
     private byte[]? _discard;
     private uint _lastId;
@@ -55,10 +67,10 @@ internal sealed class DataLane : IAsyncDisposable
     }
 
     /// <summary>Fetches one shard; see <see cref="IPathChannel.FetchAsync"/>.</summary>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     public async ValueTask<FetchOutcome> FetchAsync(ShardWrite write, Action<int> received, CancellationToken cancellationToken)
     {
-        var fetch = new PendingFetch(write, received, cancellationToken);
-        uint id;
+        PendingFetch? fetch;
         lock (_gate)
         {
             if (_closed is { } reason)
@@ -72,8 +84,13 @@ internal sealed class DataLane : IAsyncDisposable
                 return new FetchOutcome(FetchStatus.Busy, LaneFullRetry);
             }
 
-            id = ++_lastId;
-            _pending.Add(id, fetch);
+            if (!_idle.TryPop(out fetch))
+            {
+                fetch = new PendingFetch(this);
+            }
+
+            fetch.Start(++_lastId, write, received, cancellationToken);
+            _pending.Add(fetch.Id, fetch);
             _connection.IdleTimeout = _silence;
             if (_pending.Count == 1)
             {
@@ -81,9 +98,28 @@ internal sealed class DataLane : IAsyncDisposable
             }
         }
 
-        _outgoing.Writer.TryWrite(FrameCodec.Encode(id, new FetchMessage(write.Shard)));
-        await using var registration = cancellationToken.UnsafeRegister(_ => GiveUp(id, fetch), null).ConfigureAwait(false);
-        return await fetch.Outcome.ConfigureAwait(false);
+        try
+        {
+            _outgoing.Writer.TryWrite(new Request(FrameType.Fetch, fetch.Id, fetch.Shard));
+            await using var registration = cancellationToken.UnsafeRegister(static fetch => ((PendingFetch)fetch!).GiveUp(), fetch).ConfigureAwait(false);
+            return await fetch.Outcome.ConfigureAwait(false);
+        }
+        finally
+        {
+            fetch.LetGo();
+        }
+    }
+
+    /// <summary>Tells the peer that a fetch is not wanted any more.</summary>
+    internal void Cancel(uint id) => _outgoing.Writer.TryWrite(new Request(FrameType.Cancel, id, default));
+
+    /// <summary>A fetch that nobody looks at any more, for the next one.</summary>
+    internal void TakeBack(PendingFetch fetch)
+    {
+        lock (_gate)
+        {
+            _idle.Push(fetch);
+        }
     }
 
     public async ValueTask DisposeAsync()
@@ -91,15 +127,6 @@ internal sealed class DataLane : IAsyncDisposable
         await _stop.CancelAsync().ConfigureAwait(false);
         await _running.ConfigureAwait(false);
         _stop.Dispose();
-    }
-
-    /// <summary>Cancelled by its owner. When its payload is on the way already, the receive loop sees the token itself.</summary>
-    private void GiveUp(uint id, PendingFetch fetch)
-    {
-        if (fetch.TryAbandon())
-        {
-            _outgoing.Writer.TryWrite(FrameCodec.Encode(id, FrameType.Cancel));
-        }
     }
 
     private async Task RunAsync()
@@ -135,17 +162,31 @@ internal sealed class DataLane : IAsyncDisposable
         foreach (var orphan in orphans)
         {
             orphan.End(reason);
+            orphan.LetGo();
         }
     }
 
     private async Task SendAsync(CancellationToken cancellationToken)
     {
-        while (await _outgoing.Reader.WaitToReadAsync(cancellationToken).ConfigureAwait(false))
+        // The channel is ended rather than its wait cancelled: a wait that can be cancelled allocates each time.
+        await using var ending = cancellationToken.UnsafeRegister(static writer => ((ChannelWriter<Request>)writer!).TryComplete(), _outgoing.Writer).ConfigureAwait(false);
+        var frames = new FrameBuffer();
+        while (await _outgoing.Reader.WaitToReadAsync(CancellationToken.None).ConfigureAwait(false))
         {
-            while (_outgoing.Reader.TryRead(out var frame))
+            frames.Clear();
+            while (_outgoing.Reader.TryRead(out var request))
             {
-                await _connection.SendAsync(frame, cancellationToken).ConfigureAwait(false);
+                if (request.Type == FrameType.Fetch)
+                {
+                    frames.Append(request.Id, new FetchMessage(request.Shard));
+                }
+                else
+                {
+                    frames.Append(request.Id, request.Type);
+                }
             }
+
+            await _connection.SendAsync(frames.Frames, cancellationToken).ConfigureAwait(false);
         }
     }
 
@@ -161,23 +202,21 @@ internal sealed class DataLane : IAsyncDisposable
                     throw FrameCodec.Violation($"{header.Length} bytes were announced for shard {fetch.Shard.Digest.ToShortString()} of {fetch.Shard.Size}");
                 case FrameType.Data:
                     await ReceiveDataAsync(fetch, cancellationToken).ConfigureAwait(false);
-                    Remove(header.RequestId);
                     break;
                 case FrameType.Busy:
                     var busy = FrameCodec.Decode<BusyMessage>(await _connection.ReadControlAsync(header, cancellationToken).ConfigureAwait(false));
-                    Remove(header.RequestId);
                     fetch.End(new FetchOutcome(FetchStatus.Busy, TimeSpan.FromMilliseconds(busy.RetryAfterMs)));
                     break;
                 case FrameType.NotFound:
-                    Remove(header.RequestId);
                     fetch.End(new FetchOutcome(FetchStatus.NotFound));
                     break;
                 case FrameType.Cancelled when fetch.IsAbandoned:
-                    Remove(header.RequestId);
                     break;
                 default:
                     throw FrameCodec.Violation($"{header.Type} does not answer a fetch");
             }
+
+            Remove(fetch);
         }
     }
 
@@ -190,18 +229,21 @@ internal sealed class DataLane : IAsyncDisposable
         }
     }
 
-    private void Remove(uint id)
+    private void Remove(PendingFetch fetch)
     {
         lock (_gate)
         {
-            _pending.Remove(id);
+            _pending.Remove(fetch.Id);
             if (_pending.Count == 0)
             {
                 _connection.IdleTimeout = Timeout.InfiniteTimeSpan;
             }
         }
+
+        fetch.LetGo();
     }
 
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     private async ValueTask ReceiveDataAsync(PendingFetch fetch, CancellationToken cancellationToken)
     {
         var left = fetch.Shard.Size;
@@ -218,29 +260,45 @@ internal sealed class DataLane : IAsyncDisposable
     }
 
     /// <summary>Receives into the write until it is full or the fetch is given up. Returns the bytes still to come.</summary>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     private async ValueTask<int> FillAsync(PendingFetch fetch, CancellationToken cancellationToken)
     {
-        var rest = fetch.Buffer;
-        var slice = _rate.SliceBytes;
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, fetch.Cancelled);
+        var buffer = fetch.Write.Buffer;
+        var slice = Math.Min(PieceBytes, _rate.SliceBytes);
+        var have = 0;
+        _hasher.Reset();
         try
         {
-            while (rest.Length > 0)
+            for (var hashed = 0; hashed < buffer.Length; hashed = have)
             {
-                var room = rest[..Math.Min(rest.Length, slice)];
-                var count = await _connection.ReadSomeAsync(room, either.Token).ConfigureAwait(false);
-                rest = rest[count..];
-                fetch.Received(count);
-                await _rate.TakeAsync(count, either.Token).ConfigureAwait(false);
+                var end = Math.Min(buffer.Length, hashed + slice);
+                while (have < end)
+                {
+                    // The fetch's token alone: the lane's end closes the socket.
+                    var count = await _connection.ReadSomeAsync(buffer[have..end], fetch.Cancelled).ConfigureAwait(false);
+                    have += count;
+                    fetch.Received(count);
+                    var permit = _rate.TakeAsync(count, fetch.Cancelled);
+                    if (!permit.IsCompletedSuccessfully)
+                    {
+                        await permit.AsTask().WaitAsync(cancellationToken).ConfigureAwait(false);
+                    }
+                }
+
+                _hasher.Update(buffer.Span[hashed..end]);
             }
         }
         catch (OperationCanceledException) when (fetch.Cancelled.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
         {
             fetch.EndCancelled();
-            return rest.Length;
+            return buffer.Length - have;
         }
 
+        fetch.Write.Hashed(_hasher.Finish());
         fetch.End(new FetchOutcome(FetchStatus.Ok));
         return 0;
     }
+
+    /// <summary>A fetch, or the cancellation of one, on its way to the peer.</summary>
+    private readonly record struct Request(FrameType Type, uint Id, ShardInfo Shard);
 }

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using P2PWeights.Store;
 using P2PWeights.Transfer.Connections;
 
@@ -10,12 +11,23 @@ internal sealed class TcpChannel(PeerSession peer, int lanes, TimeSpan stallTime
     private readonly Slot[] _slots = [.. Enumerable.Range(0, lanes).Select(_ => new Slot())];
     private readonly CancellationTokenSource _stop = new();
 
+    /// <summary>Begins to open all lanes, so that they are there when the first fetch comes. One that cannot be opened is tried again by the fetch that needs it.</summary>
+    public void Dial()
+    {
+        foreach (var slot in _slots)
+        {
+            OpenAsync(slot);
+        }
+    }
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     public async ValueTask<FetchOutcome> FetchAsync(ShardWrite write, Action<int> received, CancellationToken cancellationToken)
     {
         var slot = Take(write.Shard.Size);
         try
         {
-            var lane = await OpenAsync(slot).WaitAsync(cancellationToken).ConfigureAwait(false);
+            var opening = OpenAsync(slot);
+            var lane = opening.IsCompletedSuccessfully ? opening.Result : await opening.WaitAsync(cancellationToken).ConfigureAwait(false);
             return await lane.FetchAsync(write, received, cancellationToken).ConfigureAwait(false);
         }
         catch (IOException e)
@@ -61,9 +73,14 @@ internal sealed class TcpChannel(PeerSession peer, int lanes, TimeSpan stallTime
     {
         lock (_gate)
         {
-            var slot = _slots.MinBy(s => s.PendingBytes)!;
-            slot.PendingBytes += bytes;
-            return slot;
+            var emptiest = _slots[0];
+            foreach (var slot in _slots)
+            {
+                emptiest = slot.PendingBytes < emptiest.PendingBytes ? slot : emptiest;
+            }
+
+            emptiest.PendingBytes += bytes;
+            return emptiest;
         }
     }
 
