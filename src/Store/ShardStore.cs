@@ -95,6 +95,9 @@ public sealed class ShardStore : IAsyncDisposable
     /// </summary>
     public IReadOnlyList<MemoryRegion> Regions => _memory is null ? [_placer.Staging] : [_memory.Region, _placer.Staging];
 
+    /// <summary>Replicas hashed since the start because nobody had proved them, or to check them.</summary>
+    internal long Proofs => _leases.Proofs;
+
     /// <summary>Bytes and shards per tier, quotas, leases and pins out.</summary>
     public StoreUsage Usage
     {

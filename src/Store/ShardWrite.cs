@@ -10,7 +10,6 @@ public sealed class ShardWrite : IDisposable
     private readonly IWriteTarget _target;
     private readonly StoreMetrics _metrics;
     private State _state;
-    private Digest? _digest;
 
     internal ShardWrite(ShardInfo shard, StoreMetrics metrics, IWriteTarget target) => (Shard, _metrics, _target) = (shard, metrics, target);
 
@@ -29,15 +28,7 @@ public sealed class ShardWrite : IDisposable
         : throw new InvalidOperationException("the room of this shard has been handed on or given back");
 
     /// <summary>
-    /// Says what the bytes in the buffer hash to. For whoever fills it piece by piece and hashes each while it lies in the processor's cache, which costs half of hashing all of them later; called when
-    /// the last byte is in its place, and nothing may write to the buffer from then on. Without this call the commit hashes.
-    /// </summary>
-    public void Hashed(Digest actual) => _digest = _state == State.Filling
-        ? actual
-        : throw new InvalidOperationException("the room of this shard has been handed on or given back");
-
-    /// <summary>
-    /// Hashes the buffer, on the calling thread and unless <see cref="Hashed"/> told the digest, and makes the shard visible. A shard that came by another way meanwhile is a success too.
+    /// Hashes the buffer, on the calling thread, and makes the shard visible. A shard that came by another way meanwhile is a success too.
     /// </summary>
     /// <exception cref="StoreException"><see cref="StoreError.WrongDigest"/>: nothing became visible; <see cref="StoreError.Full"/> or <see cref="StoreError.Io"/>: the disk failed.</exception>
     public async ValueTask CommitAsync(CancellationToken cancellationToken)
@@ -48,7 +39,7 @@ public sealed class ShardWrite : IDisposable
         }
 
         cancellationToken.ThrowIfCancellationRequested();
-        var actual = _digest ?? Blake3.Hash(_target.Buffer.Span);
+        var actual = Blake3.Hash(_target.Buffer.Span);
         if (actual != Shard.Digest)
         {
             throw new StoreException(

@@ -17,10 +17,15 @@ internal sealed class LeaseDesk(
     /// <summary>Memory first: no file to open; then files that are probably in the page cache because somebody works with them.</summary>
     private static readonly Tiers[] Preference = [Tiers.Memory, Tiers.Reference, Tiers.Disk];
 
+    private readonly DigestTurns _proofTurns = new();
     private int _out;
+    private long _proofs;
 
     /// <summary>Leases out now.</summary>
     public int Out => Volatile.Read(ref _out);
+
+    /// <summary>Replicas hashed so far.</summary>
+    public long Proofs => Interlocked.Read(ref _proofs);
 
     /// <summary>A lease on any good replica, or null when there is none.</summary>
     public async ValueTask<ShardLease?> LeaseAsync(Digest digest, CancellationToken cancellationToken)
@@ -74,10 +79,9 @@ internal sealed class LeaseDesk(
                 return new Attempt(shard, lease, WrongAt: null);
             }
 
-            problem = await ProveAsync(lease, cancellationToken).ConfigureAwait(false);
+            problem = await ProveAsync(lease, record, evenIfProven, cancellationToken).ConfigureAwait(false);
             if (problem is null)
             {
-                MarkProven(digest, tier, record);
                 return new Attempt(shard, lease, WrongAt: null);
             }
         }
@@ -96,12 +100,26 @@ internal sealed class LeaseDesk(
         }
     }
 
-    /// <summary>Null when the bytes are right, else what they are instead.</summary>
-    private static async ValueTask<string?> ProveAsync(ShardLease lease, CancellationToken cancellationToken)
+    /// <summary>Null when the bytes are right, else what they are instead. Of many readers of one replica the first has it hashed, and the others wait for that.</summary>
+    private async ValueTask<string?> ProveAsync(ShardLease lease, ShardRecord record, bool evenIfProven, CancellationToken cancellationToken)
     {
+        var digest = lease.Shard.Digest;
         try
         {
-            return await ReplicaProof.ProblemAsync(lease, cancellationToken).ConfigureAwait(false);
+            using var turn = await _proofTurns.EnterAsync(digest, cancellationToken).ConfigureAwait(false);
+            if (!evenIfProven && index.Find(digest) is var now && now.IsProven(lease.Tier) && IsSameReplica(now, record, lease.Tier))
+            {
+                return null;
+            }
+
+            Interlocked.Increment(ref _proofs);
+            var problem = await ReplicaProof.ProblemAsync(lease, cancellationToken).ConfigureAwait(false);
+            if (problem is null)
+            {
+                MarkProven(digest, lease.Tier, record);
+            }
+
+            return problem;
         }
         catch
         {
@@ -115,7 +133,15 @@ internal sealed class LeaseDesk(
     {
         var record = index.Find(digest);
         var from = record.Proven != Tiers.None ? record.Proven : record.Tiers;
-        return Preference.FirstOrDefault(tier => (from & tier) != 0);
+        foreach (var tier in Preference)
+        {
+            if ((from & tier) != 0)
+            {
+                return tier;
+            }
+        }
+
+        return Tiers.None;
     }
 
     /// <summary>Reads the record and, in the same moment, makes sure that its replica in the tier is not evicted.</summary>

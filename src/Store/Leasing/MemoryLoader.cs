@@ -10,10 +10,8 @@ namespace P2PWeights.Store.Leasing;
 /// </summary>
 internal sealed class MemoryLoader(LeaseDesk leases, ShardPlacer placer, PinTable pins)
 {
-    private const int Lanes = 16;
-
-    /// <summary>One shard at a time per lane, and a shard always has the same lane: whoever wants a shard that is being brought waits for it.</summary>
-    private readonly SemaphoreSlim[] _lanes = [.. Enumerable.Range(0, Lanes).Select(_ => new SemaphoreSlim(1))];
+    /// <summary>Whoever wants a shard that is being brought waits for it.</summary>
+    private readonly DigestTurns _turns = new();
 
     /// <exception cref="StoreException">See <see cref="ShardStore.LeaseInMemoryAsync"/>.</exception>
     public async ValueTask<ShardLease?> LeaseAsync(Digest digest, CancellationToken cancellationToken)
@@ -23,33 +21,26 @@ internal sealed class MemoryLoader(LeaseDesk leases, ShardPlacer placer, PinTabl
             return atOnce;
         }
 
-        var lane = _lanes[(uint)digest.GetHashCode() % Lanes];
-        await lane.WaitAsync(cancellationToken).ConfigureAwait(false);
-        try
-        {
-            // From its commit to the lease on it, nobody may evict it.
-            using var pin = pins.Pin([digest]);
+        using var turn = await _turns.EnterAsync(digest, cancellationToken).ConfigureAwait(false);
 
-            // Ends: each round returns, or drops a replica that turned out to be wrong.
-            while (true)
+        // From its commit to the lease on it, nobody may evict it.
+        using var pin = pins.Pin([digest]);
+
+        // Ends: each round returns, or drops a replica that turned out to be wrong.
+        while (true)
+        {
+            if (await leases.LeaseAsync(digest, Tiers.Memory, cancellationToken).ConfigureAwait(false) is { } inMemory)
             {
-                if (await leases.LeaseAsync(digest, Tiers.Memory, cancellationToken).ConfigureAwait(false) is { } inMemory)
-                {
-                    return inMemory;
-                }
-
-                using var source = await leases.LeaseAsync(digest, cancellationToken).ConfigureAwait(false);
-                if (source is null)
-                {
-                    return null;
-                }
-
-                await BringAsync(source, cancellationToken).ConfigureAwait(false);
+                return inMemory;
             }
-        }
-        finally
-        {
-            lane.Release();
+
+            using var source = await leases.LeaseAsync(digest, cancellationToken).ConfigureAwait(false);
+            if (source is null)
+            {
+                return null;
+            }
+
+            await BringAsync(source, cancellationToken).ConfigureAwait(false);
         }
     }
 

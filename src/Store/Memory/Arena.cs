@@ -36,6 +36,7 @@ internal sealed unsafe class Arena
 
     private Arena(SafeFileHandle file, MemoryMapping mapping, string folder, bool ephemeral)
     {
+        Path = System.IO.Path.Combine(folder, FileName);
         (File, _mapping, _folder, _ephemeral) = (file, mapping, folder, ephemeral);
         _warmer = new ArenaWarmer(mapping);
         var dataBytes = Header->Units * BuddyAllocator.UnitBytes;
@@ -50,7 +51,7 @@ internal sealed unsafe class Arena
     /// <summary>The arena file; offsets of leases count from its start.</summary>
     public SafeFileHandle File { get; }
 
-    public string Path => System.IO.Path.Combine(_folder, FileName);
+    public string Path { get; }
 
     /// <summary>The random number by which another process recognises this arena, as long as this one has it open.</summary>
     public Guid Nonce => Header->Nonce;

@@ -84,7 +84,7 @@ internal sealed class UploadLane(FrameConnection connection, Guid peer, ServingC
     private async Task SendAsync(CancellationToken cancellationToken)
     {
         // The channel is ended rather than its wait cancelled: a wait that can be cancelled allocates each time.
-        await using var ending = cancellationToken.UnsafeRegister(static writer => ((ChannelWriter<Request>)writer!).TryComplete(), _requests.Writer).ConfigureAwait(false);
+        using var ending = cancellationToken.UnsafeRegister(static writer => ((ChannelWriter<Request>)writer!).TryComplete(), _requests.Writer);
         var sender = new ShardSender(connection, context.UploadRate);
         while (await _requests.Reader.WaitToReadAsync(CancellationToken.None).ConfigureAwait(false))
         {

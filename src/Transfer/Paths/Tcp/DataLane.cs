@@ -2,7 +2,6 @@ using System.Runtime.CompilerServices;
 using System.Threading.Channels;
 using P2PWeights.Store;
 using P2PWeights.Store.Content;
-using P2PWeights.Store.Hashing;
 using P2PWeights.Transfer.Connections;
 using P2PWeights.Transfer.Wire;
 
@@ -10,17 +9,11 @@ namespace P2PWeights.Transfer.Paths.Tcp;
 
 /// <summary>
 /// Caller's side of one data lane. Fetches are asked for ahead, so that the next shard's bytes follow the last one's without a pause; one loop receives every
-/// payload straight into the write it belongs to, and hashes it piece by piece while it lies in the cache (the lanes to a peer do that beside each other, each on a core of its own). A fetch that
-/// is given up stops writing at once, and what still comes of it is thrown away. A fetch allocates nothing: what it needs is used again.
+/// payload straight into the write it belongs to, and hands it over for hashing on another core while it receives the next. A fetch that is given up stops writing at once, and what still comes of
+/// it is thrown away. A fetch allocates nothing: what it needs is used again.
 /// </summary>
 internal sealed class DataLane : IAsyncDisposable
 {
-    /// <summary>
-    /// Received, then hashed. Small enough that the bytes are still in the second-level cache together with the kernel's buffers they came from; large enough for the hash
-    /// to run at full speed. See adr 11 for what other sizes gave.
-    /// </summary>
-    private const int PieceBytes = 128 << 10;
-
     private const int DiscardBytes = 256 << 10;
 
     /// <summary>When to ask again after the lane was full: a few shards have been answered by then.</summary>
@@ -35,7 +28,6 @@ internal sealed class DataLane : IAsyncDisposable
     private readonly Stack<PendingFetch> _idle = new();
     private readonly Channel<Request> _outgoing = Channel.CreateUnbounded<Request>(new UnboundedChannelOptions { SingleReader = true });
     private readonly CancellationTokenSource _stop = new();
-    private readonly Blake3Hasher _hasher = new();
     private readonly Task _running;
     private byte[]? _discard;
     private uint _lastId;
@@ -101,7 +93,7 @@ internal sealed class DataLane : IAsyncDisposable
         try
         {
             _outgoing.Writer.TryWrite(new Request(FrameType.Fetch, fetch.Id, fetch.Shard));
-            await using var registration = cancellationToken.UnsafeRegister(static fetch => ((PendingFetch)fetch!).GiveUp(), fetch).ConfigureAwait(false);
+            using var registration = cancellationToken.UnsafeRegister(static fetch => ((PendingFetch)fetch!).GiveUp(), fetch);
             return await fetch.Outcome.ConfigureAwait(false);
         }
         finally
@@ -169,7 +161,7 @@ internal sealed class DataLane : IAsyncDisposable
     private async Task SendAsync(CancellationToken cancellationToken)
     {
         // The channel is ended rather than its wait cancelled: a wait that can be cancelled allocates each time.
-        await using var ending = cancellationToken.UnsafeRegister(static writer => ((ChannelWriter<Request>)writer!).TryComplete(), _outgoing.Writer).ConfigureAwait(false);
+        using var ending = cancellationToken.UnsafeRegister(static writer => ((ChannelWriter<Request>)writer!).TryComplete(), _outgoing.Writer);
         var frames = new FrameBuffer();
         while (await _outgoing.Reader.WaitToReadAsync(CancellationToken.None).ConfigureAwait(false))
         {
@@ -263,38 +255,28 @@ internal sealed class DataLane : IAsyncDisposable
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     private async ValueTask<int> FillAsync(PendingFetch fetch, CancellationToken cancellationToken)
     {
-        var buffer = fetch.Write.Buffer;
-        var slice = Math.Min(PieceBytes, _rate.SliceBytes);
-        var have = 0;
-        _hasher.Reset();
+        var rest = fetch.Buffer;
         try
         {
-            for (var hashed = 0; hashed < buffer.Length; hashed = have)
+            while (rest.Length > 0)
             {
-                var end = Math.Min(buffer.Length, hashed + slice);
-                while (have < end)
+                // The fetch's token alone: the lane's end closes the socket.
+                var count = await _connection.ReadSomeAsync(rest[..Math.Min(rest.Length, _rate.SliceBytes)], fetch.Cancelled).ConfigureAwait(false);
+                rest = rest[count..];
+                fetch.Received(count);
+                var permit = _rate.TakeAsync(count, fetch.Cancelled);
+                if (!permit.IsCompletedSuccessfully)
                 {
-                    // The fetch's token alone: the lane's end closes the socket.
-                    var count = await _connection.ReadSomeAsync(buffer[have..end], fetch.Cancelled).ConfigureAwait(false);
-                    have += count;
-                    fetch.Received(count);
-                    var permit = _rate.TakeAsync(count, fetch.Cancelled);
-                    if (!permit.IsCompletedSuccessfully)
-                    {
-                        await permit.AsTask().WaitAsync(cancellationToken).ConfigureAwait(false);
-                    }
+                    await permit.AsTask().WaitAsync(cancellationToken).ConfigureAwait(false);
                 }
-
-                _hasher.Update(buffer.Span[hashed..end]);
             }
         }
         catch (OperationCanceledException) when (fetch.Cancelled.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
         {
             fetch.EndCancelled();
-            return buffer.Length - have;
+            return rest.Length;
         }
 
-        fetch.Write.Hashed(_hasher.Finish());
         fetch.End(new FetchOutcome(FetchStatus.Ok));
         return 0;
     }

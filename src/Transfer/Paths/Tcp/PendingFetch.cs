@@ -32,7 +32,7 @@ internal sealed class PendingFetch(DataLane lane) : IValueTaskSource<FetchOutcom
     public CancellationToken Cancelled { get; private set; }
 
     /// <summary>Where the bytes go.</summary>
-    public ShardWrite Write => _write!;
+    public Memory<byte> Buffer => _write!.Buffer;
 
     /// <summary>Ends when the buffer is no longer written to. To be awaited once.</summary>
     public ValueTask<FetchOutcome> Outcome => new(this, _source.Version);

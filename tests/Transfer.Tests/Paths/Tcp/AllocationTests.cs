@@ -1,0 +1,104 @@
+using P2PWeights.Store;
+using P2PWeights.Transfer.Connections;
+using P2PWeights.Transfer.Paths.Tcp;
+using Xunit.Abstractions;
+
+namespace P2PWeights.Transfer.Tests.Paths.Tcp;
+
+/// <summary>
+/// What a shard allocates in steady state, both nodes together, as the slope between few shards and many: what a connection or a pull allocates once does not count. The bounds
+/// are per shard, of which a real one has 16 MiB.
+/// </summary>
+[Collection(nameof(Alone))]
+public sealed class AllocationTests(ITestOutputHelper output)
+{
+    private const int Few = 100;
+    private const int Many = 1100;
+
+    /// <summary>
+    /// The lease of the serving side is two objects, the lease and its hold, which others keep and so cannot be used again: about 150 bytes together. A continuation that meets another on its thread costs one
+    /// more object now and then. Caller, lane, frames and sockets use again what they have.
+    /// </summary>
+    private const double BytesPerFetch = 300;
+
+    /// <summary>
+    /// The pull makes a fetch with its tokens, the store a write with its target, and each tells the pull's loop by messages, a dozen objects that live as long as the shard is on its way. To
+    /// pool them would save nothing that could be measured beside 16 MiB of payload; the bound is there so that nobody adds a buffer.
+    /// </summary>
+    private const double BytesPerPulledShard = 16 << 10;
+
+    [Fact]
+    public async Task Fetch_allocates_nothing_but_the_lease_of_the_serving_side()
+    {
+        var checkpoint = TestCheckpoint.Create(100_000);
+        await using var source = await TestNode.StartAsync("source");
+        await using var node = await TestNode.StartAsync("node");
+        await source.HoldAsync(checkpoint);
+        await using var watch = new ConnectionWatch(TimeProvider.System);
+        var dialler = new Dialler(new Identity(node.Store.NodeId, "node", null), watch, TimeProvider.System);
+        await using var session = await PeerSession.OpenAsync(source.Info, dialler, TimeProvider.System, TestNode.Deadline);
+        var opening = await new TcpPath(lanesPerPeer: 2, stallTimeout: TimeSpan.FromSeconds(30), new ByteRate(0)).OpenAsync(session, TestNode.Deadline);
+        await using var channel = opening.Channel!;
+        using var write = await node.Store.BeginWriteAsync(checkpoint.Manifest.Shards[0], null, TestNode.Deadline);
+        using var cancel = new CancellationTokenSource(TimeSpan.FromSeconds(60));
+        Action<int> received = _ => { };
+        var failed = 0;
+
+        var slope = await SlopeAsync(async count =>
+        {
+            for (var i = 0; i < count; i++)
+            {
+                failed += (await channel.FetchAsync(write, received, cancel.Token)).Status == FetchStatus.Ok ? 0 : 1;
+            }
+        });
+
+        output.WriteLine($"{slope:0} bytes per fetch");
+        Assert.Equal(0, failed);
+        Assert.InRange(slope, double.MinValue, BytesPerFetch);
+    }
+
+    [Fact]
+    public async Task Pull_allocates_little_per_shard_and_never_a_buffer()
+    {
+        var few = Enumerable.Range(0, 4).Select(_ => TestCheckpoint.Uniform(Few, 20_000)).ToArray();
+        var many = Enumerable.Range(0, 4).Select(_ => TestCheckpoint.Uniform(Many, 20_000)).ToArray();
+        await using var source = await TestNode.StartAsync("source", memory: 512 << 20);
+        await using var node = await TestNode.StartAsync("node", memory: 512 << 20);
+        foreach (var checkpoint in few.Concat(many))
+        {
+            await source.HoldAsync(checkpoint);
+            node.Meet(checkpoint, source.Info);
+        }
+
+        var turn = 0;
+        var slope = await SlopeAsync(async count =>
+        {
+            var report = await node.PullAsync(count == Few ? few[turn] : many[turn++]);
+            Assert.Equal(count * 20_000L, report.BytesFetched);
+        });
+
+        output.WriteLine($"{slope:0} bytes per pulled shard");
+        Assert.InRange(slope, double.MinValue, BytesPerPulledShard);
+    }
+
+    /// <summary>Bytes per shard: the least of three measurements, after one that fills pools and has the code compiled.</summary>
+    private static async Task<double> SlopeAsync(Func<int, Task> run)
+    {
+        var least = double.MaxValue;
+        for (var i = 0; i < 4; i++)
+        {
+            var few = await AllocatedAsync(run, Few);
+            var many = await AllocatedAsync(run, Many);
+            least = i == 0 ? least : Math.Min(least, (many - few) / (double)(Many - Few));
+        }
+
+        return least;
+    }
+
+    private static async Task<long> AllocatedAsync(Func<int, Task> run, int count)
+    {
+        var before = GC.GetTotalAllocatedBytes(precise: true);
+        await run(count);
+        return GC.GetTotalAllocatedBytes(precise: true) - before;
+    }
+}
