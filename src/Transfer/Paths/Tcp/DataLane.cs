@@ -46,14 +46,14 @@ internal sealed class DataLane : IAsyncDisposable
         _running = RunAsync();
     }
 
-    /// <summary>Whether the connection has ended; no fetch can begin.</summary>
-    public bool IsClosed
+    /// <summary>Why the connection has ended and no fetch can begin; null while it is up.</summary>
+    public FetchOutcome? Closed
     {
         get
         {
             lock (_gate)
             {
-                return _closed is not null;
+                return _closed;
             }
         }
     }

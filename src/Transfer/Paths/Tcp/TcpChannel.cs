@@ -84,13 +84,16 @@ internal sealed class TcpChannel(PeerSession peer, int lanes, TimeSpan stallTime
         }
     }
 
-    /// <summary>The slot's lane, shared by all fetches on it; a broken one is replaced.</summary>
+    /// <summary>
+    /// The slot's lane, shared by all fetches on it; a broken one is replaced, but not one on which the peer broke the protocol: that one tells every further fetch, or rubbish sent while nothing
+    /// was asked would have no consequence.
+    /// </summary>
     private Task<DataLane> OpenAsync(Slot slot)
     {
         lock (_gate)
         {
             ObjectDisposedException.ThrowIf(_stop.IsCancellationRequested, this);
-            if (slot.Lane is null or { IsFaulted: true } or { IsCanceled: true } || (slot.Lane.IsCompletedSuccessfully && slot.Lane.Result.IsClosed))
+            if (slot.Lane is null or { IsFaulted: true } or { IsCanceled: true } || (slot.Lane.IsCompletedSuccessfully && slot.Lane.Result.Closed is { Status: not FetchStatus.ProtocolError }))
             {
                 slot.Lane = ReplaceAsync(slot.Lane);
             }
