@@ -54,6 +54,15 @@ public sealed class NodeOptions
     /// <summary>Paths by which shards may come from peers, best first, each one of <see cref="PathNames.All"/>. Default <see cref="PathNames.Default"/>.</summary>
     public IReadOnlyList<string> Paths { get; init; } = PathNames.Default;
 
+    /// <summary>RDMA devices to use, each a device or <c>DEVICE:PORT</c>; empty for every one that works.</summary>
+    public IReadOnlyList<string> RdmaDevices { get; init; } = [];
+
+    /// <summary>Entry of each RDMA port's GID table to use as its address; null for the best.</summary>
+    public int? RdmaGidIndex { get; init; }
+
+    /// <summary>Traffic class (DSCP and ECN bits) of RoCE v2 packets.</summary>
+    public int RdmaTrafficClass { get; init; }
+
     /// <summary>How long a pull waits without any source. Default 30 s.</summary>
     public TimeSpan NoSourceTimeout { get; init; } = TimeSpan.FromSeconds(30);
 

@@ -28,6 +28,12 @@ internal sealed class NodeSettings() : ServingSettings("NODE")
         new(AllowedPaths.List, "PATH[,PATH]", AllowedPaths.ListHelp, Texts.ParsePaths, string.Join(',', PathNames.Default));
     private readonly IReadOnlyDictionary<string, Setting<bool>> _offSwitches = PathNames.All.ToDictionary(
         path => path, path => new Setting<bool>(AllowedPaths.OffSwitch(path), "", AllowedPaths.OffHelp(path), Texts.ParseSwitch, "false"));
+    private readonly Setting<IReadOnlyList<string>> _rdmaDevices =
+        new("rdma-devices", "NAME[,NAME]", "RDMA devices to use, each a device or DEVICE:PORT.", Texts.ParseNames);
+    private readonly Setting<int?> _rdmaGidIndex =
+        new("rdma-gid-index", "N", "Entry of each RDMA port's GID table to use; the best without.", text => Texts.ParseByte(text));
+    private readonly Setting<int> _rdmaTrafficClass =
+        new("rdma-traffic-class", "N", "Traffic class (DSCP and ECN bits) of RoCE v2 packets.", Texts.ParseByte, "0");
     private readonly Setting<long> _uploadLimit =
         new("upload-limit", "RATE", "Most bytes per second sent; 0 for no limit.", Texts.ParseRate, "0");
     private readonly Setting<long> _downloadLimit =
@@ -41,7 +47,7 @@ internal sealed class NodeSettings() : ServingSettings("NODE")
         new("ephemeral", "", "Keep the memory tier for no next start, and do not scrub: for a node that lives as long as a job.", Texts.ParseSwitch, "false");
 
     public override IReadOnlyList<Setting> All =>
-        [_name, _tracker, _listen, _advertise, _data, _memory, _arena, _disk, _socket, _labels, _paths, .. _offSwitches.Values, _uploadLimit, _downloadLimit, _noSourceTimeout, _scrubRate, _ephemeral, ClusterKeyFile, Insecure, Level];
+        [_name, _tracker, _listen, _advertise, _data, _memory, _arena, _disk, _socket, _labels, _paths, .. _offSwitches.Values, _rdmaDevices, _rdmaGidIndex, _rdmaTrafficClass, _uploadLimit, _downloadLimit, _noSourceTimeout, _scrubRate, _ephemeral, ClusterKeyFile, Insecure, Level];
 
     /// <summary>The settings as the node wants them.</summary>
     public NodeOptions Options(SettingsReader values, IReadOnlyDictionary<string, string> environment) => new()
@@ -57,6 +63,9 @@ internal sealed class NodeSettings() : ServingSettings("NODE")
         Socket = values.Required(_socket),
         Labels = values.Optional(_labels) ?? ImmutableSortedDictionary<string, string>.Empty,
         Paths = AllowedPaths.Of(values.Required(_paths), path => values.Required(_offSwitches[path])),
+        RdmaDevices = values.Optional(_rdmaDevices) ?? [],
+        RdmaGidIndex = values.Optional(_rdmaGidIndex),
+        RdmaTrafficClass = values.Required(_rdmaTrafficClass),
         UploadBytesPerSecond = values.Required(_uploadLimit),
         DownloadBytesPerSecond = values.Required(_downloadLimit),
         NoSourceTimeout = values.Required(_noSourceTimeout),

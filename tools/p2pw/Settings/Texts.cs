@@ -110,6 +110,16 @@ internal static class Texts
     public static int ParseCount(string text) =>
         int.TryParse(text, out var count) && count > 0 ? count : throw new FormatException($"'{text}' is no number above 0");
 
+    /// <summary>Reads a number that fits a byte.</summary>
+    public static int ParseByte(string text) =>
+        byte.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : throw new FormatException($"'{text}' is no number between 0 and 255");
+
+    /// <summary>Reads <c>mlx5_0,mlx5_1:2</c>.</summary>
+    public static IReadOnlyList<string> ParseNames(string text) =>
+        text.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries) is { Length: > 0 } names
+            ? names
+            : throw new FormatException($"'{text}' names nothing");
+
     public static LogLevel ParseLogLevel(string text) => text.ToLowerInvariant() switch
     {
         "debug" => LogLevel.Debug,
