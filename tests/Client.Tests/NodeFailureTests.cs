@@ -29,7 +29,7 @@ public sealed class NodeFailureTests
                 TransferError.NoSources => NodeError.NoPeers,
                 TransferError.Listen => NodeError.Usage,
                 TransferError.NotAllowed => NodeError.NotAllowed,
-                TransferError.Protocol => NodeError.Failed,
+                TransferError.Protocol or TransferError.PathRefused => NodeError.Failed,
                 _ => throw new ArgumentOutOfRangeException(nameof(error)),
             },
             KindOf(new TransferException(error, "x"))));

@@ -1,5 +1,6 @@
 using System.Globalization;
 using P2PWeights.Client;
+using P2PWeights.Transfer;
 
 namespace P2PWeights.Cli.Demo;
 
@@ -56,6 +57,9 @@ internal sealed class DemoCluster : IAsyncDisposable
                 "node", "--name", name, "--tracker", TrackerAddress, "--listen", "127.0.0.1:0",
                 "--data", workspace[Path.Combine(name, "data")], "--socket", SocketOf(workspace, name),
                 "--memory", DemoPlan.NodeMemoryBytes.ToString(CultureInfo.InvariantCulture), "--disk", "64MiB", "--ephemeral", "--log-level", "warning",
+
+                // The processes stand for machines: between those, bytes cross a network.
+                "--paths", PathNames.Tcp,
             ],
             cancellationToken);
         lock (_nodes)
