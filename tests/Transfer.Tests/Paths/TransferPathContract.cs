@@ -8,6 +8,7 @@ namespace P2PWeights.Transfer.Tests.Paths;
 /// <summary>
 /// What every implementation of <see cref="ITransferPath"/> keeps. A test class per path derives from it, and says with the members below what the path needs and
 /// what it may do.
+/// A path whose reads happen under leases derives from <see cref="LeasedPathContract"/>.
 /// </summary>
 public abstract class TransferPathContract
 {

@@ -57,10 +57,9 @@ public sealed class BadSourceTests
     public async Task Source_that_breaks_the_protocol_is_banned_and_others_finish(string lie)
     {
         var checkpoint = TestCheckpoint.Uniform(12, 100_000);
-        await using var honest = await TestNode.StartAsync("honest");
-        await using var node = await TestNode.StartAsync("node");
+        await using var net = await PullNet.StartAsync(checkpoint, held: [0], publisher: "honest");
+        var (honest, node) = net;
         await using var liar = new LyingPeer(checkpoint, Lies[lie]);
-        await honest.HoldAsync(checkpoint, 0);
         node.Meet(checkpoint, liar.Info, honest.Info);
 
         // The honest source holds one shard until the liar is found out, so that the pull cannot end without asking the liar.
@@ -77,14 +76,13 @@ public sealed class BadSourceTests
     public async Task Source_that_closes_in_the_middle_of_a_shard_is_left_and_not_banned()
     {
         var checkpoint = TestCheckpoint.Uniform(12, 100_000);
-        await using var honest = await TestNode.StartAsync("honest");
-        await using var node = await TestNode.StartAsync("node");
+        await using var net = await PullNet.StartAsync(checkpoint, publisher: "honest");
+        var (honest, node) = net;
         await using var liar = new LyingPeer(checkpoint, async (stream, id, shard, bytes, token) =>
         {
             await LyingPeer.SendDataAsync(stream, id, shard.Size, bytes.AsMemory(0, shard.Size / 2), token);
             stream.Socket.Shutdown(SocketShutdown.Both);
         });
-        await honest.HoldAsync(checkpoint);
         node.Meet(checkpoint, liar.Info, honest.Info);
 
         var report = await node.PullAsync(checkpoint);
@@ -118,10 +116,8 @@ public sealed class BadSourceTests
     public async Task All_sources_gone_ends_as_no_sources_and_keeps_what_was_fetched()
     {
         var checkpoint = TestCheckpoint.Uniform(5, 60_000);
-        await using var publisher = await TestNode.StartAsync("publisher");
-        await using var node = await TestNode.StartAsync("node");
-        await publisher.HoldAsync(checkpoint, 0, 3);
-        node.Meet(checkpoint, publisher.Info);
+        await using var net = await PullNet.StartAsync(checkpoint, held: [0, 3]);
+        var (publisher, node) = net;
 
         var pull = node.PullAsync(checkpoint);
         await Eventually.HoldsAsync(() => publisher.Transfer.Served.Shards == 2, "two shards were served");
@@ -148,11 +144,10 @@ public sealed class BadSourceTests
     public async Task Shard_that_a_source_lost_is_fetched_elsewhere()
     {
         var checkpoint = TestCheckpoint.Uniform(6, 50_000);
-        await using var honest = await TestNode.StartAsync("honest");
-        await using var node = await TestNode.StartAsync("node");
+        await using var net = await PullNet.StartAsync(checkpoint, publisher: "honest");
+        var (honest, node) = net;
         await using var forgetful = new LyingPeer(checkpoint, async (stream, id, _, _, token) =>
             await stream.WriteAsync(FrameCodec.Encode(id, FrameType.NotFound), token));
-        await honest.HoldAsync(checkpoint);
         node.Meet(checkpoint, forgetful.Info, honest.Info);
 
         var report = await node.PullAsync(checkpoint);
@@ -185,9 +180,8 @@ public sealed class BadSourceTests
     public async Task Source_that_comes_back_at_another_address_is_found_by_the_running_pull()
     {
         var checkpoint = TestCheckpoint.Uniform(4, 50_000);
-        await using var publisher = await TestNode.StartAsync("publisher");
-        await using var node = await TestNode.StartAsync("node", TestNode.OverTcp);
-        await publisher.HoldAsync(checkpoint);
+        await using var net = await PullNet.StartAsync(checkpoint, pulling: TestNode.OverTcp);
+        var (publisher, node) = net;
         node.Meet(checkpoint, publisher.Info with { Endpoints = ["127.0.0.1:1"] });
 
         var pull = node.PullAsync(checkpoint);

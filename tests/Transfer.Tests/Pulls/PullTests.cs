@@ -11,10 +11,8 @@ public sealed class PullTests
     public async Task Pull_from_one_source_holds_every_shard_and_reports_it()
     {
         var checkpoint = TestCheckpoint.Create(1, 4095, 4096, 4097, (1 << 20) - 1, 1 << 20, (1 << 20) + 1, 5 << 20);
-        await using var publisher = await TestNode.StartAsync("publisher");
-        await using var node = await TestNode.StartAsync("node");
-        await publisher.HoldAsync(checkpoint);
-        node.Meet(checkpoint, publisher.Info);
+        await using var net = await PullNet.StartAsync(checkpoint);
+        var (publisher, node) = net;
 
         var report = await node.PullAsync(checkpoint);
 
@@ -66,9 +64,8 @@ public sealed class PullTests
     public async Task Pull_with_part_in_the_store_fetches_the_rest_only()
     {
         var checkpoint = TestCheckpoint.Uniform(10, 100_000);
-        await using var publisher = await TestNode.StartAsync("publisher");
-        await using var node = await TestNode.StartAsync("node");
-        await publisher.HoldAsync(checkpoint);
+        await using var net = await PullNet.StartAsync(checkpoint);
+        var (publisher, node) = net;
         await node.HoldAsync(checkpoint, 1, 4, 7);
         node.Meet(checkpoint, publisher.Info);
 
@@ -83,9 +80,8 @@ public sealed class PullTests
     public async Task Pull_to_a_folder_copies_what_the_store_holds()
     {
         var checkpoint = TestCheckpoint.Uniform(8, 200_000);
-        await using var publisher = await TestNode.StartAsync("publisher");
-        await using var node = await TestNode.StartAsync("node");
-        await publisher.HoldAsync(checkpoint);
+        await using var net = await PullNet.StartAsync(checkpoint);
+        var (publisher, node) = net;
         await node.HoldAsync(checkpoint, 0, 2, 7);
         node.Meet(checkpoint, publisher.Info);
         await using (var folder = CheckpointFolder.Open(node["out"], checkpoint.Manifest))
@@ -146,10 +142,8 @@ public sealed class PullTests
     public async Task Two_pulls_at_once_fetch_each_shard_once()
     {
         var checkpoint = TestCheckpoint.Uniform(40, 100_000);
-        await using var publisher = await TestNode.StartAsync("publisher");
-        await using var node = await TestNode.StartAsync("node");
-        await publisher.HoldAsync(checkpoint);
-        node.Meet(checkpoint, publisher.Info);
+        await using var net = await PullNet.StartAsync(checkpoint);
+        var (publisher, node) = net;
 
         var reports = await Task.WhenAll(node.PullAsync(checkpoint), node.PullAsync(checkpoint), node.PullAsync(checkpoint));
 
@@ -163,10 +157,8 @@ public sealed class PullTests
     public async Task Pull_that_waits_for_another_takes_over_when_that_one_is_cancelled()
     {
         var checkpoint = TestCheckpoint.Uniform(4, 1 << 20);
-        await using var publisher = await TestNode.StartAsync("publisher", new TransferOptions { UploadBytesPerSecond = 2 << 20 });
-        await using var node = await TestNode.StartAsync("node", TestNode.OverTcp);
-        await publisher.HoldAsync(checkpoint);
-        node.Meet(checkpoint, publisher.Info);
+        await using var net = await PullNet.StartAsync(checkpoint, publishing: new TransferOptions { UploadBytesPerSecond = 2 << 20 }, pulling: TestNode.OverTcp);
+        var (publisher, node) = net;
         using var cancel = new CancellationTokenSource();
 
         var first = node.Transfer.PullAsync(new PullRequest(checkpoint.Manifest, checkpoint.All, null), null, cancel.Token);
@@ -183,9 +175,8 @@ public sealed class PullTests
     public async Task Pull_to_a_folder_fetches_what_the_store_holds_only_wrongly()
     {
         var checkpoint = TestCheckpoint.Uniform(3, 100_000);
-        await using var publisher = await TestNode.StartAsync("publisher");
-        await using var node = await TestNode.StartAsync("node");
-        await publisher.HoldAsync(checkpoint);
+        await using var net = await PullNet.StartAsync(checkpoint);
+        var (publisher, node) = net;
         await node.HoldAsync(checkpoint);
         using (var lease = await node.Store.LeaseAsync(checkpoint.Manifest.Shards[1].Digest, TestNode.Deadline))
         {
@@ -208,9 +199,8 @@ public sealed class PullTests
     public async Task Neighbour_that_comes_later_is_used_by_a_running_pull()
     {
         var checkpoint = TestCheckpoint.Uniform(4, 50_000);
-        await using var publisher = await TestNode.StartAsync("publisher");
-        await using var node = await TestNode.StartAsync("node", TestNode.OverTcp);
-        await publisher.HoldAsync(checkpoint);
+        await using var net = await PullNet.StartAsync(checkpoint, pulling: TestNode.OverTcp);
+        var (publisher, node) = net;
 
         var pull = node.PullAsync(checkpoint);
         Assert.False(pull.IsCompleted);
@@ -251,10 +241,8 @@ public sealed class PullTests
     public async Task Progress_of_a_pull_ends_at_the_whole()
     {
         var checkpoint = TestCheckpoint.Uniform(5, 50_000);
-        await using var publisher = await TestNode.StartAsync("publisher");
-        await using var node = await TestNode.StartAsync("node");
-        await publisher.HoldAsync(checkpoint);
-        node.Meet(checkpoint, publisher.Info);
+        await using var net = await PullNet.StartAsync(checkpoint);
+        var (_, node) = net;
         var seen = new Recorder();
 
         await node.PullAsync(checkpoint, progress: seen);
@@ -282,10 +270,8 @@ public sealed class PullTests
     public async Task Pull_that_is_cancelled_ends_and_keeps_what_came()
     {
         var checkpoint = TestCheckpoint.Uniform(3, 50_000);
-        await using var publisher = await TestNode.StartAsync("publisher");
-        await using var node = await TestNode.StartAsync("node", TestNode.OverTcp);
-        await publisher.HoldAsync(checkpoint, 0, 1);
-        node.Meet(checkpoint, publisher.Info);
+        await using var net = await PullNet.StartAsync(checkpoint, pulling: TestNode.OverTcp, held: [0, 1]);
+        var (publisher, node) = net;
         using var cancel = new CancellationTokenSource();
 
         var pull = node.Transfer.PullAsync(new PullRequest(checkpoint.Manifest, checkpoint.All, null), null, cancel.Token);

@@ -17,11 +17,10 @@ public sealed class StressTests
         // The node's time is virtual: the two seconds of the default take none.
         var time = new VirtualTime();
         var checkpoint = TestCheckpoint.Uniform(12, 100_000);
-        await using var honest = await TestNode.StartAsync("honest");
-        await using var node = await TestNode.StartAsync("node", new TransferOptions(), time: time);
+        await using var net = await PullNet.StartAsync(checkpoint, pulling: TestNode.OverTcp, time: time, publisher: "honest");
+        var (honest, node) = net;
         await using var silent = new LyingPeer(checkpoint, async (stream, id, shard, bytes, token) =>
             await LyingPeer.SendDataAsync(stream, id, shard.Size, bytes.AsMemory(0, 1000), token));
-        await honest.HoldAsync(checkpoint);
         node.Meet(checkpoint, silent.Info);
         var began = time.GetTimestamp();
 
@@ -105,10 +104,8 @@ public sealed class StressTests
     {
         const int Pulls = 200;
         var checkpoint = TestCheckpoint.Uniform(30, 100_000);
-        await using var publisher = await TestNode.StartAsync("publisher");
-        await using var node = await TestNode.StartAsync("node", new TransferOptions());
-        await publisher.HoldAsync(checkpoint);
-        node.Meet(checkpoint, publisher.Info);
+        await using var net = await PullNet.StartAsync(checkpoint, pulling: TestNode.OverTcp);
+        var (publisher, node) = net;
         var folders = new List<CheckpointFolder>();
         for (var i = 0; i < Pulls / 20; i++)
         {
@@ -138,7 +135,7 @@ public sealed class StressTests
     {
         var time = new VirtualTime();
         var checkpoint = TestCheckpoint.Uniform(3, 1000);
-        var options = new TransferOptions { NoSourceTimeout = TimeSpan.FromSeconds(1) };
+        var options = new TransferOptions { Paths = [PathNames.Tcp], NoSourceTimeout = TimeSpan.FromSeconds(1) };
         await using var node = await TestNode.StartAsync("node", options, time: time);
         await using var busy = new LyingPeer(checkpoint, async (stream, id, _, _, token) => await stream.WriteAsync(FrameCodec.Encode(id, new BusyMessage(100)), token));
         node.Meet(checkpoint, busy.Info);
@@ -160,7 +157,7 @@ public sealed class StressTests
         var time = new VirtualTime();
         var checkpoint = TestCheckpoint.Uniform(3, 1000);
         var refused = new ConcurrentDictionary<ShardInfo, bool>();
-        await using var node = await TestNode.StartAsync("node", new TransferOptions(), time: time);
+        await using var node = await TestNode.StartAsync("node", TestNode.OverTcp, time: time);
         await using var failing = new LyingPeer(checkpoint, async (stream, id, shard, bytes, token) =>
         {
             if (refused.TryAdd(shard, true))
