@@ -6,11 +6,11 @@ using P2PWeights.Transfer.Paths.Local;
 
 namespace P2PWeights.Transfer.Tests.Paths.Local;
 
-public sealed class LocalPathTests : TransferPathContract
+public sealed class LocalPathTests : LeasedPathContract
 {
-    private protected override bool PayloadCrossesSockets => false;
-
     private protected override ITransferPath NewPath(TestNode node) => new LocalPath(node.Store, TimeProvider.System, NullLogger.Instance);
+
+    private protected override Task<TestNode> StartSourceAsync(TimeProvider time) => TestNode.StartAsync("source", TestNode.OverTcp, time: time);
 
     [Fact]
     public async Task Shard_in_the_peer_s_memory_is_borrowed_and_given_back()
