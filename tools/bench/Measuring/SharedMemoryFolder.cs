@@ -5,9 +5,10 @@ internal sealed class SharedMemoryFolder : IDisposable
 {
     private const string Root = "/dev/shm";
 
-    public SharedMemoryFolder()
+    /// <param name="suffix">Tells apart the folders of one process.</param>
+    public SharedMemoryFolder(string suffix = "")
     {
-        Path = System.IO.Path.Combine(Root, $"p2pw-bench-{Environment.ProcessId}");
+        Path = System.IO.Path.Combine(Root, $"p2pw-bench-{Environment.ProcessId}{suffix}");
         Directory.CreateDirectory(Path);
     }
 

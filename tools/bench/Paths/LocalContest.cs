@@ -6,6 +6,9 @@ namespace P2PWeights.Bench.Paths;
 /// <summary>The path <c>local</c>: adopting what a node of the same host holds, and pulling it into a folder, against cp, memcpy and the same pull over TCP.</summary>
 internal static class LocalContest
 {
+    /// <summary>Checkpoints that take turns over TCP and push each other out of the consumer.</summary>
+    private const int Turns = 3;
+
     public static IReadOnlyList<Tool> Tools => [Copying.Cp];
 
     public static void Explain(FigureWriter writer)
@@ -19,17 +22,22 @@ internal static class LocalContest
     {
         await RunAsync(copy: true, size, runs, label, writer, cancellationToken);
         await RunAsync(copy: false, size, runs, label, writer, cancellationToken);
+        await RunToFolderAsync(size, runs, label, writer, cancellationToken);
     }
 
     private static async Task RunAsync(bool copy, long size, int runs, string label, FigureWriter writer, CancellationToken cancellationToken)
     {
-        // What a node adopted stays: a checkpoint per round. And per figure one, since a folder's files are adopted by nobody before they are pulled.
+        // What a node adopted stays: a checkpoint per round.
         var contents = runs + 1;
-        SharedMemoryFolder.RequireFree((contents + 2) * size + 2 * PullCluster.ConsumerBytes(size));
+        SharedMemoryFolder.RequireFree((contents + Turns + 3) * size + 4 * PullCluster.ConsumerBytes(size));
         using var folder = new SharedMemoryFolder();
         var data = folder.CreateRandomFile("data", size);
         await using var cluster = await PullCluster.StartAsync(folder, copy, size, contents, cancellationToken);
-        var overTcp = await cluster.AddConsumerAsync("tcp", cancellationToken);
+
+        // Apart, because a node of the same cluster would be a source to borrow from as well, and what is borrowed from it could not be evicted for its next pull.
+        using var folderApart = new SharedMemoryFolder("-tcp");
+        await using var clusterApart = await PullCluster.StartAsync(folderApart, copy, size, Turns, cancellationToken);
+        var overTcp = await clusterApart.AddConsumerAsync("tcp", cancellationToken);
         var local = await cluster.AddConsumerAsync("local", cancellationToken);
         var tier = copy ? "memory" : "reference";
         writer.Write(await Rounds.MeasureAsync(
@@ -42,19 +50,26 @@ internal static class LocalContest
                 ($"paths/local/{tier}/{label}/tcp", token => overTcp.PullAsync(folder: null, token)),
             ],
             cancellationToken));
-        if (!copy)
-        {
-            var fresh = await cluster.AddConsumerAsync("local", cancellationToken);
-            writer.Write(await Rounds.MeasureAsync(
-                PathsBench.Unit,
-                runs,
-                token => PullToAsync(fresh, folder["pulled"], token),
-                [
-                    ($"paths/local/folder/{label}/cp", token => Copying.CopyFileAsync(data, folder["copy"], token)),
-                    ($"paths/local/folder/{label}/memcpy", _ => Task.FromResult(Copying.CopyMemory(size))),
-                ],
-                cancellationToken));
-        }
+    }
+
+    /// <summary>In a cluster of its own: with two sources the last shards would be asked for twice.</summary>
+    private static async Task RunToFolderAsync(long size, int runs, string label, FigureWriter writer, CancellationToken cancellationToken)
+    {
+        var contents = runs + 1;
+        SharedMemoryFolder.RequireFree((contents + 3) * size + PullCluster.ConsumerBytes(size));
+        using var folder = new SharedMemoryFolder();
+        var data = folder.CreateRandomFile("data", size);
+        await using var cluster = await PullCluster.StartAsync(folder, copy: false, size, contents, cancellationToken);
+        var local = await cluster.AddConsumerAsync("local", cancellationToken);
+        writer.Write(await Rounds.MeasureAsync(
+            PathsBench.Unit,
+            runs,
+            token => PullToAsync(local, folder["pulled"], token),
+            [
+                ($"paths/local/folder/{label}/cp", token => Copying.CopyFileAsync(data, folder["copy"], token)),
+                ($"paths/local/folder/{label}/memcpy", _ => Task.FromResult(Copying.CopyMemory(size))),
+            ],
+            cancellationToken));
     }
 
     private static async Task<Sample> PullToAsync(PullConsumer consumer, string folder, CancellationToken cancellationToken)

@@ -40,7 +40,8 @@ internal sealed class PullCluster : IAsyncDisposable
         {
             var (_, ready) = await cluster.RunAsync(["tracker", "--listen", "127.0.0.1:0", "--data", folder["tracker"]], cancellationToken);
             cluster._tracker = ready["tracker"];
-            cluster._source = await cluster.StartNodeAsync("source", [], (copy ? contents * size + WarmUpBytes : 0) + SpareBytes, cancellationToken);
+            // A quarter more than it holds: of its memory a node lends seven eighths to neighbours on the same host, and all of it is borrowed here.
+            cluster._source = await cluster.StartNodeAsync("source", [], (copy ? (contents * size + WarmUpBytes) / 4 * 5 : 0) + SpareBytes, cancellationToken);
             await cluster.PublishAsync(WarmUpName, WarmUpBytes, WarmUpShardBytes, cancellationToken);
             for (; cluster._contents < contents; cluster._contents++)
             {
