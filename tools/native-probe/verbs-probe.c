@@ -10,7 +10,7 @@
 
 static void devices(void) {
     SIZE(ibv_device);
-    FIELD(ibv_device, transport_type); FIELD(ibv_device, name);
+    FIELD(ibv_device, transport_type); FIELD(ibv_device, name); FIELD(ibv_device, dev_name);
     VALUE(IBV_SYSFS_NAME_MAX);
 
     SIZE(ibv_context_ops);

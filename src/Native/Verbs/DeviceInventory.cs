@@ -65,7 +65,7 @@ public sealed record DeviceInventory(string? Unavailable, IReadOnlyList<DeviceSn
             catch (NativeException exception)
             {
                 faults.Add(new(name, exception.Code is Errno.AccessDenied or Errno.NotPermitted
-                    ? "no permission for its /dev/infiniband/uverbs device: give the node's user read and write access"
+                    ? $"{exception.Message}: give the node's user read and write access"
                     : exception.Message));
             }
         }

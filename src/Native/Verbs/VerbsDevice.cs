@@ -139,7 +139,8 @@ public sealed unsafe class VerbsDevice : VerbsHandle
     private static VerbsDevice Open(string name, ibv_device* native)
     {
         var device = new VerbsDevice(name, new DescriptorWait());
-        device.Own((nint)Ibv.ibv_open_device(native), "ibv_open_device", name);
+        var opened = Ibv.ibv_open_device(native);
+        device.Own((nint)opened, opened is null ? OpenFailure(name, native) : null);
         try
         {
             DescriptorWait.MakeNonBlocking(((ibv_context*)device.handle)->async_fd);
@@ -150,6 +151,15 @@ public sealed unsafe class VerbsDevice : VerbsHandle
             device.Dispose();
             throw;
         }
+    }
+
+    /// <summary>Why a device cannot be opened. Without permission the library looks elsewhere and answers ENOENT: what its device node says is the reason.</summary>
+    private static NativeException OpenFailure(string name, ibv_device* native)
+    {
+        var failure = Ibv.LastError("ibv_open_device", name);
+        var node = $"/dev/infiniband/{Marshal.PtrToStringUTF8((nint)native->dev_name)}";
+        using var file = Libc.open(node, Libc.O_RDWR | Libc.O_CLOEXEC, 0);
+        return file.IsInvalid ? Libc.LastError($"{name} at {node}", "open") : failure;
     }
 
     private static ibv_device** GetList(out int count)

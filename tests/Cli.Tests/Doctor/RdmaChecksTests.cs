@@ -1,5 +1,7 @@
 using P2PWeights.Cli.Doctor;
+using P2PWeights.Client;
 using P2PWeights.Native.Verbs;
+using P2PWeights.Transfer;
 using Verdict = P2PWeights.Cli.Doctor.Outcome;
 
 namespace P2PWeights.Cli.Tests.Doctor;
@@ -35,6 +37,20 @@ public sealed class RdmaChecksTests
         Assert.Contains("Down", findings["rdma mlx5_1:1"].Detail, StringComparison.Ordinal);
         Assert.Equal(Verdict.Note, findings["rdma mlx5_2:1"].Outcome);
         Assert.Equal(Verdict.Warning, findings["rdma mlx5_3"].Outcome);
+    }
+
+    [Fact]
+    public void A_node_that_may_not_use_the_path_is_not_checked_for_it() =>
+        Assert.Equal(Verdict.Note, Assert.Single(RdmaChecks.All(new NodeOptions { Trackers = [], DataDirectory = "unused", Paths = [PathNames.Tcp] })).Outcome);
+
+    [Fact]
+    public void A_device_that_is_asked_for_and_not_there_is_a_warning()
+    {
+        var inventory = new DeviceInventory(null, [Device("mlx5_0", PortState.Active)], []);
+
+        var finding = RdmaChecks.Devices(inventory, Rank(inventory, "mlx5_7")).Single(finding => finding.Check == "rdma mlx5_7");
+
+        Assert.Equal(Verdict.Warning, finding.Outcome);
     }
 
     [Theory]

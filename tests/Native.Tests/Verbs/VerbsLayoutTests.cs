@@ -92,7 +92,7 @@ public sealed class VerbsLayoutTests
 
     private static void AddDeviceStructs(Dictionary<string, long> stated)
     {
-        Add<ibv_device>(stated, nameof(ibv_device.transport_type), nameof(ibv_device.name));
+        Add<ibv_device>(stated, nameof(ibv_device.transport_type), nameof(ibv_device.name), nameof(ibv_device.dev_name));
         Add<ibv_context_ops>(
             stated, nameof(ibv_context_ops.alloc_mw), nameof(ibv_context_ops.bind_mw), nameof(ibv_context_ops.dealloc_mw), nameof(ibv_context_ops.poll_cq),
             nameof(ibv_context_ops.req_notify_cq), nameof(ibv_context_ops.post_send));

@@ -2,6 +2,7 @@ using System.Globalization;
 using P2PWeights.Cli.Output;
 using P2PWeights.Client;
 using P2PWeights.Native.Verbs;
+using P2PWeights.Transfer;
 
 namespace P2PWeights.Cli.Doctor;
 
@@ -13,8 +14,10 @@ internal static class RdmaChecks
     /// <summary>The devices of this machine.</summary>
     public static IReadOnlyList<Finding> All(NodeOptions node)
     {
+        if (!node.Paths.Contains(PathNames.Rdma))
+            return [new(Check, Outcome.Note, "off: not among the paths of the node")];
         var inventory = DeviceInventory.Read();
-        var ranking = DeviceRanking.Of(inventory, new DeviceWishes(), NumaDistances.Read());
+        var ranking = DeviceRanking.Of(inventory, new DeviceWishes { Devices = node.RdmaDevices, GidIndex = node.RdmaGidIndex }, NumaDistances.Read());
         return [.. Devices(inventory, ranking), LockedMemory(ProcessLimits.Current(), MayLockWithoutLimit(), ranking.Usable.Count > 0, node.MemoryBytes)];
     }
 
@@ -31,7 +34,7 @@ internal static class RdmaChecks
     {
         null => new("locked memory", Outcome.Ok, "no limit"),
         { } locked when isAboveLimit => new("locked memory", Outcome.Ok, $"{Format.Bytes(locked)} allowed, and this user may pass the limit (CAP_IPC_LOCK)"),
-        { } locked when !hasDevice => new("locked memory", Outcome.Note, $"{Format.Bytes(locked)} allowed; only RDMA needs it, and there is none here"),
+        { } locked when !hasDevice => new("locked memory", Outcome.Note, $"{Format.Bytes(locked)} allowed; only RDMA needs it, and no device here can be used"),
         { } locked when locked > memoryBytes => new("locked memory", Outcome.Ok, $"{Format.Bytes(locked)} allowed, the memory tier's {Format.Bytes(memoryBytes)} fit"),
         { } locked => new(
             "locked memory",
@@ -44,15 +47,9 @@ internal static class RdmaChecks
     private static string Describe(UsablePort port)
     {
         var (device, attributes) = (port.Device, port.Port.Attributes);
-        var kind = port.Gid.Type switch
-        {
-            GidType.RoceV2 => "RoCE v2",
-            GidType.RoceV1 => "RoCE v1",
-            _ => "InfiniBand",
-        };
         List<string> parts =
         [
-            Format.Invariant($"{kind} from {port.Gid.Gid} (GID index {port.Gid.Index})"),
+            Format.Invariant($"{Kind(port.Gid)} from {port.Gid.Gid} (GID index {port.Gid.Index})"),
             port.Port.Gbps > 0 ? Format.Invariant($"{port.Port.Gbps:0.#} Gb/s") : "speed not known",
             $"packets of {128 << (int)attributes.ActiveMtu} bytes",
             device.NumaNode is { } node ? $"NUMA node {node.ToString(CultureInfo.InvariantCulture)}" : "no NUMA node",
@@ -60,8 +57,17 @@ internal static class RdmaChecks
             Windows(device.Attributes),
             $"{device.Attributes.MaxReadsOut} reads out and {device.Attributes.MaxReadsIn} in at a time",
         ];
+        if (port.Port.Gids.Count > 1)
+            parts.Add($"other GIDs: {string.Join(", ", port.Port.Gids.Where(gid => gid != port.Gid).Select(gid => Format.Invariant($"{gid.Index} {gid.Gid} {Kind(gid)}")))}");
         return string.Join(", ", parts);
     }
+
+    private static string Kind(GidEntry gid) => gid.Type switch
+    {
+        GidType.RoceV2 => "RoCE v2",
+        GidType.RoceV1 => "RoCE v1",
+        _ => "InfiniBand",
+    };
 
     private static string Windows(DeviceAttributes device) => (device.MaxWindows > 0, device.HasWindowsType1, device.HasWindowsType2) switch
     {

@@ -15,6 +15,10 @@ internal unsafe struct ibv_device
     /// <summary>NUL-terminated, such as <c>mlx5_0</c>.</summary>
     [FieldOffset(24)]
     public fixed byte name[64];
+
+    /// <summary>NUL-terminated, such as <c>uverbs0</c>: its node below /dev/infiniband.</summary>
+    [FieldOffset(88)]
+    public fixed byte dev_name[64];
 }
 
 /// <summary>The verbs that the header calls inline, as the device's driver fills them in; they return an errno or, those that make something, NULL.</summary>
