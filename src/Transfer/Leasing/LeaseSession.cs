@@ -321,12 +321,12 @@ internal sealed class LeaseSession : IAsyncDisposable
                 $"{_peer} says that shard {request.Shard.Digest.ToShortString()} of {request.Shard.Size} bytes lies at {located.Location.Offset} of {located.Location.Identity.Size}");
         }
 
-        return Take(request, located.Lease, located.Milliseconds, located.Location, null);
+        return Take(request, located.Lease, located.Milliseconds, located.Location, null, located.IsBrief);
     }
 
     private LocateOutcome Take(LeaseRequest request, LocatedMemoryMessage located) =>
-        Take(request, located.Lease, located.Milliseconds, null, located.Location);
+        Take(request, located.Lease, located.Milliseconds, null, located.Location, isBrief: true);
 
-    private LocateOutcome Take(LeaseRequest request, ulong id, int milliseconds, FileLocation? file, MemoryLocation? memory) => new(
-        FetchStatus.Ok, _held.Add(new SourceLease(this, id, request.Shard, file, memory, request.Sent, TimeSpan.FromMilliseconds(milliseconds), _time)));
+    private LocateOutcome Take(LeaseRequest request, ulong id, int milliseconds, FileLocation? file, MemoryLocation? memory, bool isBrief) => new(
+        FetchStatus.Ok, _held.Add(new SourceLease(this, id, request.Shard, file, memory, isBrief, request.Sent, TimeSpan.FromMilliseconds(milliseconds), _time)));
 }

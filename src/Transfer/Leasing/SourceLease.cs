@@ -17,10 +17,11 @@ internal sealed class SourceLease : IDisposable
 
     /// <param name="asked">Timestamp taken before the request was sent.</param>
     /// <param name="holds">How long the peer said that the lease holds.</param>
-    public SourceLease(LeaseSession session, ulong id, ShardInfo shard, FileLocation? file, MemoryLocation? memory, long asked, TimeSpan holds, TimeProvider time)
+    public SourceLease(
+        LeaseSession session, ulong id, ShardInfo shard, FileLocation? file, MemoryLocation? memory, bool isBrief, long asked, TimeSpan holds, TimeProvider time)
     {
-        (_session, Id, Shard, File, Memory, _time) = (session, id, shard, file, memory, time);
-        _lastValid = memory is null ? long.MaxValue : Until(asked, WireLimits.MaxMemoryLeaseTime);
+        (_session, Id, Shard, File, Memory, IsBrief, _time) = (session, id, shard, file, memory, isBrief, time);
+        _lastValid = isBrief ? Until(asked, WireLimits.MaxBriefLeaseTime) : long.MaxValue;
         _validUntil = Until(asked, holds);
     }
 
@@ -34,6 +35,9 @@ internal sealed class SourceLease : IDisposable
 
     /// <summary>Where the bytes lie in registered memory; null for a lease on a file.</summary>
     public MemoryLocation? Memory { get; }
+
+    /// <summary>Whether it ends after <see cref="WireLimits.MaxBriefLeaseTime"/>, however often it is renewed.</summary>
+    public bool IsBrief { get; }
 
     /// <summary>
     /// Whether the promise surely holds now, by this node's monotonic clock: its time is counted from before the request, or the last renewal that was answered, was sent,

@@ -22,4 +22,7 @@ internal sealed class GrantedLease(ulong id, ShardLease lease, SharedExporter? e
 
     /// <summary>When it ends whatever is renewed.</summary>
     public long Limit { get; init; } = long.MaxValue;
+
+    /// <summary>Whether it counts against the <see cref="LeaseAllowance"/>.</summary>
+    public bool IsKept { get; init; }
 }

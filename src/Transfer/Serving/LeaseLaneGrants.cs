@@ -66,7 +66,7 @@ internal sealed class LeaseLaneGrants(Guid peer, ServingContext context)
             }
             else
             {
-                ReturnFile(lease.Lease);
+                ReturnFile(lease.Lease, lease.IsKept);
             }
 
             lease.Lease.Dispose();
@@ -121,24 +121,26 @@ internal sealed class LeaseLaneGrants(Guid peer, ServingContext context)
             return FrameCodec.Encode(request, FrameType.NotFound);
         }
 
-        if (!TryTakeFile(lease))
+        // Of the arena, the caller may keep what is left of the allowance. The rest it may read and give back, like a file that is open only for that.
+        var isKept = lease.Tier == Tiers.Memory && context.Leased.TryTake(lease.Shard.Size);
+        if (!isKept && !TryTakeFile())
         {
             lease.Dispose();
-            return lease.Tier == Tiers.Memory
-                ? Refused(request, $"leases keep {context.Leased.Taken} bytes of memory here, of at most {context.Leased.Bytes}")
-                : Busy(request);
+            return Busy(request);
         }
 
         try
         {
             cancellationToken.ThrowIfCancellationRequested();
             var location = new FileLocation(lease.Tier, lease.Path, FileIdentity.Of(lease.File), lease.Offset, lease.IsUnfinished);
-            var id = Add(new GrantedLease(_table.NextId(), lease, null));
-            return FrameCodec.Encode(request, new LocatedFileMessage(id, LeaseMs, location));
+            var isBrief = lease.Tier == Tiers.Memory && !isKept;
+            var limit = isBrief ? After(context.Time.GetTimestamp(), WireLimits.MaxBriefLeaseTime) : long.MaxValue;
+            var id = Add(new GrantedLease(_table.NextId(), lease, null) { IsKept = isKept, Limit = limit });
+            return FrameCodec.Encode(request, new LocatedFileMessage(id, LeaseMs, location, isBrief));
         }
         catch (Exception failure)
         {
-            ReturnFile(lease);
+            ReturnFile(lease, isKept);
             lease.Dispose();
             if (failure is IOException)
             {
@@ -197,7 +199,7 @@ internal sealed class LeaseLaneGrants(Guid peer, ServingContext context)
         var location = await exporter.ExportAsync(id, lease, cancellationToken).ConfigureAwait(false);
 
         // From here on only through the table, whoever ends it: the export must be withdrawn before the bytes may go.
-        Add(new GrantedLease(id, lease, exporter) { Limit = After(context.Time.GetTimestamp(), WireLimits.MaxMemoryLeaseTime) });
+        Add(new GrantedLease(id, lease, exporter) { Limit = After(context.Time.GetTimestamp(), WireLimits.MaxBriefLeaseTime) });
         context.CountServed(lease.Shard.Size);
         if (exporter != Volatile.Read(ref _exporter))
         {
@@ -254,13 +256,8 @@ internal sealed class LeaseLaneGrants(Guid peer, ServingContext context)
         }
     }
 
-    private bool TryTakeFile(ShardLease lease)
+    private bool TryTakeFile()
     {
-        if (lease.Tier == Tiers.Memory)
-        {
-            return context.Leased.TryTake(lease.Shard.Size);
-        }
-
         if (Interlocked.Increment(ref _openFiles) <= WireLimits.MaxOpenFileLeases)
         {
             return true;
@@ -270,9 +267,9 @@ internal sealed class LeaseLaneGrants(Guid peer, ServingContext context)
         return false;
     }
 
-    private void ReturnFile(ShardLease lease)
+    private void ReturnFile(ShardLease lease, bool isKept)
     {
-        if (lease.Tier == Tiers.Memory)
+        if (isKept)
         {
             context.Leased.Return(lease.Shard.Size);
         }

@@ -32,11 +32,12 @@ internal sealed record LocateMessage(ShardInfo Shard, LeaseKind Kind) : IFrameMe
 /// <param name="Lease">Number of the lease, by which it is released; grows within a lane.</param>
 /// <param name="Milliseconds">How long it holds, counted by the listener from when it sends this.</param>
 /// <param name="Location">Where the bytes lie.</param>
-internal sealed record LocatedFileMessage(ulong Lease, int Milliseconds, FileLocation Location) : IFrameMessage<LocatedFileMessage>
+/// <param name="IsBrief">Whether it ends after <see cref="WireLimits.MaxBriefLeaseTime"/>, however often it is renewed: to be read from, not to be kept.</param>
+internal sealed record LocatedFileMessage(ulong Lease, int Milliseconds, FileLocation Location, bool IsBrief = false) : IFrameMessage<LocatedFileMessage>
 {
     public static FrameType Type => FrameType.LocatedFile;
 
-    public static int Fields => 10;
+    public static int Fields => 11;
 
     public void Write(ref MessagePackWriter writer)
     {
@@ -50,6 +51,7 @@ internal sealed record LocatedFileMessage(ulong Lease, int Milliseconds, FileLoc
         writer.Write(Location.Identity.ModifiedNs);
         writer.Write(Location.Offset);
         writer.Write(Location.IsUnfinished);
+        writer.Write(IsBrief);
     }
 
     public static LocatedFileMessage Read(ref MessagePackReader reader)
@@ -61,12 +63,13 @@ internal sealed record LocatedFileMessage(ulong Lease, int Milliseconds, FileLoc
         var identity = new FileIdentity(reader.ReadUInt64(), reader.ReadUInt64(), reader.ReadInt64(), reader.ReadInt64());
         var offset = reader.ReadInt64();
         var isUnfinished = reader.ReadBoolean();
+        var isBrief = reader.ReadBoolean();
         if (tier is not (Tiers.Memory or Tiers.Disk or Tiers.Reference) || path.Length == 0 || identity.Size < 0 || offset < 0 || offset >= identity.Size)
         {
             throw FrameCodec.Violation($"tier {(int)tier}, offset {offset} of {identity.Size} bytes in '{path}' is no place of a shard");
         }
 
-        return new LocatedFileMessage(lease, milliseconds, new FileLocation(tier, path, identity, offset, isUnfinished));
+        return new LocatedFileMessage(lease, milliseconds, new FileLocation(tier, path, identity, offset, isUnfinished), isBrief);
     }
 }
 

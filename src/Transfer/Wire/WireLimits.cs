@@ -51,7 +51,7 @@ internal static class WireLimits
     /// <summary>Leases out on one lane. A node that borrows a whole checkpoint of a neighbour's memory holds one per shard: 1 TiB of 16 MiB shards.</summary>
     public const int MaxLeases = 64 << 10;
 
-    /// <summary>Of these, leases that keep a file of the listener's open.</summary>
+    /// <summary>Of these, leases that keep a file of the listener's open, and brief ones on its arena.</summary>
     public const int MaxOpenFileLeases = 256;
 
     /// <summary>Leases in one Release frame.</summary>
@@ -69,8 +69,11 @@ internal static class WireLimits
     /// <summary>The longest lease that a caller believes.</summary>
     public static readonly TimeSpan MaxLeaseTime = TimeSpan.FromSeconds(60);
 
-    /// <summary>A lease on memory is not renewed beyond this, counted from when it was given: it keeps an upload slot, and reading a shard takes milliseconds.</summary>
-    public static readonly TimeSpan MaxMemoryLeaseTime = TimeSpan.FromSeconds(60);
+    /// <summary>
+    /// A brief lease is not renewed beyond this, counted from when it was given: it is for reading a shard once, which takes milliseconds. All leases on memory are
+    /// brief (they keep an upload slot), and those on files that would keep too much of the arena.
+    /// </summary>
+    public static readonly TimeSpan MaxBriefLeaseTime = TimeSpan.FromSeconds(60);
 
     /// <summary>How often a caller renews its leases: two renewals may be lost.</summary>
     public static readonly TimeSpan LeaseRenewInterval = LeaseTime / 3;

@@ -155,7 +155,7 @@ public sealed class LeaseLaneTests
     }
 
     [Fact]
-    public async Task File_leases_leave_an_eighth_of_the_memory_tier_to_the_node()
+    public async Task File_leases_that_would_keep_the_last_eighth_of_the_memory_tier_are_brief()
     {
         var checkpoint = TestCheckpoint.Uniform(4, 16 << 20);
         await using var pair = await LeasePair.OpenAsync(checkpoint, memory: 64 << 20);
@@ -163,12 +163,18 @@ public sealed class LeaseLaneTests
         for (var i = 0; i < 3; i++)
         {
             leases.Add(await pair.LeaseAsync(checkpoint.Manifest.Shards[i], LeaseKind.File));
+            Assert.False(leases[i].IsBrief);
         }
 
-        AssertPathFailed("leases keep", await pair.Leases.LocateAsync(checkpoint.Manifest.Shards[3], LeaseKind.File, TestNode.Deadline));
+        using (var brief = await pair.LeaseAsync(checkpoint.Manifest.Shards[3], LeaseKind.File))
+        {
+            Assert.True(brief.IsBrief);
+        }
+
         leases[0].Dispose();
-        await Eventually.HoldsAsync(() => pair.LeasesOut == 2, "the first lease is back");
+        await Eventually.HoldsAsync(() => pair.LeasesOut == 2, "the first lease is back, and the brief one");
         leases.Add(await pair.LeaseAsync(checkpoint.Manifest.Shards[3], LeaseKind.File));
+        Assert.False(leases[3].IsBrief);
         leases.ForEach(lease => lease.Dispose());
         await pair.NothingIsOutAsync();
     }

@@ -56,7 +56,7 @@ public sealed class LeaseTimeTests
         using var file = await pair.LeaseAsync(Shard, LeaseKind.File);
         using var memory = await pair.LeaseAsync(Shard, LeaseKind.Memory);
 
-        for (var passed = TimeSpan.Zero; passed < 2 * WireLimits.MaxMemoryLeaseTime; passed += Second)
+        for (var passed = TimeSpan.Zero; passed < 2 * WireLimits.MaxBriefLeaseTime; passed += Second)
         {
             var left = file.Remaining;
             listener.Advance(Second);
@@ -69,7 +69,7 @@ public sealed class LeaseTimeTests
             }
 
             Assert.True(file.IsValid);
-            Assert.Equal(passed + Second < WireLimits.MaxMemoryLeaseTime, memory.IsValid);
+            Assert.Equal(passed + Second < WireLimits.MaxBriefLeaseTime, memory.IsValid);
             if (memory.IsValid)
             {
                 // What the holder believes, the listener keeps.
@@ -145,14 +145,14 @@ public sealed class LeaseTimeTests
         var time = new VirtualTime();
         await using var pair = await LeasePair.OpenAsync(_checkpoint);
         var start = time.GetTimestamp();
-        var lease = new SourceLease(pair.Leases, 1, Shard, null, null, start, WireLimits.LeaseTime, time);
+        var lease = new SourceLease(pair.Leases, 1, Shard, null, null, isBrief: false, start, WireLimits.LeaseTime, time);
         time.Advance(9 * Second);
         var asked = time.GetTimestamp();
         time.Advance(Second);
         lease.Renew(asked, WireLimits.LeaseTime);
         Assert.False(lease.IsValid);
 
-        var renewed = new SourceLease(pair.Leases, 2, Shard, null, null, asked, WireLimits.LeaseTime, time);
+        var renewed = new SourceLease(pair.Leases, 2, Shard, null, null, isBrief: false, asked, WireLimits.LeaseTime, time);
         time.Advance(4 * Second);
         renewed.Renew(time.GetTimestamp() - (3 * Second).Ticks, WireLimits.LeaseTime);
         Assert.Equal(7 * Second, renewed.Remaining);

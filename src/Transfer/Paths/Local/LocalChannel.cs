@@ -53,7 +53,7 @@ internal sealed class LocalChannel(ShardStore store, LendingPeer peer) : IPathCh
         }
         else
         {
-            isAdopted = peer.Borrow(range.Arena!, range.Place.Offset, range.TakeLease());
+            isAdopted = range.MayBeKept && peer.Borrow(range.Arena!, range.Place.Offset, range.TakeLease());
         }
 
         return new FetchOutcome(isAdopted ? FetchStatus.Ok : FetchStatus.NotAdopted);

@@ -24,6 +24,9 @@ internal sealed class LocatedRange : IDisposable
     /// <summary>The open file.</summary>
     public SafeFileHandle Handle => File?.Handle ?? Arena!.Handle;
 
+    /// <summary>Whether the lease lasts for as long as it is renewed. Else the bytes are to be read and the lease to be given back.</summary>
+    public bool MayBeKept => _lease is { IsBrief: false };
+
     /// <summary>Whether what was read up to now is what the lease promised.</summary>
     public bool IsIntact => _lease is { IsValid: true } && Arena?.IsUnchanged() != false;
 

@@ -28,6 +28,21 @@ public sealed class LocalPullTests
         await node.AssertHoldsAsync(checkpoint);
     }
 
+    [Fact]
+    public async Task Pull_from_a_full_memory_tier_borrows_what_may_be_kept_and_copies_the_rest()
+    {
+        var checkpoint = TestCheckpoint.Uniform(4, 16 << 20);
+        await using var publisher = await StartAsync(checkpoint, Tiers.Memory);
+        await using var node = await TestNode.StartAsync("node", LocalFirst);
+        node.Meet(checkpoint, publisher.Info);
+
+        AssertLocal(await node.PullAsync(checkpoint), checkpoint, publisher);
+
+        var taken = checkpoint.Manifest.Shards.Select(shard => node.Store.Locate(shard.Digest)).ToList();
+        Assert.Equal((3, 1), (taken.Count(tier => tier == Tiers.Reference), taken.Count(tier => tier == Tiers.Memory)));
+        await node.AssertHoldsAsync(checkpoint);
+    }
+
     [Theory]
     [InlineData(Tiers.Memory)]
     [InlineData(Tiers.Disk)]
