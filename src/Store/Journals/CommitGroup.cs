@@ -17,7 +17,7 @@ internal sealed class CommitGroup(Func<CancellationToken, ValueTask> commit)
         Task mine;
         lock (_gate)
         {
-            mine = _running.IsCompleted ? _running = RunAsync() : _next ??= RunNextAsync(_running);
+            mine = _next ?? (_running.IsCompleted ? _running = RunAsync() : _next = RunNextAsync(_running));
         }
 
         return mine.WaitAsync(cancellationToken);
@@ -25,7 +25,8 @@ internal sealed class CommitGroup(Func<CancellationToken, ValueTask> commit)
 
     private async Task RunNextAsync(Task before)
     {
-        await before.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        // Never at once, even if that one ends just now: the caller still has to note this task as the next.
+        await before.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ForceYielding);
         Task mine;
         lock (_gate)
         {

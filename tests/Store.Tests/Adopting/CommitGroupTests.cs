@@ -23,6 +23,32 @@ public sealed class CommitGroupTests
     }
 
     [Fact]
+    public async Task What_was_appended_before_a_commit_was_asked_for_is_durable_after_it()
+    {
+        var appended = 0;
+        var durable = 0;
+        var deadline = StoreFixture.Deadline;
+        var commits = 0;
+        var group = new CommitGroup(_ =>
+        {
+            Assert.Equal(1, Interlocked.Increment(ref commits));
+            Volatile.Write(ref durable, Volatile.Read(ref appended));
+            Interlocked.Decrement(ref commits);
+            return ValueTask.CompletedTask;
+        });
+
+        await Task.WhenAll(Enumerable.Range(0, 4).Select(_ => Task.Run(async () =>
+        {
+            for (var i = 0; i < 20_000; i++)
+            {
+                var mine = Interlocked.Increment(ref appended);
+                await group.CommitAsync(deadline);
+                Assert.True(Volatile.Read(ref durable) >= mine);
+            }
+        })));
+    }
+
+    [Fact]
     public async Task Failed_commit_fails_those_who_asked_for_it_and_no_others()
     {
         var fail = new TaskCompletionSource();
