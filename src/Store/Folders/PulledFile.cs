@@ -7,15 +7,18 @@ namespace P2PWeights.Store.Folders;
 
 /// <summary>
 /// One file of a <see cref="CheckpointFolder"/>: unfinished under its partial name, or final. Knows which of its extents hold their bytes.
-/// Several threads may write different extents, or the same bytes to the same extent, at once. It is open only while extents are missing and one has
+/// Several threads may write at once; each extent has one writer at a time, because what is copied there is not verified yet and must not fall on bytes that are. It is open only while extents are missing and one has
 /// been written: a checkpoint may have more files than a process may have descriptors.
 /// </summary>
 internal sealed class PulledFile(FolderHandle folder, ManifestFile file, string partialPath, IReadOnlyList<FileExtent> extents) : IDisposable
 {
     private readonly Lock _opening = new();
     private readonly bool[] _inPlace = new bool[extents.Count];
+
+    /// <summary>The extents that have a writer, and what ends when it is through. Under the lock.</summary>
+    private readonly Dictionary<int, TaskCompletionSource> _writers = [];
+
     private SafeFileHandle? _handle;
-    private int _writers;
     private int _missing = extents.Count;
 
     /// <summary>Whether it has its final name. Nobody writes to it then.</summary>
@@ -42,21 +45,29 @@ internal sealed class PulledFile(FolderHandle folder, ManifestFile file, string 
         }
     }
 
-    /// <summary>Writes the verified bytes of an extent; not synced.</summary>
+    /// <summary>Writes the verified bytes of an extent, if nobody else does meanwhile; not synced.</summary>
     /// <exception cref="StoreException">Full, NotAllowed or Io.</exception>
     public async ValueTask WriteAsync(int extent, ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken)
     {
         try
         {
-            var handle = BeginWrite();
-            try
+            while (!IsInPlace(extent))
             {
-                await RandomAccess.WriteAsync(handle, bytes, extents[extent].Offset, cancellationToken).ConfigureAwait(false);
-                MarkInPlace(extent);
-            }
-            finally
-            {
-                EndWrite();
+                if (TryBeginWrite(extent, out var other) is not { } handle)
+                {
+                    await other.WaitAsync(cancellationToken).ConfigureAwait(false);
+                    continue;
+                }
+
+                try
+                {
+                    await RandomAccess.WriteAsync(handle, bytes, extents[extent].Offset, cancellationToken).ConfigureAwait(false);
+                    MarkInPlace(extent);
+                }
+                finally
+                {
+                    EndWrite(extent);
+                }
             }
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
@@ -66,16 +77,25 @@ internal sealed class PulledFile(FolderHandle folder, ManifestFile file, string 
     }
 
     /// <summary>Copies the bytes of an extent from another file inside the kernel, and hashes them here, where nobody else writes. Blocks the thread.</summary>
-    /// <returns>False when the kernel cannot copy between the two.</returns>
+    /// <returns>False when the kernel cannot copy between the two, or somebody else writes to the extent.</returns>
     /// <exception cref="StoreException">WrongDigest: they were not the shard's; or Full, NotAllowed or Io.</exception>
     public bool TryCopy(int extent, SafeFileHandle source, long sourceOffset)
     {
         var (shard, offset) = extents[extent];
         try
         {
-            var handle = BeginWrite();
+            if (TryBeginWrite(extent, out _) is not { } handle)
+            {
+                return false;
+            }
+
             try
             {
+                if (IsInPlace(extent))
+                {
+                    return true;
+                }
+
                 if (RangeCopy.TryCopy(source, sourceOffset, handle, offset, shard.Size) == RangeCopied.No)
                 {
                     return false;
@@ -95,7 +115,7 @@ internal sealed class PulledFile(FolderHandle folder, ManifestFile file, string 
             }
             finally
             {
-                EndWrite();
+                EndWrite(extent);
             }
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
@@ -139,25 +159,38 @@ internal sealed class PulledFile(FolderHandle folder, ManifestFile file, string 
         }
     }
 
-    private SafeFileHandle BeginWrite()
+    /// <summary>The file, for the only writer of an extent; null when there is one already.</summary>
+    /// <param name="other">Ends when the one there is through.</param>
+    private SafeFileHandle? TryBeginWrite(int extent, out Task other)
     {
         lock (_opening)
         {
+            if (_writers.TryGetValue(extent, out var writer))
+            {
+                other = writer.Task;
+                return null;
+            }
+
+            other = Task.CompletedTask;
             var handle = OpenPartial();
-            _writers++;
+            _writers.Add(extent, new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
             return handle;
         }
     }
 
-    private void EndWrite()
+    private void EndWrite(int extent)
     {
+        TaskCompletionSource? writer;
         lock (_opening)
         {
-            if (--_writers == 0 && Volatile.Read(ref _missing) == 0)
+            _writers.Remove(extent, out writer);
+            if (_writers.Count == 0 && Volatile.Read(ref _missing) == 0)
             {
                 Close();
             }
         }
+
+        writer!.SetResult();
     }
 
     private void Close()

@@ -61,6 +61,40 @@ public sealed class FolderAdoptionTests
     }
 
     [Fact]
+    public async Task Wrong_bytes_that_are_copied_never_fall_on_right_ones()
+    {
+        await using var fixture = new StoreFixture();
+        var store = await fixture.OpenAsync(memory: 0, disk: 0);
+        var checkpoint = new TestCheckpoint(("a.bin", fixture.Seeded.Bytes(TestCheckpoint.ShardBytes * 100)));
+        File.WriteAllBytes(fixture["wrong"], new byte[TestCheckpoint.ShardBytes]);
+        using var wrong = File.OpenHandle(fixture["wrong"]);
+        await using var folder = CheckpointFolder.Open(fixture["target"], checkpoint.Manifest);
+
+        for (var ordinal = 0; ordinal < checkpoint.Manifest.Shards.Length; ordinal++)
+        {
+            var (shard, bytes) = (checkpoint.Manifest.Shards[ordinal], checkpoint.BytesOf(ordinal));
+            await Task.WhenAll(
+                Task.Run(TryAdoptAsync),
+                Task.Run(() => store.PutAsync(shard, bytes, folder)),
+                Task.Run(TryAdoptAsync));
+
+            async Task TryAdoptAsync()
+            {
+                try
+                {
+                    await store.AdoptAsync(shard, wrong, 0, folder, StoreFixture.Deadline);
+                }
+                catch (StoreException failure) when (failure.Error == StoreError.WrongDigest)
+                {
+                }
+            }
+        }
+
+        await folder.CompleteAsync(StoreFixture.Deadline);
+        checkpoint.AssertIsIn(fixture["target"]);
+    }
+
+    [Fact]
     public async Task Source_that_ends_early_is_not_adopted()
     {
         await using var fixture = new StoreFixture();
