@@ -120,6 +120,8 @@ internal sealed class LendingPeer(ShardStore store, PeerSession session, LeaseSe
             return;
         }
 
+        // Else a store that is too small would give up the first copies for the last ones.
+        using var pin = store.Pin(ending.Select(lease => lease.Shard));
         var lost = 0;
         await Parallel.ForEachAsync(
             ending,
