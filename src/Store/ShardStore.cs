@@ -159,7 +159,7 @@ public sealed class ShardStore : IAsyncDisposable
 
     /// <summary>
     /// Takes a shard from a file of another node on this host, without a copy: by a hard link when it is a whole file of that node's disk tier, else as a reference to the range.
-    /// The replica is hashed before its first reader sees it.
+    /// The replica is hashed before its first reader sees it. A file that another user can write to is not taken so.
     /// </summary>
     /// <param name="file">Stays owned by the caller.</param>
     /// <param name="offset">Where the shard starts, as the other node said it.</param>
@@ -184,7 +184,7 @@ public sealed class ShardStore : IAsyncDisposable
     /// sees it, and every read is checked against the promise. It ends with this process. When the promise is about to end, call <see cref="KeepBorrowedAsync"/>.
     /// </summary>
     /// <param name="lease">The promise. The store's from now on, in every case: disposed when the replica is dropped and the last lease on it is back.</param>
-    /// <returns>False when the arena is closed.</returns>
+    /// <returns>False when the arena is closed, is another user's, or its directory does not name the shard there: fetch the shard.</returns>
     public bool Borrow(ShardInfo shard, ForeignArena arena, long offset, IForeignLease lease) => _adopter.Borrow(shard, arena, offset, lease);
 
     /// <summary>

@@ -20,7 +20,6 @@ public static class Errno
     public const int Invalid = 22; // EINVAL
     public const int SystemFileTableFull = 23; // ENFILE
     public const int TooManyOpenFiles = 24; // EMFILE
-    public const int NotForThisFile = 25; // ENOTTY
     public const int NoSpace = 28; // ENOSPC
     public const int ReadOnlyFileSystem = 30; // EROFS
     public const int TooManyLinks = 31; // EMLINK

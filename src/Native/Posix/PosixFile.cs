@@ -73,14 +73,31 @@ public static unsafe class PosixFile
     }
 
     /// <summary>
-    /// Opens a regular file for reading. A FIFO does not block the call, a device is not touched beyond the open.
+    /// Opens a regular file for reading. What the path leads to is looked at before it is opened: a FIFO does not block the call, and a device, to which the mere opening
+    /// may do something, is not touched.
     /// </summary>
     /// <param name="followSymlinks">Whether a symlink in last place is followed. When not, it fails with <see cref="Errno.SymlinkLoop"/>.</param>
     /// <exception cref="NativeException">The open failed, or the file is not a regular one (<see cref="Errno.Invalid"/>).</exception>
     public static SafeFileHandle OpenRead(string path, bool followSymlinks)
     {
-        var file = Libc.open(path, Libc.O_RDONLY | Libc.O_NONBLOCK | Libc.O_CLOEXEC | (followSymlinks ? 0 : Libc.O_NOFOLLOW), 0);
-        return file.IsInvalid ? throw Libc.LastError(path, "open") : RequireRegular(file, path);
+        using var found = Libc.open(path, Libc.O_PATH | Libc.O_CLOEXEC | (followSymlinks ? 0 : Libc.O_NOFOLLOW), 0);
+        if (found.IsInvalid)
+        {
+            throw Libc.LastError(path, "open");
+        }
+
+        switch (Stat(found).Kind)
+        {
+            case FileKind.Regular:
+                break;
+            case FileKind.Symlink:
+                throw Libc.Error(Errno.SymlinkLoop, path, "open");
+            default:
+                throw NotRegular(path);
+        }
+
+        var file = Libc.open(PathOf(found), Libc.O_RDONLY | Libc.O_NONBLOCK | Libc.O_CLOEXEC, 0);
+        return file.IsInvalid ? throw Libc.LastError(path, "open") : file;
     }
 
     /// <summary>
@@ -95,7 +112,7 @@ public static unsafe class PosixFile
         try
         {
             file.DangerousAddRef(ref counted);
-            if (Libc.linkat(Libc.AT_FDCWD, $"/proc/self/fd/{file.DangerousGetHandle()}", Libc.AT_FDCWD, path, Libc.AT_SYMLINK_FOLLOW) != 0)
+            if (Libc.linkat(Libc.AT_FDCWD, PathOf(file), Libc.AT_FDCWD, path, Libc.AT_SYMLINK_FOLLOW) != 0)
             {
                 error = Marshal.GetLastPInvokeError();
             }
@@ -242,6 +259,11 @@ public static unsafe class PosixFile
         }
 
         file.Dispose();
-        throw new NativeException("libc", "open", Errno.Invalid, "not a regular file", path);
+        throw NotRegular(path);
     }
+
+    /// <summary>A path that leads to an open file, whatever has become of its name (proc(5)). The caller keeps it open.</summary>
+    private static string PathOf(SafeFileHandle file) => $"/proc/self/fd/{file.DangerousGetHandle()}";
+
+    private static NativeException NotRegular(string path) => new("libc", "open", Errno.Invalid, "not a regular file", path);
 }

@@ -6,7 +6,7 @@ namespace P2PWeights.Native.Posix;
 /// <summary>How <see cref="RangeCopy.TryCopy"/> moved the bytes.</summary>
 public enum RangeCopied
 {
-    /// <summary>Not at all, or in part: this pair of file systems cannot, or the source ends early. The destination's range may have been written to.</summary>
+    /// <summary>Not at all, or in part: this pair of file systems cannot, the source ends early, or one of the files failed. The destination's range may have been written to.</summary>
     No,
 
     /// <summary>Both files share the blocks until one of them is written to.</summary>
@@ -20,7 +20,7 @@ public enum RangeCopied
 public static unsafe class RangeCopy
 {
     /// <summary>Writes <paramref name="length"/> bytes of one file into another at an offset. Blocks the thread for as long as the copy takes.</summary>
-    /// <exception cref="NativeException">The disk is full, or a read or write failed.</exception>
+    /// <exception cref="NativeException">The disk is full.</exception>
     public static RangeCopied TryCopy(SafeFileHandle source, long sourceOffset, SafeFileHandle destination, long destinationOffset, long length)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(sourceOffset);
@@ -77,10 +77,11 @@ public static unsafe class RangeCopy
                     {
                         case Errno.Interrupted:
                             break;
-                        case Errno.OtherFileSystem or Errno.Invalid or Errno.NotImplemented or Errno.NotSupported or Errno.NotPermitted or Errno.NotForThisFile:
-                            return false;
-                        default:
+                        case Errno.NoSpace or Errno.QuotaExceeded:
                             throw Libc.LastError(function: "copy_file_range");
+                        default:
+                            // Which of the two files is to blame is not told; an ordinary read and write find out.
+                            return false;
                     }
 
                     break;

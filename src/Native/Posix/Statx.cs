@@ -12,6 +12,9 @@ internal struct Statx
     /// <summary>STATX_BASIC_STATS: everything that <c>struct stat</c> holds.</summary>
     public const uint BasicStats = 0x7ff;
 
+    [FieldOffset(20)]
+    public uint Owner;
+
     [FieldOffset(28)]
     public ushort Mode;
 

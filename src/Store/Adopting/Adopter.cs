@@ -18,7 +18,7 @@ internal sealed class Adopter(ShardIndex index, DiskKeeper disk, ReferenceTier r
     /// <summary>See <see cref="ShardStore.AdoptAsync(ShardInfo, ForeignFile, long, Tiers, CancellationToken)"/>.</summary>
     public async ValueTask<bool> AdoptAsync(ShardInfo shard, ForeignFile file, long offset, Tiers tier, CancellationToken cancellationToken)
     {
-        if (offset < 0 || shard.Size <= 0 || offset > file.Identity.Size - shard.Size)
+        if (offset < 0 || shard.Size <= 0 || offset > file.Identity.Size - shard.Size || !file.IsOfOwnUser)
         {
             return false;
         }
@@ -35,7 +35,7 @@ internal sealed class Adopter(ShardIndex index, DiskKeeper disk, ReferenceTier r
     /// <summary>See <see cref="ShardStore.Borrow"/>.</summary>
     public bool Borrow(ShardInfo shard, ForeignArena arena, long offset, IForeignLease lease)
     {
-        if (offset < 0 || shard.Size <= 0 || !arena.TryUse())
+        if (!arena.IsOfOwnUser || !arena.Holds(shard, offset) || !arena.TryUse())
         {
             lease.Dispose();
             return false;

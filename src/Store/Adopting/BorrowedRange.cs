@@ -18,8 +18,11 @@ internal sealed class BorrowedRange(ShardInfo shard, ForeignArena arena, long of
 
     public long Offset => offset;
 
-    /// <summary>Whether what was read up to now is what was promised: the promise holds, and nobody else has opened the arena for writing.</summary>
-    public bool IsIntact => lease.IsValid && arena.IsUnchanged();
+    /// <summary>
+    /// Whether what was read up to now is the shard: the promise holds, nobody else has opened the arena for writing, and its directory still names the shard at this place.
+    /// The promise alone would do, were it kept by all.
+    /// </summary>
+    public bool IsIntact => lease.IsValid && arena.IsUnchanged() && arena.Holds(shard, offset);
 
     protected override void End()
     {

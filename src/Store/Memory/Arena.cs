@@ -217,6 +217,13 @@ internal sealed unsafe class Arena
         return RandomAccess.Read(file, bytes, 0) == bytes.Length ? MemoryMarshal.Read<ArenaHeader>(bytes) : null;
     }
 
+    /// <summary>Whether a file is the arena of some node, of whatever version.</summary>
+    internal static bool IsArena(SafeFileHandle file)
+    {
+        Span<byte> magic = stackalloc byte[sizeof(ulong)];
+        return RandomAccess.Read(file, magic, 0) == magic.Length && MemoryMarshal.Read<ulong>(magic) == ArenaHeader.ExpectedMagic;
+    }
+
     private static ArenaHeader LayOut(long bytes, bool ephemeral)
     {
         var units = bytes / BuddyAllocator.MaxBlockBytes * (BuddyAllocator.MaxBlockBytes / BuddyAllocator.UnitBytes);

@@ -49,6 +49,14 @@ internal unsafe struct ArenaHeader
     /// <summary>Bytes of the path of the data folder; 0 when it is not known, because it has no room here.</summary>
     public int OwnerBytes;
 
+    /// <summary>Whether these fields describe a whole arena of this version in a file of this length; a header that somebody else wrote may say anything.</summary>
+    public readonly bool IsSound(long fileBytes) =>
+        (Magic, Version, UnitBytes, DirectoryOffset) == (ExpectedMagic, ExpectedVersion, BuddyAllocator.UnitBytes, Bytes)
+        && Units >= 0
+        && Units <= fileBytes / BuddyAllocator.UnitBytes
+        && DataOffset >= Bytes + (Units * ArenaEntry.Bytes)
+        && DataOffset <= fileBytes - (Units * BuddyAllocator.UnitBytes);
+
     /// <summary>Writes the path of the data folder behind a header that is mapped with its whole page.</summary>
     public static void WriteOwner(ArenaHeader* header, string dataFolder)
     {

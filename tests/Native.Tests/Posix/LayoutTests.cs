@@ -22,6 +22,7 @@ public sealed class LayoutTests
     private static Dictionary<string, long> Stated() => new()
     {
         ["statx"] = Marshal.SizeOf<Statx>(),
+        ["statx.stx_uid"] = Marshal.OffsetOf<Statx>(nameof(Statx.Owner)),
         ["statx.stx_mode"] = Marshal.OffsetOf<Statx>(nameof(Statx.Mode)),
         ["statx.stx_ino"] = Marshal.OffsetOf<Statx>(nameof(Statx.Inode)),
         ["statx.stx_size"] = Marshal.OffsetOf<Statx>(nameof(Statx.Size)),
@@ -44,6 +45,7 @@ public sealed class LayoutTests
         ["O_EXCL"] = Libc.O_EXCL,
         ["O_NONBLOCK"] = Libc.O_NONBLOCK,
         ["O_CLOEXEC"] = Libc.O_CLOEXEC,
+        ["O_PATH"] = Libc.O_PATH,
         ["O_DIRECTORY"] = Libc.O_DIRECTORY,
         ["O_NOFOLLOW"] = Libc.O_NOFOLLOW,
         ["AT_FDCWD"] = Libc.AT_FDCWD,
@@ -86,7 +88,6 @@ public sealed class LayoutTests
         ["ENOTDIR"] = Errno.NotAFolder,
         ["EISDIR"] = Errno.IsAFolder,
         ["EINVAL"] = Errno.Invalid,
-        ["ENOTTY"] = Errno.NotForThisFile,
         ["ENOSPC"] = Errno.NoSpace,
         ["EROFS"] = Errno.ReadOnlyFileSystem,
         ["EMLINK"] = Errno.TooManyLinks,

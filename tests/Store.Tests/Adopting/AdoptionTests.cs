@@ -146,7 +146,7 @@ public sealed class AdoptionTests
         var identity = Identity(folder["file"]);
 
         foreach (var (path, asked) in ((string, FileIdentity)[])
-            [("file", identity), (folder["link"], identity), (folder["nothing"], identity), (folder.Path, identity), (folder["file"] + "\0x", identity), ("/dev/zero", identity), (folder["file"], identity with { Size = 4 })])
+            [("file", identity), (folder["link"], identity), (folder["nothing"], identity), (folder.Path + "//file", identity), (folder.Path + "/./file", identity), (folder.Path, identity), (folder["file"] + "\0x", identity), ("/dev/zero", identity), (folder["file"], identity with { Size = 4 })])
         {
             Assert.Null(ForeignFile.TryOpen(path, asked, isWritten: false, out var problem));
             Assert.False(string.IsNullOrEmpty(problem));
@@ -158,6 +158,38 @@ public sealed class AdoptionTests
         Assert.Null(ForeignFile.TryOpen(folder["file"], identity, isWritten: false, out _));
         using var written = ForeignFile.TryOpen(folder["file"], identity, isWritten: true, out _);
         Assert.NotNull(written);
+    }
+
+    [Fact]
+    public async Task Arena_is_no_file_to_be_referenced_though_its_identity_never_changes()
+    {
+        await using var owner = new StoreFixture();
+        await owner.OpenAsync();
+        var arena = owner.Store.Arena!.Path;
+
+        foreach (var isWritten in (bool[])[false, true])
+        {
+            using var file = PosixFile.OpenRead(arena, followSymlinks: false);
+            Assert.Null(ForeignFile.TryOpen(arena, FileIdentity.Of(file), isWritten, out var problem));
+            Assert.Contains("is an arena", problem, StringComparison.Ordinal);
+        }
+    }
+
+    [Theory]
+    [InlineData(Tiers.Disk)]
+    [InlineData(Tiers.Reference)]
+    public async Task File_that_other_users_can_write_to_is_neither_linked_nor_referenced(Tiers tier)
+    {
+        await using var taker = new StoreFixture();
+        await taker.OpenAsync(memory: 0);
+        var (shard, bytes) = taker.NewShard(10_000);
+        var path = taker[shard.Digest.ToString()];
+        File.WriteAllBytes(path, bytes);
+        File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.OtherRead | UnixFileMode.OtherWrite);
+
+        Assert.False(await AdoptAsync(taker, shard, path, 0, tier));
+
+        Assert.False(taker.Store.Contains(shard.Digest));
     }
 
     private static async Task<(ShardInfo Shard, byte[] Bytes, string Path)> OnDiskAsync(StoreFixture owner)

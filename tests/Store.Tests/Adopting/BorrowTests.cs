@@ -1,9 +1,12 @@
+using System.Runtime.InteropServices;
+using System.Runtime.Versioning;
 using P2PWeights.Store.Adopting;
 using P2PWeights.Store.Content;
 
 namespace P2PWeights.Store.Tests.Adopting;
 
 /// <summary>Shards held where they lie in the arena of another store.</summary>
+[SupportedOSPlatform("linux")]
 public sealed class BorrowTests
 {
     private const int Size = 3_000_000;
@@ -53,7 +56,11 @@ public sealed class BorrowTests
     {
         await using var both = await Both.OpenAsync();
         var lost = Lost(both);
-        var promise = both.Borrow(both.Shard, both.Offset + 1);
+        var promise = both.Borrow(both.Shard);
+        using (var own = await both.Owner.Store.LeaseAsync(both.Shard.Digest, StoreFixture.Deadline))
+        {
+            MemoryMarshal.AsMemory(own!.Memory).Span[5000] ^= 1;
+        }
 
         Assert.Null(await both.LeaseAsync());
 
@@ -61,6 +68,37 @@ public sealed class BorrowTests
         Assert.False(both.Borrower.Store.Contains(both.Shard.Digest));
         Assert.Equal(1, promise.Returned);
         Assert.Equal(0, both.Borrower.Store.Usage.Tiers[2].Bytes);
+    }
+
+    [Fact]
+    public async Task Place_that_the_arena_does_not_name_is_not_borrowed()
+    {
+        await using var both = await Both.OpenAsync();
+        var (other, _) = both.Owner.NewShard(Size);
+        foreach (var (shard, offset) in ((ShardInfo, long)[])
+            [(both.Shard, both.Offset + 1), (both.Shard, both.Offset + 65536), (both.Shard, 0), (both.Shard, -1), (both.Shard, long.MinValue), (both.Shard, long.MaxValue),
+             (other, both.Offset), (both.Shard with { Size = Size - 1 }, both.Offset)])
+        {
+            Assert.Equal(1, both.Refused(shard, offset).Returned);
+        }
+
+        File.SetUnixFileMode(both.ArenaPath, File.GetUnixFileMode(both.ArenaPath) | UnixFileMode.OtherWrite);
+        using var writable = ForeignArena.TryOpen(both.ArenaPath, out _);
+        Assert.False(both.Borrower.Store.Borrow(both.Shard, writable!, both.Offset, new Promise()));
+        Assert.False(both.Borrower.Store.Contains(both.Shard.Digest));
+    }
+
+    [Fact]
+    public async Task Owner_that_breaks_its_promise_is_found_out_by_its_directory()
+    {
+        await using var both = await Both.OpenAsync();
+        both.Borrow(both.Shard);
+        using var lease = await both.LeaseAsync();
+
+        Assert.Equal(Tiers.Memory, await both.Owner.Store.EvictAsync(both.Shard.Digest, Tiers.Memory, StoreFixture.Deadline));
+
+        await AssertUnreadableAsync(lease!);
+        Assert.Null(await both.LeaseAsync());
     }
 
     [Fact]
@@ -251,10 +289,17 @@ public sealed class BorrowTests
             return both;
         }
 
-        public Promise Borrow(ShardInfo shard, long? offset = null)
+        public Promise Borrow(ShardInfo shard)
         {
             var promise = new Promise();
-            Assert.True(Borrower.Store.Borrow(shard, _arena, offset ?? Offset, promise));
+            Assert.True(Borrower.Store.Borrow(shard, _arena, Offset, promise));
+            return promise;
+        }
+
+        public Promise Refused(ShardInfo shard, long offset)
+        {
+            var promise = new Promise();
+            Assert.False(Borrower.Store.Borrow(shard, _arena, offset, promise), $"{shard} at {offset}");
             return promise;
         }
 

@@ -30,10 +30,10 @@ public sealed class KilledOwnerTests
         ForeignArena arena;
         try
         {
-            var (path, offset) = await PlaceAsync(process);
+            var (path, offset, keptOffset) = await PlacesAsync(process);
             arena = ForeignArena.TryOpen(path, out var problem) ?? throw new InvalidOperationException(problem);
             Assert.True(store.Borrow(shard, arena, offset, new Promise()));
-            Assert.True(store.Borrow(kept, arena, offset, new Promise()));
+            Assert.True(store.Borrow(kept, arena, keptOffset, new Promise()));
         }
         finally
         {
@@ -47,12 +47,12 @@ public sealed class KilledOwnerTests
             var next = await StartAsync(owner);
             try
             {
-                await PlaceAsync(next);
+                await PlacesAsync(next);
 
                 await Assert.ThrowsAsync<StoreException>(() => lease!.ReadAsync(new byte[Size], StoreFixture.Deadline).AsTask());
                 Assert.Null(await store.LeaseAsync(shard.Digest, StoreFixture.Deadline));
 
-                // The new owner found its shard again and has not moved it: what is there can still be copied, and is hashed.
+                // The new owner found its shards again and has not moved them: what is there can still be copied, and is hashed.
                 Assert.True(await store.KeepBorrowedAsync(kept.Digest, StoreFixture.Deadline));
                 Assert.Equal(bytes[..(Size / 2)], await store.GetAsync(kept.Digest));
             }
@@ -63,20 +63,26 @@ public sealed class KilledOwnerTests
         }
     }
 
-    /// <summary>What the process does: <c>DATA ARENAS SEED</c>; holds one shard, prints where it lies, and waits to be killed.</summary>
+    /// <summary>What the process does: <c>DATA ARENAS SEED</c>; holds two shards, prints where they lie, and waits to be killed.</summary>
     public static async Task<int> RunAsync(string[] args)
     {
         var options = new StoreOptions { DataDirectory = args[0], ArenaRoot = args[1], MemoryBytes = 16 << 20, ScrubBytesPerSecond = 0 };
         await using var store = await ShardStore.OpenAsync(options, TimeProvider.System, NullLoggerFactory.Instance, default);
         var bytes = new Seeded(int.Parse(args[2], CultureInfo.InvariantCulture)).Bytes(Size);
-        var shard = new ShardInfo(Blake3.Hash(bytes), Size);
-        if (!store.Contains(shard.Digest))
+        var offsets = new List<long>();
+        foreach (var held in (byte[][])[bytes, bytes[..(Size / 2)]])
         {
-            await store.PutAsync(shard, bytes);
+            var shard = new ShardInfo(Blake3.Hash(held), held.Length);
+            if (!store.Contains(shard.Digest))
+            {
+                await store.PutAsync(shard, held);
+            }
+
+            using var lease = await store.LeaseAsync(shard.Digest, default);
+            offsets.Add(lease!.Offset);
         }
 
-        using var lease = await store.LeaseAsync(shard.Digest, default);
-        Console.WriteLine($"{lease!.Offset} {store.Arena!.Path}");
+        Console.WriteLine($"{offsets[0]} {offsets[1]} {store.Arena!.Path}");
         await Task.Delay(Timeout.Infinite);
         return 0;
     }
@@ -93,11 +99,11 @@ public sealed class KilledOwnerTests
         return Task.FromResult(Process.Start(start)!);
     }
 
-    private static async Task<(string Path, long Offset)> PlaceAsync(Process process)
+    private static async Task<(string Path, long Offset, long KeptOffset)> PlacesAsync(Process process)
     {
         var line = await process.StandardOutput.ReadLineAsync(StoreFixture.Deadline);
-        var parts = line!.Split(' ', 2);
-        return (parts[1], long.Parse(parts[0], CultureInfo.InvariantCulture));
+        var parts = line!.Split(' ', 3);
+        return (parts[2], long.Parse(parts[0], CultureInfo.InvariantCulture), long.Parse(parts[1], CultureInfo.InvariantCulture));
     }
 
     private static async Task KillAsync(Process process)
