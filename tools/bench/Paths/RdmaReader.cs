@@ -119,14 +119,8 @@ internal sealed class RdmaReader : IAsyncDisposable
         _host = RdmaHost.Start(options, _store.Regions, NullLogger.Instance);
         _session = await PeerSession.OpenAsync(source, new Dialler(new Identity(_store.NodeId, "reader", null), _watch, TimeProvider.System), TimeProvider.System, cancellationToken);
 
-        // A device is opened in the background, which takes its time where processors are emulated.
-        PathOpening opening;
-        do
-        {
-            opening = await new RdmaPath(_host, _noCap, TimeProvider.System).OpenAsync(_session, cancellationToken);
-        }
-        while (opening.Channel is null && opening.Reason!.Contains("being registered", StringComparison.Ordinal));
-
+        await _host.Ready.WaitAsync(cancellationToken);
+        var opening = await new RdmaPath(_host, _noCap, TimeProvider.System).OpenAsync(_session, cancellationToken);
         _channel = opening.Channel ?? throw new BenchException($"the path rdma does not open between two processes of this machine: {opening.Reason}");
         await ReadShardAsync(_shards[0], compare: true, cancellationToken);
     }

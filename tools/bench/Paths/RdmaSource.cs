@@ -40,6 +40,7 @@ internal static class RdmaSource
         var options = new TransferOptions { Name = "source", Paths = [PathNames.Rdma], RdmaDevices = [device] };
         await using var service = new TransferService(store, options, TimeProvider.System, NullLoggerFactory.Instance);
         await service.StartAsync(cancellationToken);
+        await service.Rdma!.Ready.WaitAsync(cancellationToken);
         Console.Out.WriteLine($"{ReadyWord} {store.NodeId} {service.LocalEndPoint}");
         await Console.In.ReadToEndAsync(cancellationToken);
         return 0;

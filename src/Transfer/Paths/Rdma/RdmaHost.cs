@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging;
 using P2PWeights.Native;
+using P2PWeights.Native.Posix;
 using P2PWeights.Native.Verbs;
 using P2PWeights.Transfer.Wire;
 using StoreMemory = P2PWeights.Store.MemoryRegion;
@@ -27,6 +28,9 @@ internal sealed class RdmaHost : IAsyncDisposable
     }
 
     public TransferOptions Options => _options;
+
+    /// <summary>Ends when every device has been opened, or could not be.</summary>
+    public Task Ready => _opening;
 
     public static RdmaHost Start(TransferOptions options, IReadOnlyList<StoreMemory> memory, ILogger log) => new(options, memory, log);
 
@@ -116,13 +120,19 @@ internal sealed class RdmaHost : IAsyncDisposable
             }
             catch (Exception failure) when (failure is NativeException or TransferException)
             {
-                problems.Add($"{port.Name}: {failure.Message}");
-                _log.RdmaDeviceUnusable(port.Name, failure.Message);
+                var reason = Explain(failure);
+                problems.Add($"{port.Name}: {reason}");
+                _log.RdmaDeviceUnusable(port.Name, reason);
             }
         }
 
         return new Opened(devices, inventory.Unavailable ?? (problems.Count > 0 ? string.Join("; ", problems) : "no RDMA device"));
     }
+
+    /// <summary>The commonest reason by far is one that the code of the error does not say.</summary>
+    private string Explain(Exception failure) => failure is NativeException { Function: "ibv_reg_mr", Code: Errno.NoMemory }
+        ? $"{failure.Message}: raise the limit on locked memory (ulimit -l, LimitMEMLOCK=infinity) above the {_memory.Sum(region => region.Length)} bytes to be registered"
+        : failure.Message;
 
     /// <param name="Devices">Those that could be opened.</param>
     /// <param name="Reason">Why there are no others.</param>

@@ -16,6 +16,9 @@ internal sealed class RdmaQueue : IReadQueue
     /// <summary>For flushed work to come back, before the queue pair is destroyed all the same.</summary>
     private static readonly TimeSpan FlushTime = TimeSpan.FromSeconds(2);
 
+    /// <summary>For a bind to complete; microseconds on hardware.</summary>
+    private static readonly TimeSpan BindTime = TimeSpan.FromSeconds(5);
+
     private static readonly PostOutcome Destroyed = new(0, -1);
 
     private readonly RdmaDevice _device;
@@ -116,12 +119,28 @@ internal sealed class RdmaQueue : IReadQueue
         }
     }
 
-    /// <summary>Binds a window to a range of a region, or to nothing when <paramref name="bytes"/> is 0.</summary>
+    /// <summary>
+    /// Binds a window to a range of a region, or to nothing when <paramref name="bytes"/> is 0. A bind that does not complete costs the queue pair: whoever ends a lease, or stops
+    /// the node, must not wait for a device that is lost.
+    /// </summary>
     /// <returns>Null when the window is bound, else why not.</returns>
     public async ValueTask<PathFailure?> BindAsync(MemoryWindow window, MemoryRegion region, nint address, int bytes)
     {
         var work = new AwaitedWork();
-        return PostBind(work, window, region, address, bytes) ?? (await work.Ended.ConfigureAwait(false)).Failure;
+        if (PostBind(work, window, region, address, bytes) is { } refused)
+        {
+            return refused;
+        }
+
+        try
+        {
+            return (await work.Ended.WaitAsync(BindTime).ConfigureAwait(false)).Failure;
+        }
+        catch (TimeoutException)
+        {
+            await DisposeAsync().ConfigureAwait(false);
+            return (await work.Ended.ConfigureAwait(false)).Failure;
+        }
     }
 
     public void Break()
