@@ -1,13 +1,16 @@
-using System.Collections.Concurrent;
-
 namespace P2PWeights.Transfer;
 
-/// <summary>Tasks started on the side, with an owner that awaits them at its end. A task deals with its own failures.</summary>
+/// <summary>Tasks started on the side, with an owner that awaits them at its end. A task deals with its own failures. Keeps a count and no task. Thread-safe.</summary>
 internal sealed class OwnedTasks
 {
-    private readonly ConcurrentDictionary<Task, byte> _running = new();
+    private readonly Lock _gate = new();
+    private readonly Action _ended;
+    private TaskCompletionSource? _idle;
+    private int _running;
 
-    public int Count => _running.Count;
+    public OwnedTasks() => _ended = OnEnded;
+
+    public int Count => Volatile.Read(ref _running);
 
     /// <summary>Starts work on the thread pool and keeps it until it ends.</summary>
     public void Start(Func<Task> work) => Add(Task.Run(work));
@@ -15,20 +18,46 @@ internal sealed class OwnedTasks
     /// <summary>Keeps a task until it ends.</summary>
     public void Add(Task task)
     {
-        _running[task] = 0;
-        task.ContinueWith(done => _running.TryRemove(done, out _), TaskScheduler.Default);
+        lock (_gate)
+        {
+            _running++;
+        }
+
+        task.ConfigureAwait(false).GetAwaiter().UnsafeOnCompleted(_ended);
     }
 
     /// <summary>Awaits everything that runs, and what that starts.</summary>
     public async Task WaitAsync()
     {
-        while (!_running.IsEmpty)
+        while (true)
         {
-            await Task.WhenAll(_running.Keys).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            foreach (var done in _running.Keys.Where(task => task.IsCompleted))
+            Task idle;
+            lock (_gate)
             {
-                _running.TryRemove(done, out _);
+                if (_running == 0)
+                {
+                    return;
+                }
+
+                _idle ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+                idle = _idle.Task;
+            }
+
+            await idle.ConfigureAwait(false);
+        }
+    }
+
+    private void OnEnded()
+    {
+        TaskCompletionSource? idle = null;
+        lock (_gate)
+        {
+            if (--_running == 0)
+            {
+                (idle, _idle) = (_idle, null);
             }
         }
+
+        idle?.SetResult();
     }
 }

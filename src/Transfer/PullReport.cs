@@ -70,6 +70,9 @@ public sealed record StageReport(string Term, string? Path, double Shards, doubl
 /// <summary>The words of <see cref="PullLimit.Term"/>.</summary>
 public static class PullTerms
 {
+    /// <summary>Sources are being called, or have not told yet what they hold: the first moments of a pull.</summary>
+    public const string Connect = "connect";
+
     /// <summary>Nobody who is up holds what is missing.</summary>
     public const string Source = "source";
 

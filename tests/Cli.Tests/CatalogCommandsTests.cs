@@ -130,6 +130,10 @@ public sealed class CatalogCommandsTests : IAsyncLifetime
             Assert.Contains("small@1", (await P2pw.RunAsync(["show", "smal@1", .. target])).Expect(3).Error, StringComparison.Ordinal);
         Assert.Contains("small@1", (await P2pw.RunAsync("pull", "small@7", "--to", _cluster.Folder["x"], "--node", _consumer.Socket)).Expect(3).Error, StringComparison.Ordinal);
 
+        // what a running node would ignore is refused
+        Assert.Contains("--paths", (await P2pw.RunAsync("pull", "small@1", "--paths", "tcp", "--node", _consumer.Socket)).Expect(2).Error, StringComparison.Ordinal);
+        Assert.Contains("--upload-limit", (await P2pw.RunAsync("publish", _source, "small@1", "--upload-limit", "1MiB", "--node", _publisher.Socket)).Expect(2).Error, StringComparison.Ordinal);
+
         // a target with other content is not touched
         Directory.CreateDirectory(_cluster.Folder["taken"]);
         File.WriteAllText(_cluster.Folder["taken/diary.txt"], "mine");

@@ -73,8 +73,10 @@ internal sealed class Puller(ShardStore store, TransferService transfer, Checkpo
     private async Task<PullReport> IntoTiersAsync(
         Manifest manifest, PullRecord record, IProgress<PullProgress>? progress, long started, CancellationToken cancellationToken)
     {
-        await JoinAsync(manifest, cancellationToken).ConfigureAwait(false);
-        return await TransferAsync(manifest, new PulledParts(manifest, null), null, record, progress, started, cancellationToken).ConfigureAwait(false);
+        var kept = JoinAsync(manifest, cancellationToken);
+        var fetched = TransferAsync(manifest, new PulledParts(manifest, null), null, record, progress, started, cancellationToken);
+        await Task.WhenAll(kept, fetched).ConfigureAwait(false);
+        return await fetched.ConfigureAwait(false);
     }
 
     private async Task<PullReport> IntoFolderAsync(
@@ -88,8 +90,10 @@ internal sealed class Puller(ShardStore store, TransferService transfer, Checkpo
             var scan = new ProgressRelay<long>(bytes => Report(record, progress, checking with { BytesDone = bytes }));
             var inPlace = await folder.ScanAsync(scan, cancellationToken).ConfigureAwait(false);
             await store.AdoptFolderAsync(folder, cancellationToken).ConfigureAwait(false);
-            await JoinAsync(manifest, cancellationToken).ConfigureAwait(false);
-            var report = await TransferAsync(manifest, new PulledParts(manifest, inPlace), folder, record, progress, started, cancellationToken).ConfigureAwait(false);
+            var kept = JoinAsync(manifest, cancellationToken);
+            var fetched = TransferAsync(manifest, new PulledParts(manifest, inPlace), folder, record, progress, started, cancellationToken);
+            await Task.WhenAll(kept, fetched).ConfigureAwait(false);
+            var report = await fetched.ConfigureAwait(false);
             record.Enter(PullPhases.Completing);
             foreach (var file in await folder.CompleteAsync(cancellationToken).ConfigureAwait(false))
             {
@@ -100,12 +104,14 @@ internal sealed class Puller(ShardStore store, TransferService transfer, Checkpo
         }
     }
 
-    /// <summary>Keeps the manifest, so that a restarted node serves what it has of the swarm, and asks the tracker for neighbours.</summary>
-    private async Task JoinAsync(Manifest manifest, CancellationToken cancellationToken)
+    /// <summary>
+    /// Enters the swarm and asks the tracker for neighbours. Ends when the manifest is kept, so that a restarted node serves what it has of the swarm: two fsync, which the first shards need not wait for.
+    /// </summary>
+    private Task JoinAsync(Manifest manifest, CancellationToken cancellationToken)
     {
-        await store.SaveManifestAsync(manifest, cancellationToken).ConfigureAwait(false);
         transfer.Join(manifest);
         sync.Request(manifest.Digest);
+        return store.SaveManifestAsync(manifest, cancellationToken).AsTask();
     }
 
     private async Task<PullReport> TransferAsync(

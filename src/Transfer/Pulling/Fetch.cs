@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using P2PWeights.Store;
 using P2PWeights.Store.Content;
 using P2PWeights.Store.Folders;
@@ -23,17 +24,19 @@ internal enum FetchStage
 }
 
 /// <summary>What the fetches of a pull work with.</summary>
-/// <param name="Received">Told once per fetch when all bytes are here, before they are verified.</param>
+/// <param name="Loop">Told of each fetch what the two actions carry out.</param>
+/// <param name="Received">When all bytes are here, before they are verified; at most once.</param>
+/// <param name="Ended">When it has ended; exactly once.</param>
 internal sealed record FetchContext(
-    ShardStore Store, CheckpointFolder? Folder, StageCounts Stages, PullTally Tally, TransferMetrics Metrics, TimeProvider Time, Action<Fetch> Received);
+    ShardStore Store, CheckpointFolder? Folder, StageCounts Stages, PullTally Tally, TransferMetrics Metrics, TimeProvider Time, PullLoop Loop, Action<object> Received, Action<object> Ended);
 
 /// <summary>
 /// Carries out one assignment: a path, adoption or else room in the store and bytes from the source, verification. A path that fails is followed by the next one at
 /// once. Reports its end to the pull's loop exactly once.
 /// </summary>
-internal sealed class Fetch(FetchContext context, PullSource source, Assignment assignment, ShardInfo shard) : IDisposable
+internal sealed class Fetch(FetchContext context, PullSource source, PeerChannel channel, Assignment assignment, ShardInfo shard) : IDisposable
 {
-    private readonly CancellationTokenSource _cancel = new();
+    private readonly CancellationTokenSource _cancel = CancellationTokenSource.CreateLinkedTokenSource(context.Loop.Stopping);
     private readonly TriedPaths _tried = new();
     private ShardWrite? _write;
     private int _place = -1;
@@ -59,6 +62,9 @@ internal sealed class Fetch(FetchContext context, PullSource source, Assignment 
     /// <summary>Why it was cancelled, when the pull did it. Owned by the pull's loop.</summary>
     public string? GivenUp { get; private set; }
 
+    /// <summary>How it ended, once that was told.</summary>
+    public FetchEnd? End { get; private set; }
+
     /// <summary>Gives the fetch up; it ends with <see cref="FetchEnd.GivenUp"/> unless it is through already.</summary>
     /// <param name="stalled">Because no byte came: its path's channel is not to be used any more.</param>
     public void GiveUp(string why, bool stalled = false)
@@ -68,21 +74,30 @@ internal sealed class Fetch(FetchContext context, PullSource source, Assignment 
         _cancel.Cancel();
     }
 
-    public async Task<FetchEnd> RunAsync(PeerChannel channel, CancellationToken cancellationToken)
+    /// <summary>Runs to the end, which is told to the loop.</summary>
+    public async Task RunAsync()
     {
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(_cancel.Token, cancellationToken);
+        End = await BringAsync(_cancel.Token).ConfigureAwait(false);
+        context.Loop.Post(context.Ended, this);
+    }
+
+    public void Dispose() => _cancel.Dispose();
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    private async ValueTask<FetchEnd> BringAsync(CancellationToken cancellationToken)
+    {
         try
         {
             while (true)
             {
                 Enter(FetchStage.Choosing);
-                using var turn = await channel.NextAsync(_tried, OnUnreachable, either.Token).ConfigureAwait(false);
+                using var turn = await channel.NextAsync(_tried, source.Unreachable, cancellationToken).ConfigureAwait(false);
                 if (turn is null)
                 {
                     return new FetchEnd.Unserved(FetchOutcome.Failed(FailureReasons.Unreachable, $"no allowed path brought a shard ({channel.State.Problems()})"));
                 }
 
-                if (await TryAsync(turn, either.Token).ConfigureAwait(false) is { } end)
+                if (await TryAsync(turn, cancellationToken).ConfigureAwait(false) is { } end)
                 {
                     return end;
                 }
@@ -107,9 +122,8 @@ internal sealed class Fetch(FetchContext context, PullSource source, Assignment 
         }
     }
 
-    public void Dispose() => _cancel.Dispose();
-
     /// <summary>Has the shard come by this path. Null when the path failed: the next may do.</summary>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     private async ValueTask<FetchEnd?> TryAsync(PathTurn turn, CancellationToken cancellationToken)
     {
         _path = turn.Index;
@@ -129,7 +143,7 @@ internal sealed class Fetch(FetchContext context, PullSource source, Assignment 
             {
                 case FetchStatus.Ok:
                     Enter(FetchStage.Committing);
-                    context.Received(this);
+                    context.Loop.Post(context.Received, this);
                     if (!adopted)
                     {
                         await _write!.CommitAsync(cancellationToken).ConfigureAwait(false);
@@ -171,6 +185,7 @@ internal sealed class Fetch(FetchContext context, PullSource source, Assignment 
         }
     }
 
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     private async ValueTask<FetchOutcome> AdoptAsync(PathTurn turn, CancellationToken cancellationToken)
     {
         // A write that is open is the store's room for this shard: it is filled, whatever path comes next.
@@ -196,6 +211,7 @@ internal sealed class Fetch(FetchContext context, PullSource source, Assignment 
         }
     }
 
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     private async ValueTask<FetchOutcome> FillAsync(PathTurn turn, ShardWrite write, CancellationToken cancellationToken)
     {
         Ask();
@@ -220,8 +236,6 @@ internal sealed class Fetch(FetchContext context, PullSource source, Assignment 
         source.Received(_path, bytes);
         context.Tally.Received(_path, bytes);
     }
-
-    private void OnUnreachable(int path) => source.Failed(path, FailureReasons.Unreachable);
 
     private void Enter(FetchStage stage)
     {

@@ -4,6 +4,7 @@ namespace P2PWeights.Transfer.Pulling;
 internal sealed class FetchBook
 {
     private readonly Dictionary<int, List<Fetch>> _fetches = [];
+    private readonly Stack<List<Fetch>> _spare = new();
 
     /// <summary>Every fetch under way.</summary>
     public IEnumerable<Fetch> All => _fetches.Values.SelectMany(list => list);
@@ -15,14 +16,14 @@ internal sealed class FetchBook
     {
         if (!_fetches.TryGetValue(fetch.Assignment.Ordinal, out var fetches))
         {
-            _fetches[fetch.Assignment.Ordinal] = fetches = [];
+            _fetches[fetch.Assignment.Ordinal] = fetches = _spare.TryPop(out var spare) ? spare : [];
         }
 
         fetches.Add(fetch);
     }
 
     /// <summary>A fetch has ended.</summary>
-    /// <returns>The other fetches of the same shard; none when nobody fetches it any more.</returns>
+    /// <returns>The other fetches of the same shard, until the next call; none when nobody fetches it any more.</returns>
     public IReadOnlyList<Fetch> Remove(Fetch fetch)
     {
         var fetches = _fetches[fetch.Assignment.Ordinal];
@@ -30,6 +31,7 @@ internal sealed class FetchBook
         if (fetches.Count == 0)
         {
             _fetches.Remove(fetch.Assignment.Ordinal);
+            _spare.Push(fetches);
         }
 
         return fetches;

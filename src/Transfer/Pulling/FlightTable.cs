@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using P2PWeights.Store.Content;
 
 namespace P2PWeights.Transfer.Pulling;
@@ -6,7 +7,9 @@ namespace P2PWeights.Transfer.Pulling;
 internal sealed class FlightTable
 {
     private readonly Lock _gate = new();
-    private readonly Dictionary<Digest, TaskCompletionSource> _flights = [];
+
+    /// <summary>With what the others wait for, once anybody waits.</summary>
+    private readonly Dictionary<Digest, TaskCompletionSource?> _flights = [];
 
     /// <summary>Claims a shard for a pull.</summary>
     /// <returns>Null when it is claimed now, until <see cref="End"/>; else what ends when the pull that has it is through with it.</returns>
@@ -14,13 +17,14 @@ internal sealed class FlightTable
     {
         lock (_gate)
         {
-            if (_flights.TryGetValue(shard, out var other))
+            ref var flight = ref CollectionsMarshal.GetValueRefOrAddDefault(_flights, shard, out var isClaimed);
+            if (!isClaimed)
             {
-                return other.Task;
+                return null;
             }
 
-            _flights.Add(shard, new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
-            return null;
+            flight ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            return flight.Task;
         }
     }
 

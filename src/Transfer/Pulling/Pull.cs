@@ -48,7 +48,7 @@ internal sealed class Pull
         _sources.Banned += OnBanned;
         _account = new PullAccount(context, _planner, _sources, _held, _tally);
         _fetching = new FetchContext(
-            context.Store, request.Folder, _account.Stages, _tally, context.Metrics, context.Time, fetch => _loop.Post(() => OnReceived(fetch)));
+            context.Store, request.Folder, _account.Stages, _tally, context.Metrics, context.Time, _loop, fetch => OnReceived((Fetch)fetch), fetch => OnEnded((Fetch)fetch));
     }
 
     private TimeSpan Now => _loop.Now;
@@ -276,16 +276,11 @@ internal sealed class Pull
     private void StartFetch(Assignment assignment)
     {
         var source = _sources.Of(assignment.Source);
-        var fetch = new Fetch(_fetching, source, assignment, _request.Manifest.Shards[assignment.Ordinal]);
+        var fetch = new Fetch(_fetching, source, source.Channel!, assignment, _request.Manifest.Shards[assignment.Ordinal]);
         _fetches.Add(fetch);
         source.Hedges += assignment.Hedge ? 1 : 0;
         source.Retries += !assignment.Hedge && _failedOnce.Contains(assignment.Ordinal) ? 1 : 0;
-        var channel = source.Channel!;
-        _loop.Run(async () =>
-        {
-            var end = await fetch.RunAsync(channel, _loop.Stopping).ConfigureAwait(false);
-            _loop.Post(() => OnEnded(fetch, end));
-        });
+        _loop.Run(fetch.RunAsync);
     }
 
     private void OnReceived(Fetch fetch)
@@ -294,9 +289,9 @@ internal sealed class Pull
         _planner.Received(fetch.Assignment);
     }
 
-    private void OnEnded(Fetch fetch, FetchEnd end)
+    private void OnEnded(Fetch fetch)
     {
-        var source = fetch.Source;
+        var (source, end) = (fetch.Source, fetch.End);
         var isNew = _planner.Open.Contains(fetch.Assignment.Ordinal);
         if (end is FetchEnd.Verified verified)
         {

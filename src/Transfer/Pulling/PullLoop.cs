@@ -8,7 +8,7 @@ namespace P2PWeights.Transfer.Pulling;
 /// </summary>
 internal sealed class PullLoop(TimeProvider time)
 {
-    private readonly Channel<Action> _inbox = Channel.CreateUnbounded<Action>(new UnboundedChannelOptions { SingleReader = true });
+    private readonly Channel<News> _inbox = Channel.CreateUnbounded<News>(new UnboundedChannelOptions { SingleReader = true });
     private readonly OwnedTasks _tasks = new();
     private readonly long _started = time.GetTimestamp();
     private Exception? _failure;
@@ -20,21 +20,16 @@ internal sealed class PullLoop(TimeProvider time)
     public CancellationToken Stopping { get; set; }
 
     /// <summary>Has the loop carry this out. From any thread.</summary>
-    public void Post(Action news) => _inbox.Writer.TryWrite(news);
+    public void Post(Action news) => Post(static news => ((Action)news)(), news);
+
+    /// <summary>The same for what happens with every shard: one action for all, told what it is about, so that a post allocates nothing.</summary>
+    public void Post(Action<object> carryOut, object about) => _inbox.Writer.TryWrite(new News(carryOut, about));
 
     /// <summary>Ends the pull with this failure; the first one counts. On the loop only.</summary>
     public void Fail(Exception failure) => _failure ??= failure;
 
     /// <summary>Runs work beside the loop. Work tells of its end by a post; what fails without one is a fault of this program, and ends the pull rather than hang it.</summary>
-    public void Run(Func<Task> work) => _tasks.Start(async () =>
-    {
-        var running = work();
-        await running.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        if (running.Exception is { } fault)
-        {
-            Post(() => Fail(fault.InnerException ?? fault));
-        }
-    });
+    public void Run(Func<Task> work) => _tasks.Add(WatchAsync(work));
 
     /// <summary>Posts the same again and again, until the pull ends.</summary>
     public void RunEvery(TimeSpan interval, Action news) => Run(async () =>
@@ -56,7 +51,7 @@ internal sealed class PullLoop(TimeProvider time)
             await _inbox.Reader.WaitToReadAsync(Stopping).ConfigureAwait(false);
             while (_inbox.Reader.TryRead(out var news))
             {
-                news();
+                news.CarryOut(news.About);
             }
 
             if (_failure is not null)
@@ -70,4 +65,17 @@ internal sealed class PullLoop(TimeProvider time)
 
     /// <summary>Waits until all work has ended; <see cref="Stopping"/> has been cancelled before.</summary>
     public Task WaitForWorkAsync() => _tasks.WaitAsync();
+
+    private async Task WatchAsync(Func<Task> work)
+    {
+        await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
+        var running = work();
+        await running.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        if (running.Exception is { } fault)
+        {
+            Post(() => Fail(fault.InnerException ?? fault));
+        }
+    }
+
+    private readonly record struct News(Action<object> CarryOut, object About);
 }

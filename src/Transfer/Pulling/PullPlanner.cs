@@ -22,7 +22,10 @@ internal sealed class PullPlanner
     private readonly RarityIndex _missing;
     private readonly List<PlannedSource> _sources = [];
     private readonly int[] _holders;
+    private readonly List<PlannedSource> _candidates = [];
+    private readonly Comparison<PlannedSource> _bestFirst;
     private readonly Dictionary<int, List<Flight>> _flights = [];
+    private readonly Stack<List<Flight>> _spare = new();
     private readonly HashSet<int> _open;
     private readonly PublisherRelief _relief;
     private readonly HedgePlanner _hedges;
@@ -46,6 +49,7 @@ internal sealed class PullPlanner
             _largestShard = Math.Max(_largestShard, shards[ordinal].Size);
         }
 
+        _bestFirst = (one, other) => one.IsComplete != other.IsComplete ? one.IsComplete.CompareTo(other.IsComplete) : Load(one).CompareTo(Load(other));
         _relief = new PublisherRelief(self, shards.Length, _sources, CanAsk);
         _hedges = new HedgePlanner(_open.Sum(ordinal => (long)shards[ordinal].Size), _largestShard);
     }
@@ -115,7 +119,17 @@ internal sealed class PullPlanner
             return null;
         }
 
-        foreach (var source in _sources.Where(s => s.Useful > 0 && CanAsk(s, now) && Load(s) < 1).OrderBy(s => s.IsComplete).ThenBy(Load))
+        _candidates.Clear();
+        foreach (var source in _sources)
+        {
+            if (source.Useful > 0 && CanAsk(source, now) && Load(source) < 1)
+            {
+                _candidates.Add(source);
+            }
+        }
+
+        _candidates.Sort(_bestFirst);
+        foreach (var source in _candidates)
         {
             if (Choose(source, now) is var ordinal and >= 0 && Fits(source, ordinal))
             {
@@ -149,7 +163,7 @@ internal sealed class PullPlanner
         fetch.Source.FailuresInRow = 0;
         fetch.Source.Release(_shards[fetch.Ordinal].Size);
         var flights = _flights[fetch.Ordinal];
-        var index = flights.FindIndex(flight => flight.Source == fetch.Source);
+        var index = IndexOf(flights, fetch.Source);
         flights[index] = flights[index] with { IsReceived = true };
     }
 
@@ -250,7 +264,7 @@ internal sealed class PullPlanner
         var size = _shards[ordinal].Size;
         if (!_flights.TryGetValue(ordinal, out var flights))
         {
-            _flights[ordinal] = flights = [];
+            _flights[ordinal] = flights = _spare.TryPop(out var spare) ? spare : [];
         }
 
         source.Ask(size, now);
@@ -262,11 +276,13 @@ internal sealed class PullPlanner
     private void End(Assignment fetch, bool wasReceived, bool isVerified)
     {
         var flights = _flights[fetch.Ordinal];
-        var flight = flights.Find(f => f.Source == fetch.Source);
-        flights.Remove(flight);
+        var index = IndexOf(flights, fetch.Source);
+        var flight = flights[index];
+        flights.RemoveAt(index);
         if (flights.Count == 0)
         {
             _flights.Remove(fetch.Ordinal);
+            _spare.Push(flights);
         }
 
         var isHere = !_open.Contains(fetch.Ordinal);
@@ -292,9 +308,22 @@ internal sealed class PullPlanner
         }
 
         _missing.Remove(ordinal);
-        foreach (var source in _sources.Where(s => s.Held[ordinal]))
+        foreach (var source in _sources)
         {
-            source.Useful--;
+            source.Useful -= source.Held[ordinal] ? 1 : 0;
         }
+    }
+
+    private static int IndexOf(List<Flight> flights, PlannedSource source)
+    {
+        for (var i = 0; i < flights.Count; i++)
+        {
+            if (flights[i].Source == source)
+            {
+                return i;
+            }
+        }
+
+        throw new InvalidOperationException($"no shard is on its way from {source.Peer} that ended");
     }
 }

@@ -17,6 +17,7 @@ internal sealed class PullSource(PeerInfo known, PullContext context, int shards
 
     private readonly SourcePath[] _paths = SourcePath.All(context, context.Peers.PathsOf(known));
     private readonly ResiliencePipeline _reconnect = Reconnect(context.Time);
+    private Action<int>? _unreachable;
     private long _received;
     private long _counted;
     private int _changeTold;
@@ -79,6 +80,9 @@ internal sealed class PullSource(PeerInfo known, PullContext context, int shards
         Interlocked.Add(ref _received, bytes);
         _paths[path].Received(bytes);
     }
+
+    /// <summary>A path does not reach the peer.</summary>
+    public Action<int> Unreachable => _unreachable ??= path => Failed(path, FailureReasons.Unreachable);
 
     /// <summary>A path gave no shard.</summary>
     /// <param name="reason">A word of <see cref="FailureReasons"/>.</param>

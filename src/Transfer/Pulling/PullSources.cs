@@ -31,7 +31,18 @@ internal sealed class PullSources(PullContext context, Manifest manifest, PullPl
     public IEnumerable<PullSource> Reported => _sources.Values.Concat(_former.Where(former => former.WasUsed));
 
     /// <summary>The source that the planner knows by this name.</summary>
-    public PullSource Of(PlannedSource planned) => _sources.Values.First(source => source.Planned == planned);
+    public PullSource Of(PlannedSource planned)
+    {
+        foreach (var source in _sources.Values)
+        {
+            if (source.Planned == planned)
+            {
+                return source;
+            }
+        }
+
+        throw new InvalidOperationException($"the planner chose {planned.Peer}, which is no source of this pull");
+    }
 
     /// <summary>Whom the pull tried and what was wrong with each, as a sentence.</summary>
     public string Tried()
@@ -96,7 +107,7 @@ internal sealed class PullSources(PullContext context, Manifest manifest, PullPl
     /// <summary>Why no more shards are asked for now, as far as the sources go.</summary>
     public NoMore WhyNoMore()
     {
-        var (now, busy, putOff) = (loop.Now, false, false);
+        var (now, busy, putOff, calling) = (loop.Now, false, false, false);
         foreach (var source in _sources.Values)
         {
             if (source.Planned is { Useful: > 0 } planned)
@@ -108,9 +119,11 @@ internal sealed class PullSources(PullContext context, Manifest manifest, PullPl
 
                 (busy, putOff) = (busy || source.IsBusy, putOff || !source.IsBusy);
             }
+
+            calling |= source.Problem is null && source.Remote is not { HasTold: true };
         }
 
-        return busy ? NoMore.Busy : putOff ? NoMore.PutOff : NoMore.NoHolder;
+        return busy ? NoMore.Busy : putOff ? NoMore.PutOff : calling ? NoMore.Calling : NoMore.NoHolder;
     }
 
     /// <summary>Asks the source for nothing for a while, longer with each failure in a row.</summary>

@@ -8,6 +8,7 @@ namespace P2PWeights.Transfer.Sessions;
 internal sealed class RemoteSwarm(Digest manifest, int shards)
 {
     private volatile ShardBitmap _held = new(shards);
+    private volatile bool _hasTold;
 
     /// <summary>Raised after <see cref="Held"/> was replaced; handlers must not block.</summary>
     public event Action? Changed;
@@ -15,6 +16,9 @@ internal sealed class RemoteSwarm(Digest manifest, int shards)
     public Digest Manifest => manifest;
 
     public ShardBitmap Held => _held;
+
+    /// <summary>Whether the peer has answered.</summary>
+    public bool HasTold => _hasTold;
 
     /// <summary>Takes a whole bitmap: the swarm's length, or empty from a peer that does not know the manifest.</summary>
     /// <exception cref="TransferException">Its length is neither.</exception>
@@ -56,7 +60,7 @@ internal sealed class RemoteSwarm(Digest manifest, int shards)
 
     private void Replace(ShardBitmap held)
     {
-        _held = held;
+        (_held, _hasTold) = (held, true);
         Changed?.Invoke();
     }
 }

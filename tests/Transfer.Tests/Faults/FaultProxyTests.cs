@@ -174,9 +174,8 @@ public sealed class FaultProxyTests
         await spared.SendAsync(new byte[9]);
         await ReadAsync(spared, 9);
 
-        using var harmed = await DialAsync(proxy);
+        await Assert.ThrowsAsync<SocketException>(() => DialAndReadAsync(proxy));
         await proxy.HitAsync(proxy.ToTarget);
-        await Assert.ThrowsAsync<SocketException>(async () => await ReadToEndAsync(harmed));
         await spared.SendAsync(new byte[9]);
         await ReadAsync(spared, 9);
     }
@@ -187,8 +186,14 @@ public sealed class FaultProxyTests
         var echo = new Echo();
         await using var proxy = new FaultProxy(echo.EndPoint, _seeded);
         await echo.DisposeAsync();
+        await Assert.ThrowsAsync<SocketException>(() => DialAndReadAsync(proxy));
+    }
+
+    /// <summary>Dials a line that may be reset while the caller is still dialling.</summary>
+    private static async Task<byte[]> DialAndReadAsync(FaultProxy proxy)
+    {
         using var caller = await DialAsync(proxy);
-        await Assert.ThrowsAsync<SocketException>(async () => await ReadToEndAsync(caller));
+        return await ReadToEndAsync(caller);
     }
 
     private static async Task<Socket> DialAsync(FaultProxy proxy)

@@ -57,7 +57,8 @@ public sealed class BadSourceTests
     public async Task Source_that_breaks_the_protocol_is_banned_and_others_finish(string lie)
     {
         var checkpoint = TestCheckpoint.Uniform(12, 100_000);
-        await using var net = await PullNet.StartAsync(checkpoint, held: [0], publisher: "honest");
+        var patient = new TransferOptions { Paths = [PathNames.Tcp], StallTimeout = TestNode.Fast.StallTimeout, NoSourceTimeout = TimeSpan.FromSeconds(30) };
+        await using var net = await PullNet.StartAsync(checkpoint, pulling: patient, held: [0], publisher: "honest");
         var (honest, node) = net;
         await using var liar = new LyingPeer(checkpoint, Lies[lie]);
         node.Meet(checkpoint, liar.Info, honest.Info);

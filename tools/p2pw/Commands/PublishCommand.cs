@@ -76,6 +76,7 @@ internal sealed class PublishCommand : CliCommand
         var target = _target.Read(arguments);
         if (target.Socket is not null)
         {
+            _ephemeral.RefuseAll(arguments);
             using var node = target.OpenNode();
             await PublishAsync(node, request, terminal, cancellationToken);
             return 0;

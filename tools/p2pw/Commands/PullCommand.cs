@@ -43,6 +43,7 @@ internal sealed class PullCommand : CliCommand
         var target = _target.Read(arguments);
         if (target.Socket is not null)
         {
+            _ephemeral.RefuseAll(arguments);
             using var node = target.OpenNode();
             await PullAsync(node, request, terminal, cancellationToken);
             return 0;

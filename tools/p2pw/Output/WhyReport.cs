@@ -63,6 +63,7 @@ internal static class WhyReport
         PullTerms.Proof => "waiting for a path to open, or to prove itself",
         PullTerms.Copy => "copied from the store into the folder",
         PullTerms.OtherPull => "fetched by another pull of the node",
+        PullTerms.Connect => "sources being called",
         PullTerms.Source => "nobody to ask",
         PullTerms.Slots => "sources without a free upload slot",
         PullTerms.PutOff => "sources that failed, not asked for a while",

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using P2PWeights.Cli.Settings;
+using P2PWeights.Client;
 using P2PWeights.Transfer;
 
 namespace P2PWeights.Cli.Targets;
@@ -58,6 +59,18 @@ internal sealed class EphemeralNodeOptions
         foreach (var off in _offSwitches.Values)
             command.Add(off);
         command.Add(_noSourceTimeout);
+    }
+
+    /// <summary>The command goes to a running node, which has settings of its own: what would be ignored is refused.</summary>
+    /// <exception cref="NodeException">One of these options is given.</exception>
+    public void RefuseAll(ParseResult arguments)
+    {
+        Option[] all = [_listen, _insecure, _uploadLimit, _downloadLimit, _paths, .. _offSwitches.Values, _noSourceTimeout];
+        if (Array.Find(all, option => arguments.GetResult(option) is { Implicit: false }) is { } given)
+        {
+            throw new NodeException(
+                NodeError.Usage, $"{given.Name} goes with --tracker, where the command moves the bytes itself. A running node does it by its own settings: start that one with {given.Name}. Nothing was done.");
+        }
     }
 
     public string? Listen(ParseResult arguments) => Read<string?>(arguments, _listen, Texts.ParseEndpoint, null);

@@ -41,11 +41,14 @@ internal static class LimitFinder
             "memory bandwidth or the disk under the files is the limit; pull into the tiers instead of a folder, and nothing is copied at all"),
         PullTerms.Wire when windowFull > 0.5 => (
             $"network ({path})",
-            "the link, or what the sources send, is the limit; with a long way between the nodes, a larger window (WindowBytes) keeps more in flight"),
+            "the link, or what the sources send, is the limit; the window of the pull was full, so more sources would only share it"),
         PullTerms.Wire => (
             $"network ({path})",
             "the link, or what the sources can send, is the limit; more sources or a faster path help, `p2pw peers` shows each one's rate"),
         PullTerms.DownloadCap => ("the node's cap on what it receives", "raise --download-limit"),
+        PullTerms.Connect => (
+            "calling the sources",
+            "nothing, when the pull is short: it does so once; else `p2pw peers` shows who cannot be reached"),
         PullTerms.Source => (
             "no source that is up holds what is missing",
             "keep the node that published it running until others hold it all; `p2pw show` tells how much is available, `p2pw peers` who can be reached"),

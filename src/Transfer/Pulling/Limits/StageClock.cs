@@ -9,6 +9,9 @@ internal enum NoMore
     /// <summary>The sources that could be asked have been asked for as much as is good, or the window over all sources is full.</summary>
     WindowsFull,
 
+    /// <summary>Nobody can be asked, and somebody known has not answered yet.</summary>
+    Calling,
+
     /// <summary>Nobody who is up holds what is missing.</summary>
     NoHolder,
 
@@ -71,6 +74,7 @@ internal sealed class StageClock
 
         reports.Add(new StageReport(PullTerms.Copy, null, _copyShardSeconds / total, _copyHeld / total));
         reports.Add(new StageReport(PullTerms.OtherPull, null, 0, _otherHeld / total));
+        reports.Add(new StageReport(PullTerms.Connect, null, 0, _blocked[(int)NoMore.Calling] / total));
         reports.Add(new StageReport(PullTerms.Source, null, 0, _blocked[(int)NoMore.NoHolder] / total));
         reports.Add(new StageReport(PullTerms.Slots, null, 0, _blocked[(int)NoMore.Busy] / total));
         reports.Add(new StageReport(PullTerms.PutOff, null, 0, _blocked[(int)NoMore.PutOff] / total));
@@ -90,7 +94,7 @@ internal sealed class StageClock
         _copyShardSeconds += seconds * _lastRest.Copies;
         _windowFull += _lastRest.WindowFull ? seconds : 0;
         var underWay = _last.Sum() + _lastRest.Copies;
-        if (_lastWhy is NoMore.NoHolder or NoMore.Busy or NoMore.PutOff)
+        if (_lastWhy is NoMore.Calling or NoMore.NoHolder or NoMore.Busy or NoMore.PutOff)
         {
             _blocked[(int)_lastWhy] += seconds;
         }

@@ -36,6 +36,7 @@ public sealed class StageClockTests
     }
 
     [Theory]
+    [InlineData(nameof(NoMore.Calling), PullTerms.Connect)]
     [InlineData(nameof(NoMore.NoHolder), PullTerms.Source)]
     [InlineData(nameof(NoMore.Busy), PullTerms.Slots)]
     [InlineData(nameof(NoMore.PutOff), PullTerms.PutOff)]
