@@ -2,6 +2,7 @@ using System.Globalization;
 using P2PWeights.Cli.Doctor;
 using P2PWeights.Client;
 using P2PWeights.Tracker;
+using P2PWeights.Transfer;
 
 namespace P2PWeights.Cli.Output;
 
@@ -23,7 +24,9 @@ internal static class Reports
         var transfer = report.Transfer;
         text.WriteLine($"pulled {report.Checkpoint} {(report.Folder is null ? "into the node's tiers" : $"to {report.Folder}")}");
         text.WriteLine($"  manifest  {report.Manifest}");
-        text.WriteLine($"  content   {Format.Bytes(transfer.BytesTotal)} in {Format.Count(report.Files, "file")}, every byte verified");
+        // What the tiers take over from a node of this host stays where it is, and is hashed when it is first wanted.
+        var isTakenOver = report.Folder is null && transfer.Paths().Any(path => path is { Path: PathNames.Local, Bytes: > 0 });
+        text.WriteLine($"  content   {Format.Bytes(transfer.BytesTotal)} in {Format.Count(report.Files, "file")}, every byte verified{(isTakenOver ? " before it is first read" : "")}");
         text.WriteLine($"  bytes     {Format.Bytes(transfer.BytesFetched)} fetched, {Format.Bytes(transfer.BytesReused)} were here already, {Format.Bytes(transfer.BytesWasted)} wasted");
         text.WriteLine($"  time      {Format.Time(transfer.Elapsed)} ({Format.Rate(Format.PerSecond(transfer.BytesTotal, transfer.Elapsed))})");
         if (transfer.Sources.Count == 0)
