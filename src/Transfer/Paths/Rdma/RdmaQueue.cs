@@ -89,7 +89,7 @@ internal sealed class RdmaQueue : IReadQueue
             ReadsIn = Math.Min(_device.MaxReadsIn, theirs.MaxReadsOut),
             TrafficClass = _device.TrafficClass,
 
-            // Half a second by the book, two where devices round up. Not 7: soft-RoCE takes that as "for ever".
+            // With the default time between them about 2 s by the book, and more where devices round up. Not 7: soft-RoCE takes that as "for ever".
             Retries = 6,
         });
     }
