@@ -40,6 +40,7 @@ internal sealed class Fetch(FetchContext context, PullSource source, PeerChannel
     private readonly TriedPaths _tried = new();
     private ShardWrite? _write;
     private int _place = -1;
+    private long _received;
     private volatile int _path = -1;
     private volatile FetchStage _stage;
     private volatile bool _hasStalled;
@@ -61,6 +62,9 @@ internal sealed class Fetch(FetchContext context, PullSource source, PeerChannel
 
     /// <summary>Why it was cancelled, when the pull did it. Owned by the pull's loop.</summary>
     public string? GivenUp { get; private set; }
+
+    /// <summary>Bytes that came for it until now, by whatever path.</summary>
+    public long ReceivedBytes => Interlocked.Read(ref _received);
 
     /// <summary>How it ended, once that was told.</summary>
     public FetchEnd? End { get; private set; }
@@ -233,6 +237,7 @@ internal sealed class Fetch(FetchContext context, PullSource source, PeerChannel
 
     private void OnBytes(int bytes)
     {
+        Interlocked.Add(ref _received, bytes);
         source.Received(_path, bytes);
         context.Tally.Received(_path, bytes);
     }

@@ -37,5 +37,7 @@ internal sealed class FetchBook
         return fetches;
     }
 
+    public void Clear() => _fetches.Clear();
+
     public IEnumerable<Fetch> Of(PullSource source) => All.Where(fetch => fetch.Source == source);
 }

@@ -86,7 +86,8 @@ internal sealed class Pull
         return report;
     }
 
-    private PullReport Report() => _account.Report(Now, _sources.Reported);
+    /// <summary>What all received is looked at first: a byte that comes meanwhile counts as under way and not as wasted.</summary>
+    private PullReport Report() => _account.Report(Now, _sources.Reported, settled: _tally.ReceivedBytes - _fetches.All.Sum(fetch => fetch.ReceivedBytes));
 
     private void ShowReport()
     {
@@ -368,6 +369,8 @@ internal sealed class Pull
         {
             fetch.Dispose();
         }
+
+        _fetches.Clear();
     }
 
     /// <summary>The shards that are on their way by a silent path go elsewhere: to another path of the same source, or else to other sources.</summary>

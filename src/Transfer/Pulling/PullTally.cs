@@ -30,8 +30,9 @@ internal sealed class PullTally(long bytesTotal, int shardsTotal, IReadOnlyList<
 
     public PullProgress Progress(int sources) => new(_reusedBytes + _fetchedBytes, bytesTotal, ReceivedBytes, _shardsDone, shardsTotal, sources, Paths: ByPath());
 
-    public PullReport Report(TimeSpan elapsed, IEnumerable<PullSource> sources, PullLimit? limit) => new(
-        bytesTotal, _reusedBytes, _fetchedBytes, Math.Max(0, ReceivedBytes - _fetchedBytes), elapsed, [.. sources.Where(s => s.WasUsed).Select(s => s.Report())], limit);
+    /// <param name="settled">Bytes received by fetches that have ended: of the others nobody knows yet whether they become shards.</param>
+    public PullReport Report(TimeSpan elapsed, IEnumerable<PullSource> sources, PullLimit? limit, long settled) => new(
+        bytesTotal, _reusedBytes, _fetchedBytes, Math.Max(0, settled - _fetchedBytes), elapsed, [.. sources.Where(s => s.WasUsed).Select(s => s.Report())], limit);
 
     private IReadOnlyList<PathBytes> ByPath() => [.. paths.Select((path, index) => new PathBytes(path, ReceivedBy(index))).Where(path => path.Bytes > 0)];
 

@@ -37,6 +37,7 @@ public sealed class WhyTests
         var pull = node.PullAsync(null, cancellationToken: cancel.Token);
 
         await cluster.UntilAsync(async () => await IsMovingAsync(node), "the running pull shows bytes of its source");
+        Assert.Equal(0, (await node.WhyAsync(TestCluster.Checkpoint, default)).Transfer?.BytesWasted ?? 0);
         await cancel.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => pull);
 

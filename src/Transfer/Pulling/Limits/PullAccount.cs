@@ -31,11 +31,12 @@ internal sealed class PullAccount
     }
 
     /// <summary>What the pull has done until now. A pull that fetched nothing and lacks nothing has no limit.</summary>
-    public PullReport Report(TimeSpan now, IEnumerable<PullSource> sources)
+    /// <param name="settled">Bytes received by fetches that have ended.</param>
+    public PullReport Report(TimeSpan now, IEnumerable<PullSource> sources, long settled)
     {
         Note(now);
         var received = (_context.Metrics.ReceivedByTcp - _receivedBefore) / Math.Max(now.TotalSeconds, 1e-3);
         var limit = LimitFinder.Find(_clock.Report(_context.Options.Paths), _clock.WindowFull, received, _context.Options.DownloadBytesPerSecond);
-        return _tally.Report(now, sources, _tally.FetchedBytes > 0 || _planner.Left > 0 ? limit : null);
+        return _tally.Report(now, sources, _tally.FetchedBytes > 0 || _planner.Left > 0 ? limit : null, settled);
     }
 }
