@@ -1,23 +1,12 @@
-using System.Globalization;
 using System.Runtime.InteropServices;
 using P2PWeights.Native.Posix;
-using P2PWeights.Testing;
 
 namespace P2PWeights.Native.Tests.Posix;
 
 public sealed class LayoutTests
 {
     [CCompilerFact]
-    public async Task Structs_and_constants_are_those_of_the_C_headers()
-    {
-        using var folder = new TempFolder();
-        var (compiled, _) = await Shell.RunAsync("/usr/bin/cc", "-O0", "-o", folder["probe"], Path.Combine(AppContext.BaseDirectory, "native-probe.c"));
-        Assert.Equal(0, compiled);
-        var (_, output) = await Shell.RunAsync(folder["probe"]);
-        var expected = output.Split('\n').Select(line => line.Split(' ')).ToDictionary(parts => parts[0], parts => long.Parse(parts[1], CultureInfo.InvariantCulture));
-
-        Assert.Equal(expected.OrderBy(entry => entry.Key, StringComparer.Ordinal), Stated().OrderBy(entry => entry.Key, StringComparer.Ordinal));
-    }
+    public Task Structs_and_constants_are_those_of_the_C_headers() => CProbe.AssertStatesAsync("native-probe.c", Stated());
 
     private static Dictionary<string, long> Stated() => new()
     {

@@ -20,7 +20,7 @@ public sealed class PosixFileTests : IDisposable
         using var file = File.OpenHandle(_folder[name]);
         var stat = PosixFile.Stat(file);
 
-        var (_, printed) = await Shell.RunAsync("/usr/bin/stat", "-c", "%d %i %s %b %B %.9Y", _folder[name]);
+        var (_, printed, _) = await Shell.RunAsync("/usr/bin/stat", "-c", "%d %i %s %b %B %.9Y", _folder[name]);
         var seconds = decimal.Parse(printed.Split(' ')[5], CultureInfo.InvariantCulture);
         Assert.Equal(
             $"{printed[..printed.LastIndexOf(' ')]} {(long)(seconds * 1_000_000_000)}",

@@ -2,23 +2,13 @@ using System.Globalization;
 using System.Runtime.InteropServices;
 using P2PWeights.Native.Verbs;
 using P2PWeights.Native.Verbs.Imports;
-using P2PWeights.Testing;
 
 namespace P2PWeights.Native.Tests.Verbs;
 
 public sealed class VerbsLayoutTests
 {
     [VerbsHeaderFact]
-    public async Task Structs_and_constants_are_those_of_the_verbs_header()
-    {
-        using var folder = new TempFolder();
-        var (compiled, _) = await Shell.RunAsync("/usr/bin/cc", "-O0", "-o", folder["probe"], Path.Combine(AppContext.BaseDirectory, "verbs-probe.c"));
-        Assert.Equal(0, compiled);
-        var (_, output) = await Shell.RunAsync(folder["probe"]);
-        var expected = output.Split('\n').Select(line => line.Split(' ')).ToDictionary(parts => parts[0], parts => long.Parse(parts[1], CultureInfo.InvariantCulture));
-
-        Assert.Equal(expected.OrderBy(entry => entry.Key, StringComparer.Ordinal), Stated().OrderBy(entry => entry.Key, StringComparer.Ordinal));
-    }
+    public Task Structs_and_constants_are_those_of_the_verbs_header() => CProbe.AssertStatesAsync("verbs-probe.c", Stated());
 
     private static Dictionary<string, long> Stated()
     {
