@@ -6,9 +6,6 @@ namespace P2PWeights.Bench.Paths;
 /// <summary>The path <c>local</c>: adopting what a node of the same host holds, and pulling it into a folder, against cp, memcpy and the same pull over TCP.</summary>
 internal static class LocalContest
 {
-    /// <summary>Checkpoints that take turns over TCP and push each other out of the consumer.</summary>
-    private const int Turns = 3;
-
     public static IReadOnlyList<Tool> Tools => [Copying.Cp];
 
     public static void Explain(FigureWriter writer)
@@ -29,14 +26,15 @@ internal static class LocalContest
     {
         // What a node adopted stays: a checkpoint per round.
         var contents = runs + 1;
-        SharedMemoryFolder.RequireFree((contents + Turns + 3) * size + 4 * PullCluster.ConsumerBytes(size));
+        var turns = PullCluster.TurnsOf(size);
+        SharedMemoryFolder.RequireFree((contents + turns + 3) * size + 4 * PullCluster.ConsumerBytes(size));
         using var folder = new SharedMemoryFolder();
         var data = folder.CreateRandomFile("data", size);
         await using var cluster = await PullCluster.StartAsync(folder, copy, size, contents, cancellationToken);
 
         // Apart, because a node of the same cluster would be a source to borrow from as well, and what is borrowed from it could not be evicted for its next pull.
         using var folderApart = new SharedMemoryFolder("-tcp");
-        await using var clusterApart = await PullCluster.StartAsync(folderApart, copy, size, Turns, cancellationToken);
+        await using var clusterApart = await PullCluster.StartAsync(folderApart, copy, size, turns, cancellationToken);
         var overTcp = await clusterApart.AddConsumerAsync("tcp", cancellationToken);
         var local = await cluster.AddConsumerAsync("local", cancellationToken);
         var tier = copy ? "memory" : "reference";

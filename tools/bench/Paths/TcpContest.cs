@@ -6,9 +6,6 @@ namespace P2PWeights.Bench.Paths;
 /// <summary>The path <c>tcp</c>: a verified pull into memory against iperf3, and against nginx with curl.</summary>
 internal static class TcpContest
 {
-    /// <summary>Checkpoints that take turns and push each other out of the consumer.</summary>
-    private const int Turns = 3;
-
     public static IReadOnlyList<Tool> Tools => [Iperf3.Command, Nginx.Server, Nginx.Client];
 
     public static void Explain(FigureWriter writer)
@@ -19,12 +16,13 @@ internal static class TcpContest
 
     public static async Task RunAsync(long size, int runs, string label, FigureWriter writer, CancellationToken cancellationToken)
     {
-        SharedMemoryFolder.RequireFree((Turns + 2) * size + PullCluster.ConsumerBytes(size));
+        var turns = PullCluster.TurnsOf(size);
+        SharedMemoryFolder.RequireFree((turns + 2) * size + PullCluster.ConsumerBytes(size));
         using var folder = new SharedMemoryFolder();
         folder.CreateRandomFile("data", size);
         await using var iperf3 = await Iperf3.StartAsync(cancellationToken);
         await using var nginx = await Nginx.StartAsync(folder, folder.Path, cancellationToken);
-        await using var cluster = await PullCluster.StartAsync(folder, copy: true, size, Turns, cancellationToken);
+        await using var cluster = await PullCluster.StartAsync(folder, copy: true, size, turns, cancellationToken);
         var consumer = await cluster.AddConsumerAsync("tcp", cancellationToken);
 
         // The first pulls find memory that nobody has touched, which the kernel clears on the way.

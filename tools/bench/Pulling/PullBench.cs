@@ -12,9 +12,6 @@ internal static class PullBench
     /// <summary>Up to this size every run has a checkpoint of its own; above it three take turns and push each other out of the consumer.</summary>
     private const long LargestHeldBytes = 64L << 20;
 
-    /// <summary>Checkpoints of a larger size.</summary>
-    private const int Turns = 3;
-
     public static Command CreateCommand()
     {
         var sizes = CommonOptions.Sizes("--size", "Sizes of the checkpoint.", "1MiB", "64MiB", "2GiB");
@@ -57,7 +54,7 @@ internal static class PullBench
         var label = ByteSize.Format(size).Replace(" ", "", StringComparison.Ordinal);
         var name = isMemory ? $"pull/{label}" : $"pull/{label}/reference";
         var takesTurns = size > LargestHeldBytes;
-        var contents = takesTurns ? Turns : runs + 1;
+        var contents = takesTurns ? PullCluster.TurnsOf(size) : runs + 1;
         SharedMemoryFolder.RequireFree((contents + 1) * size + PullCluster.ConsumerBytes(size));
         using var folder = new SharedMemoryFolder();
         await using var cluster = await PullCluster.StartAsync(folder, isMemory, size, contents, cancellationToken);

@@ -63,6 +63,9 @@ internal sealed class PullCluster : IAsyncDisposable
     /// </summary>
     public static long ConsumerBytes(long size) => Math.Max(WarmUpBytes, size + size / 2);
 
+    /// <summary>How many checkpoints of a size it takes that, pulled in turn, each has been pushed out of the consumer when its turn comes again.</summary>
+    public static int TurnsOf(long size) => (int)(ConsumerBytes(size) / size) + 2;
+
     /// <summary>Name of a published checkpoint.</summary>
     public static string NameOf(int content) => string.Create(CultureInfo.InvariantCulture, $"bench@{content}");
 
