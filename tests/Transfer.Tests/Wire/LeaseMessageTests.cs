@@ -18,26 +18,26 @@ public sealed class LeaseMessageTests
     public void Locate_and_its_answers_read_back_are_equal()
     {
         var locate = new LocateMessage(new ShardInfo(new Digest(_seeded.Bytes(Digest.Size)), 5), LeaseKind.Memory);
-        Assert.Equal(locate, RoundTrip(locate));
+        Assert.Equal(locate, MessageFrame.RoundTrip(locate));
         var file = new LocatedFileMessage(ulong.MaxValue, 10_000, Place);
-        Assert.Equal(file, RoundTrip(file));
+        Assert.Equal(file, MessageFrame.RoundTrip(file));
         RemoteKey[] keys = [.. Enumerable.Range(0, WireLimits.MaxQueueDevices).Select(i => new RemoteKey(i, ulong.MaxValue - (ulong)i, uint.MaxValue))];
-        Assert.Equal(keys, RoundTrip(new LocatedMemoryMessage(3, 1, new MemoryLocation(keys))).Location.Keys);
-        Assert.Equal("no?room", RoundTrip(new LocateRefusedMessage("no\nroom")).Reason);
-        Assert.Equal(60_000, RoundTrip(new RenewedMessage(60_000)).Milliseconds);
+        Assert.Equal(keys, MessageFrame.RoundTrip(new LocatedMemoryMessage(3, 1, new MemoryLocation(keys))).Location.Keys);
+        Assert.Equal("no?room", MessageFrame.RoundTrip(new LocateRefusedMessage("no\nroom")).Reason);
+        Assert.Equal(60_000, MessageFrame.RoundTrip(new RenewedMessage(60_000)).Milliseconds);
     }
 
     [Fact]
     public void Longest_messages_fit_their_frames()
     {
         ulong[] leases = [.. Enumerable.Repeat(ulong.MaxValue, WireLimits.MaxReleases)];
-        Assert.Equal(leases, RoundTrip(new ReleaseMessage([.. leases])).Leases);
+        Assert.Equal(leases, MessageFrame.RoundTrip(new ReleaseMessage([.. leases])).Leases);
         var path = "/" + new string('\uffee', 4095);
-        Assert.Equal(path, RoundTrip(new LocatedFileMessage(1, 1, Place with { Path = path })).Location.Path);
-        Assert.Equal(500, RoundTrip(new LocateRefusedMessage(new string('\uffee', 9999))).Reason.Length);
+        Assert.Equal(path, MessageFrame.RoundTrip(new LocatedFileMessage(1, 1, Place with { Path = path })).Location.Path);
+        Assert.Equal(500, MessageFrame.RoundTrip(new LocateRefusedMessage(new string('\uffee', 9999))).Reason.Length);
         var queue = new QueueEnd(0xffffff, 0xffffff);
         var device = new QueueDevice(0, QueueLink.InfiniBand, _seeded.Bytes(16), ushort.MaxValue, 4096, 255, 255, [.. Enumerable.Repeat(queue, WireLimits.MaxQueuesPerDevice)]);
-        var all = RoundTrip(new ConnectQueuesMessage([.. Enumerable.Range(0, WireLimits.MaxQueueDevices).Select(i => device with { Index = i })])).Devices;
+        var all = MessageFrame.RoundTrip(new ConnectQueuesMessage([.. Enumerable.Range(0, WireLimits.MaxQueueDevices).Select(i => device with { Index = i })])).Devices;
         Assert.Equal(WireLimits.MaxQueueDevices, all.Length);
         Assert.Equal((15, QueueLink.InfiniBand, 65535, 4096, 255, 255), (all[15].Index, all[15].Link, all[15].Lid, all[15].MtuBytes, all[15].MaxReadsOut, all[15].MaxReadsIn));
         Assert.Equal(device.Gid.ToArray(), all[15].Gid.ToArray());
@@ -47,12 +47,12 @@ public sealed class LeaseMessageTests
     [Fact]
     public void Host_proof_reads_back_equal_and_has_a_proof_only_with_a_path()
     {
-        var proof = RoundTrip(new HostProofMessage("/dev/shm/p2pweights-1/arena", _seeded.Bytes(HostProof.ProofBytes)));
+        var proof = MessageFrame.RoundTrip(new HostProofMessage("/dev/shm/p2pweights-1/arena", _seeded.Bytes(HostProof.ProofBytes)));
         Assert.Equal(("/dev/shm/p2pweights-1/arena", 32), (proof.ArenaPath, proof.Proof.Length));
-        Assert.Equal("", RoundTrip(new HostProofMessage("", default)).ArenaPath);
-        Assert.Throws<TransferException>(() => RoundTrip(new HostProofMessage("", new byte[32])));
-        Assert.Throws<TransferException>(() => RoundTrip(new HostProofMessage("/arena", default)));
-        Assert.Throws<TransferException>(() => RoundTrip(new HostProofMessage("/are\0na", new byte[32])));
+        Assert.Equal("", MessageFrame.RoundTrip(new HostProofMessage("", default)).ArenaPath);
+        Assert.Throws<TransferException>(() => MessageFrame.RoundTrip(new HostProofMessage("", new byte[32])));
+        Assert.Throws<TransferException>(() => MessageFrame.RoundTrip(new HostProofMessage("/arena", default)));
+        Assert.Throws<TransferException>(() => MessageFrame.RoundTrip(new HostProofMessage("/are\0na", new byte[32])));
     }
 
     [Theory]
@@ -62,7 +62,7 @@ public sealed class LeaseMessageTests
     public void Queue_pair_with_a_number_that_cannot_be_is_refused(int number, int psn, int mtu)
     {
         var device = FakeQueues.Device(0, 1) with { MtuBytes = mtu, Queues = [new QueueEnd((uint)number, (uint)psn)] };
-        Assert.Throws<TransferException>(() => RoundTrip(new ConnectQueuesMessage([device])));
+        Assert.Throws<TransferException>(() => MessageFrame.RoundTrip(new ConnectQueuesMessage([device])));
     }
 
     [Fact]
@@ -147,14 +147,5 @@ public sealed class LeaseMessageTests
         {
             Assert.True(e.Error == TransferError.Protocol, $"{e.Error}; {_seeded}");
         }
-    }
-
-    private static T RoundTrip<T>(T message)
-        where T : IFrameMessage<T>
-    {
-        var frame = FrameCodec.Encode(77, message);
-        Assert.True(FrameHeader.TryRead(frame, out var header, out var problem), problem);
-        Assert.Equal(new FrameHeader(T.Type, 77, frame.Length - FrameHeader.Size), header);
-        return FrameCodec.Decode<T>(frame.AsMemory(FrameHeader.Size));
     }
 }

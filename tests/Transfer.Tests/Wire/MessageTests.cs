@@ -14,14 +14,14 @@ public sealed class MessageTests
     public void Fetch_read_back_is_equal()
     {
         var message = new FetchMessage(new ShardInfo(NewDigest(), 16 << 20));
-        Assert.Equal(message, RoundTrip(message));
+        Assert.Equal(message, MessageFrame.RoundTrip(message));
     }
 
     [Fact]
     public void Hello_read_back_is_equal()
     {
         var message = new HelloMessage(Guid.NewGuid(), "trainer-7 ü", LaneKind.Data, true, ClusterProof.NewNonce());
-        var read = RoundTrip(message);
+        var read = MessageFrame.RoundTrip(message);
         Assert.Equal((message.Node, message.Name, message.Lane, message.Keyed), (read.Node, read.Name, read.Lane, read.Keyed));
         Assert.Equal(message.Nonce.ToArray(), read.Nonce.ToArray());
     }
@@ -29,7 +29,7 @@ public sealed class MessageTests
     [Fact]
     public void Name_of_a_stranger_is_cut_and_loses_its_control_characters()
     {
-        var read = RoundTrip(new ErrorMessage(ErrorCode.NotAllowed, "\u001b[2Jgone\n" + new string('x', 5000)));
+        var read = MessageFrame.RoundTrip(new ErrorMessage(ErrorCode.NotAllowed, "\u001b[2Jgone\n" + new string('x', 5000)));
         Assert.StartsWith("?[2Jgone?xxx", read.Text, StringComparison.Ordinal);
         Assert.Equal(1000, read.Text.Length);
     }
@@ -47,7 +47,7 @@ public sealed class MessageTests
             held[i] = true;
         }
 
-        var read = RoundTrip(new BitmapMessage(NewDigest(), held)).Held;
+        var read = MessageFrame.RoundTrip(new BitmapMessage(NewDigest(), held)).Held;
         Assert.Equal(shards, read.Length);
         Assert.Equal(held.ToBytes(), read.ToBytes());
     }
@@ -64,7 +64,7 @@ public sealed class MessageTests
     public void Have_read_back_is_equal()
     {
         var message = new HaveMessage(NewDigest(), [0, 5, 70000], [1]);
-        var read = RoundTrip(message);
+        var read = MessageFrame.RoundTrip(message);
         Assert.Equal(message.Manifest, read.Manifest);
         Assert.Equal(message.Gained.AsEnumerable(), read.Gained);
         Assert.Equal(message.Lost.AsEnumerable(), read.Lost);
@@ -150,15 +150,6 @@ public sealed class MessageTests
         {
             Assert.True(e.Error == TransferError.Protocol, $"{e.Error}; {_seeded}");
         }
-    }
-
-    private static T RoundTrip<T>(T message)
-        where T : IFrameMessage<T>
-    {
-        var frame = FrameCodec.Encode(77, message);
-        Assert.True(FrameHeader.TryRead(frame, out var header, out var problem), problem);
-        Assert.Equal(new FrameHeader(T.Type, 77, frame.Length - FrameHeader.Size), header);
-        return FrameCodec.Decode<T>(frame.AsMemory(FrameHeader.Size));
     }
 
     private Digest NewDigest() => new(_seeded.Bytes(Digest.Size));
