@@ -1,0 +1,20 @@
+namespace P2PWeights.Client.Engines;
+
+/// <summary>How long engines are waited for.</summary>
+internal sealed record EngineOptions
+{
+    /// <summary>From the request to begin until a rank has opened the slot memory; an engine that serves may first finish what it is computing.</summary>
+    public TimeSpan OpenTimeout { get; init; } = TimeSpan.FromMinutes(2);
+
+    /// <summary>For one bucket, and for letting go of the slot memory.</summary>
+    public TimeSpan LoadTimeout { get; init; } = TimeSpan.FromMinutes(1);
+
+    /// <summary>For what follows the last bucket, until the engine reports the end of the update. Quantisation of a large model takes minutes.</summary>
+    public TimeSpan FinishTimeout { get; init; } = TimeSpan.FromMinutes(10);
+
+    /// <summary>For the answer that is outstanding when an update is aborted.</summary>
+    public TimeSpan AbortTimeout { get; init; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>For the digests of one batch of tensors that the engine reads back.</summary>
+    public TimeSpan HashTimeout { get; init; } = TimeSpan.FromMinutes(5);
+}
