@@ -42,6 +42,10 @@ public interface INodeApi
     /// <exception cref="NodeException"><see cref="NodeError.NotFound"/>, with the closest names.</exception>
     Task<CheckpointDetails> ShowAsync(string checkpoint, CancellationToken cancellationToken);
 
+    /// <summary>The swarm of a checkpoint, as its nodes told the tracker, with at most so many of them: those that have most left to pull.</summary>
+    /// <exception cref="NodeException"><see cref="NodeError.NotFound"/>, with the closest names.</exception>
+    Task<SwarmStatus> SwarmAsync(string checkpoint, int members, CancellationToken cancellationToken);
+
     /// <summary>Points a tag at a version.</summary>
     Task TagAsync(string checkpoint, string tag, CancellationToken cancellationToken);
 

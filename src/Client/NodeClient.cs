@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net.Http.Headers;
 using System.Net.ServerSentEvents;
 using System.Net.Sockets;
@@ -71,6 +72,9 @@ public sealed class NodeClient : INodeApi, IDisposable
 
     public Task<CheckpointDetails> ShowAsync(string checkpoint, CancellationToken cancellationToken) =>
         GetAsync(AddressOf(checkpoint), Json.CheckpointDetails, cancellationToken);
+
+    public Task<SwarmStatus> SwarmAsync(string checkpoint, int members, CancellationToken cancellationToken) => GetAsync(
+        string.Create(CultureInfo.InvariantCulture, $"{ApiRoutes.Swarms}/{CheckpointCatalog.Parse(checkpoint)}?members={members}"), Json.SwarmStatus, cancellationToken);
 
     public Task TagAsync(string checkpoint, string tag, CancellationToken cancellationToken) =>
         CallAsync(HttpMethod.Post, ApiRoutes.Tags, Body(new TagBody(checkpoint, tag), Json.TagBody), cancellationToken);

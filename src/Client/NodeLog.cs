@@ -61,4 +61,10 @@ internal static partial class NodeLog
 
     [LoggerMessage(18, LogLevel.Error, "the request {Method} {Path} failed in a way that nobody thought of")]
     public static partial void RequestBroke(ILogger log, string method, string path, Exception exception);
+
+    [LoggerMessage(19, LogLevel.Information, "entered the swarm of manifest {Manifest}: a peer asked, and shards of it are held here")]
+    public static partial void AskedSwarmEntered(ILogger log, Digest manifest);
+
+    [LoggerMessage(20, LogLevel.Information, "a peer asked about manifest {Manifest}, which could not be had from the tracker: {Reason}")]
+    public static partial void AskedSwarmNotEntered(ILogger log, Digest manifest, string reason);
 }

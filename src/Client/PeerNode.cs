@@ -35,6 +35,7 @@ public sealed class PeerNode : INodeApi, IAsyncDisposable
     private readonly TransferService _transfer;
     private readonly TrackerClient _tracker;
     private readonly TrackerSync _sync;
+    private readonly AskedSwarms _asked;
     private readonly PeerInfo _self;
     private readonly CheckpointCatalog _catalog;
     private readonly Publisher _publisher;
@@ -50,6 +51,7 @@ public sealed class PeerNode : INodeApi, IAsyncDisposable
         _self = PeerIdentity.Describe(store.NodeId, options, transfer.LocalEndPoint);
         _tracker = teardown.AddSync(new TrackerClient(options.Trackers, options.ClusterKey, time));
         _sync = teardown.Add(new TrackerSync(store, transfer, _tracker, _self, time, log));
+        _asked = teardown.Add(new AskedSwarms(store, transfer, _tracker, _sync, log));
         _catalog = new CheckpointCatalog(_tracker, store);
         _publisher = new Publisher(store, transfer, _tracker, _catalog, _sync, time, log);
         _puller = new Puller(store, transfer, _catalog, _sync, time, log);
@@ -164,6 +166,9 @@ public sealed class PeerNode : INodeApi, IAsyncDisposable
             },
             cancellationToken);
 
+    public Task<SwarmStatus> SwarmAsync(string checkpoint, int members, CancellationToken cancellationToken) =>
+        _operations.RunAsync("swarm", token => _catalog.SwarmAsync(CheckpointCatalog.Parse(checkpoint), members, token), cancellationToken);
+
     public Task TagAsync(string checkpoint, string tag, CancellationToken cancellationToken) =>
         _operations.RunAsync("tag", token => _catalog.TagAsync(CheckpointCatalog.Parse(checkpoint), tag, token), cancellationToken);
 
@@ -190,6 +195,7 @@ public sealed class PeerNode : INodeApi, IAsyncDisposable
         }
 
         _sync.Start();
+        _asked.Start();
         if (_options.ScrubBytesPerSecond > 0 && !_options.Ephemeral)
         {
             _teardown.Add(new BackgroundScrub(_scrubber, _options.ScrubBytesPerSecond, _time, _log)).Start();

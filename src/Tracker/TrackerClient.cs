@@ -1,3 +1,4 @@
+using System.Globalization;
 using P2PWeights.Store.Content;
 using P2PWeights.Store.Hashing;
 using P2PWeights.Store.Serialization;
@@ -19,7 +20,7 @@ public sealed class TrackerClient : IDisposable
     /// <param name="clusterKey">Shared secret; null for none.</param>
     public TrackerClient(IReadOnlyList<Uri> trackers, string? clusterKey, TimeProvider time) => _caller = new TrackerCaller(trackers, clusterKey, time);
 
-    /// <summary>Tells the tracker what this peer gained and lost and which swarms it is in; learns neighbours, rarity and news of the catalog.</summary>
+    /// <summary>Tells the tracker what this peer gained and lost and which swarms it is in; learns neighbours, scarce shards and news of the catalog.</summary>
     public async Task<SyncResponse> SyncAsync(SyncRequest request, CancellationToken cancellationToken)
     {
         var body = WireFormats.SyncRequest.Encode(request, BodyEncoding.MessagePack);
@@ -103,6 +104,14 @@ public sealed class TrackerClient : IDisposable
         // Sent a second time it would say that there was none: so not repeated once it may have arrived.
         var call = new TrackerCall(HttpMethod.Delete, $"v1/checkpoints/{checkpoint}", Repeatable: false);
         return Happened(await CallAsync(call, cancellationToken).ConfigureAwait(false));
+    }
+
+    /// <summary>The swarm of a checkpoint, with at most so many of its peers; null when there is no such checkpoint.</summary>
+    public async Task<SwarmStatus?> SwarmAsync(CheckpointName checkpoint, int members, CancellationToken cancellationToken)
+    {
+        var path = string.Create(CultureInfo.InvariantCulture, $"v1/swarms/{checkpoint}?members={members}");
+        var reply = await CallAsync(new TrackerCall(HttpMethod.Get, path), cancellationToken).ConfigureAwait(false);
+        return IsNotFound(reply) ? null : Read(Accepted(reply), WireFormats.Swarm);
     }
 
     /// <summary>The live peers, by name.</summary>

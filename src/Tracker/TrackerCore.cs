@@ -55,7 +55,11 @@ internal sealed class TrackerCore : IAsyncDisposable
 
     public async Task<SyncResponse> SyncAsync(SyncRequest request)
     {
-        await EnsureSwarmsAsync(request.Swarms).ConfigureAwait(false);
+        if (!request.Swarms.IsEmpty)
+        {
+            await EnsureSwarmsAsync(request.Swarms.Select(swarm => swarm.Manifest)).ConfigureAwait(false);
+        }
+
         var answer = _swarms.Sync(request);
         Metrics.Synced(answer.Resync);
         if (answer.Resync)
@@ -169,6 +173,21 @@ internal sealed class TrackerCore : IAsyncDisposable
         return true;
     }
 
+    /// <summary>The swarm of the checkpoint under a version or tag, with at most so many of its peers; null when there is none.</summary>
+    public async Task<SwarmStatus?> LookAsync(CheckpointName checkpoint, int most)
+    {
+        var entry = _catalog.State.Entry(checkpoint.Name);
+        if (entry.Find(checkpoint.Version) is not { } version)
+        {
+            return null;
+        }
+
+        await EnsureSwarmsAsync([version.Manifest]).ConfigureAwait(false);
+        var (health, members, pulling, listed) = _swarms.Look(version.Manifest, most) ?? (default, 0, 0, []);
+        return new SwarmStatus(
+            $"{entry.Name}@{version.Version}", version.Manifest, version.Bytes, version.Shards, health.AvailableShards, members, health.CompletePeers, pulling, listed);
+    }
+
     public ImmutableArray<TrackedPeer> Peers() => _swarms.Peers();
 
     public TrackerStatus Status()
@@ -270,7 +289,7 @@ internal sealed class TrackerCore : IAsyncDisposable
         return _swarms.Health(manifest);
     }
 
-    private async Task EnsureSwarmsAsync(ImmutableArray<Digest> manifests)
+    private async Task EnsureSwarmsAsync(IEnumerable<Digest> manifests)
     {
         foreach (var manifest in _swarms.Unknown(manifests))
         {

@@ -95,8 +95,20 @@ public sealed class TransferService : IAsyncDisposable
     /// </summary>
     public event Action<Digest>? NeighboursWanted;
 
+    /// <summary>
+    /// Raised when a peer asks about a swarm that this node is not in: whoever can get the manifest may <see cref="Join"/>, and the peer is told what is held here. Handlers must not block.
+    /// </summary>
+    public event Action<Digest>? UnknownSwarmAsked
+    {
+        add => _swarms.UnknownAsked += value;
+        remove => _swarms.UnknownAsked -= value;
+    }
+
     /// <summary>The swarms joined.</summary>
     public IReadOnlyList<Digest> Swarms => _swarms.Joined;
+
+    /// <summary>A swarm joined; null for others.</summary>
+    public JoinedSwarm? Joined(Digest manifest) => _swarms.Find(manifest) is { } swarm ? new JoinedSwarm(swarm) : null;
 
     /// <summary>Replaces the known neighbours in a swarm. Running pulls take new ones up and keep working connections to old ones.</summary>
     public void SetNeighbours(Digest manifest, IReadOnlyList<PeerInfo> neighbours)

@@ -31,11 +31,37 @@ internal static class Make
         host.Length > 0 ? host : string.Create(CultureInfo.InvariantCulture, $"host-{number}"),
         labels.ToImmutableSortedDictionary(label => label.Key, label => label.Value));
 
+    /// <summary>Everything, as a node says it: bitmaps of the swarms, and digests of the shards in none.</summary>
     public static SyncRequest FullSync(PeerInfo peer, long sequence, IEnumerable<Digest> held, params Manifest[] swarms) =>
-        new(peer, sequence, Full: true, Leaving: false, [.. held], [], [.. swarms.Select(manifest => manifest.Digest)], 0, 0);
+        Holding(peer, sequence, held, swarms) with { Full = true };
 
-    public static SyncRequest Sync(PeerInfo peer, long sequence, IEnumerable<Digest> gained, IEnumerable<Digest> lost, params Manifest[] swarms) =>
-        new(peer, sequence, Full: false, Leaving: false, [.. gained], [.. lost], [.. swarms.Select(manifest => manifest.Digest)], 0, 0);
+    /// <summary>What a peer holds of some swarms, and digests of the shards in none of them.</summary>
+    public static SyncRequest Holding(PeerInfo peer, long sequence, IEnumerable<Digest> held, params Manifest[] swarms)
+    {
+        var all = held.ToHashSet();
+        var rest = all.Except(swarms.SelectMany(manifest => ShardsOf(manifest)));
+        return Sync(peer, sequence, rest, []) with { Swarms = [.. swarms.Select(manifest => new SwarmHoldings(manifest.Digest, Bits(manifest, all.Contains)))] };
+    }
 
-    public static SyncRequest Leave(PeerInfo peer, long sequence) => new(peer, sequence, Full: false, Leaving: true, [], [], [], 0, 0);
+    /// <summary>Changes shard by shard.</summary>
+    public static SyncRequest Sync(PeerInfo peer, long sequence, IEnumerable<Digest> gained, IEnumerable<Digest> lost) =>
+        new(peer, sequence, Full: false, Leaving: false, [.. gained], [.. lost], [], [], [], 0, 0);
+
+    public static SyncRequest Leave(PeerInfo peer, long sequence) => Sync(peer, sequence, [], []) with { Leaving = true };
+
+    /// <summary>The same sync of a peer that pulls these swarms and has no neighbours yet.</summary>
+    public static SyncRequest Pulling(this SyncRequest sync, params Manifest[] swarms) =>
+        sync with { Pulls = [.. swarms.Select(manifest => new SwarmPull(manifest.Digest, 0, 0, 0, ""))] };
+
+    /// <summary>One bit per shard of a manifest.</summary>
+    public static byte[] Bits(Manifest manifest, Func<Digest, bool> isSet)
+    {
+        var bits = new byte[(manifest.Shards.Length + 7) / 8];
+        foreach (var (ordinal, shard) in manifest.Shards.Index())
+        {
+            bits[ordinal / 8] |= (byte)(isSet(shard.Digest) ? 1 << (ordinal % 8) : 0);
+        }
+
+        return bits;
+    }
 }

@@ -28,6 +28,12 @@ internal sealed class CheckpointCatalog(TrackerClient tracker, ShardStore store)
             NodeError.NotFound,
             $"the catalog lists {NameOf(checkpoint)} with manifest {checkpoint.Manifest}, but the tracker does not have that manifest; publish the checkpoint again");
 
+    /// <summary>The swarm of the checkpoint that a version or a tag names, with at most so many of its members.</summary>
+    /// <exception cref="NodeException"><see cref="NodeError.NotFound"/>, with the closest names.</exception>
+    public async Task<SwarmStatus> SwarmAsync(CheckpointName checkpoint, int members, CancellationToken cancellationToken) =>
+        await tracker.SwarmAsync(checkpoint, members, cancellationToken).ConfigureAwait(false)
+        ?? throw await NotFoundAsync(checkpoint, cancellationToken).ConfigureAwait(false);
+
     /// <summary>All checkpoints, or those of one name.</summary>
     /// <exception cref="NodeException"><see cref="NodeError.Usage"/>: that is no name.</exception>
     public Task<IReadOnlyList<CheckpointInfo>> ListAsync(string? name, CancellationToken cancellationToken) =>

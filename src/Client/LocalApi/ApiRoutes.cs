@@ -12,10 +12,14 @@ internal static class ApiRoutes
     public const string Pulls = "/v1/pulls";
     public const string Tags = "/v1/tags";
     public const string Checkpoints = "/v1/checkpoints";
+    public const string Swarms = "/v1/swarms";
     public const string Metrics = "/metrics";
 
     /// <summary>Checkpoint names hold slashes, so one takes the whole rest of the address.</summary>
     public const string Checkpoint = "/v1/checkpoints/{**checkpoint}";
+
+    /// <summary>The nodes around a checkpoint.</summary>
+    public const string SwarmOf = "/v1/swarms/{**checkpoint}";
 
     /// <summary>The newest pull of a checkpoint.</summary>
     public const string PullOf = "/v1/pulls/{**checkpoint}";

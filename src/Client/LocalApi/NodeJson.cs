@@ -30,6 +30,7 @@ namespace P2PWeights.Client.LocalApi;
 [JsonSerializable(typeof(PullExplanation))]
 [JsonSerializable(typeof(IReadOnlyList<CheckpointInfo>))]
 [JsonSerializable(typeof(CheckpointDetails))]
+[JsonSerializable(typeof(SwarmStatus))]
 [JsonSerializable(typeof(TagBody))]
 [JsonSerializable(typeof(ErrorBody))]
 internal sealed partial class NodeJson : JsonSerializerContext;

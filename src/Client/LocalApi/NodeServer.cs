@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using System.Text.Json;
@@ -98,6 +99,7 @@ internal sealed class NodeServer : IAsyncDisposable
         _app.MapGet(ApiRoutes.PullOf, WhyAsync);
         _app.MapGet(ApiRoutes.Checkpoints, ListAsync);
         _app.MapGet(ApiRoutes.Checkpoint, ShowAsync);
+        _app.MapGet(ApiRoutes.SwarmOf, SwarmAsync);
         _app.MapDelete(ApiRoutes.Checkpoint, http => DoAsync(http, token => _node.RemoveAsync(CheckpointOf(http), token)));
         _app.MapPost(ApiRoutes.Tags, http => DoAsync(http, token => TagAsync(http, token)));
         _app.MapGet(ApiRoutes.Metrics, WriteMetricsAsync);
@@ -118,6 +120,8 @@ internal sealed class NodeServer : IAsyncDisposable
 
     private Task ShowAsync(HttpContext http) =>
         AnswerAsync(http, NodeJson.Default.CheckpointDetails, token => _node.ShowAsync(CheckpointOf(http), token));
+
+    private Task SwarmAsync(HttpContext http) => AnswerAsync(http, NodeJson.Default.SwarmStatus, token => _node.SwarmAsync(CheckpointOf(http), MembersOf(http), token));
 
     private Task<VerifyReport> VerifyAsync(VerifyBody body, IProgress<VerifyProgress> progress, CancellationToken cancellationToken) =>
         _node.VerifyAsync(body.Folder, body.Checkpoint, new ProgressRelay<long>(bytes => progress.Report(new VerifyProgress(bytes))), cancellationToken);
@@ -203,6 +207,11 @@ internal sealed class NodeServer : IAsyncDisposable
         http.Response.StatusCode = ErrorStatus.Of(failure.Error);
         return http.Response.WriteAsJsonAsync(error, NodeJson.Default.ErrorBody, contentType: null, http.RequestAborted);
     }
+
+    private static int MembersOf(HttpContext http) =>
+        http.Request.Query["members"] is not [{ } text] ? int.MaxValue
+        : int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var count) ? count
+        : throw new NodeException(NodeError.Usage, "members is a number, 0 or more");
 
     private static string CheckpointOf(HttpContext http) => (string?)http.Request.RouteValues["checkpoint"] ?? string.Empty;
 }

@@ -118,7 +118,7 @@ internal sealed class Publisher(
             var wasKept = store.FindManifest(manifest.Digest) is not null;
             await store.SaveManifestAsync(manifest, either.Token).ConfigureAwait(false);
             transfer.Join(manifest);
-            sync.Request(manifest.Digest);
+            sync.Prefer(manifest.Digest);
             await tracker.PutManifestAsync(manifest, either.Token).ConfigureAwait(false);
             await sync.AnnounceAsync(either.Token).ConfigureAwait(false);
             var response = await CommitAsync(publication.Name, manifest, either.Token).ConfigureAwait(false);

@@ -105,12 +105,11 @@ internal sealed class Puller(ShardStore store, TransferService transfer, Checkpo
     }
 
     /// <summary>
-    /// Enters the swarm and asks the tracker for neighbours. Ends when the manifest is kept, so that a restarted node serves what it has of the swarm: two fsync, which the first shards need not wait for.
+    /// Enters the swarm. Ends when the manifest is kept, so that a restarted node serves what it has of the swarm: two fsync, which the first shards need not wait for.
     /// </summary>
     private Task JoinAsync(Manifest manifest, CancellationToken cancellationToken)
     {
         transfer.Join(manifest);
-        sync.Request(manifest.Digest);
         return store.SaveManifestAsync(manifest, cancellationToken).AsTask();
     }
 
@@ -119,6 +118,7 @@ internal sealed class Puller(ShardStore store, TransferService transfer, Checkpo
     {
         record.Enter(PullPhases.Fetching);
         record.Divided(parts);
+        using var pulling = sync.Pulling(manifest.Digest, () => record.Progress);
         var whole = new ProgressRelay<PullProgress>(seen => Report(record, progress, parts.Whole(seen)));
         Report(record, progress, parts.AtStart);
         var report = parts.Wanted.Count == 0

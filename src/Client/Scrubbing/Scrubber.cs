@@ -34,7 +34,7 @@ internal sealed class Scrubber(ShardStore store, TransferService transfer, Track
         try
         {
             transfer.Join(manifest);
-            sync.Request(manifest.Digest);
+            using var pulling = sync.Pulling(manifest.Digest, () => null);
             await transfer.PullAsync(new PullRequest(manifest, ordinals, null), null, cancellationToken).ConfigureAwait(false);
         }
         catch (TransferException e) when (e.Error == TransferError.NoSources)

@@ -1,48 +1,33 @@
 using System.Collections.Concurrent;
-using System.Collections.Frozen;
 using P2PWeights.Store.Content;
+using P2PWeights.Tracker;
 
 namespace P2PWeights.Client.Sync;
 
 /// <summary>
-/// What the last syncs told of how many live replicas each shard has, kept for the store's eviction: the last known replica in the cluster goes last.
+/// What the last syncs told of which shards only one live peer holds, kept for the store's eviction: the last known replica in the cluster goes last.
 /// Thread-safe; a swarm's view is swapped whole.
 /// </summary>
-internal sealed class ReplicaHints
+/// <param name="ordinalOf">Takes a manifest and a shard, gives the shard's ordinal; -1 when the manifest does not have it, or its swarm is none of this node's.</param>
+internal sealed class ReplicaHints(Func<Digest, Digest, int> ordinalOf)
 {
-    private readonly ConcurrentDictionary<Digest, SwarmRarity> _swarms = new();
+    private readonly ConcurrentDictionary<Digest, ReadOnlyMemory<byte>> _scarce = new();
 
-    /// <summary>Takes the view of one swarm. A rarity list that does not fit the manifest is ignored: it comes from outside.</summary>
-    public void Update(Manifest manifest, ReadOnlyMemory<byte> rarity)
+    public void Update(ScarceShards scarce) => _scarce[scarce.Manifest] = scarce.Shards;
+
+    /// <summary>Whether another peer holds a shard that this node holds, as far as known; false for shards of no known swarm.</summary>
+    public bool IsElsewhere(Digest shard)
     {
-        if (rarity.Length != manifest.Shards.Length)
+        foreach (var (manifest, scarce) in _scarce)
         {
-            return;
-        }
-
-        _swarms.AddOrUpdate(
-            manifest.Digest,
-            _ => new SwarmRarity(OrdinalsOf(manifest), rarity),
-            (_, known) => known with { Rarity = rarity });
-    }
-
-    /// <summary>Live replicas, this node's own included; 0 for shards of no known swarm.</summary>
-    public int Replicas(Digest shard)
-    {
-        var most = 0;
-        foreach (var swarm in _swarms.Values)
-        {
-            if (swarm.Ordinals.TryGetValue(shard, out var ordinal))
+            // The bitmap comes from outside: it may be too short.
+            var ordinal = ordinalOf(manifest, shard);
+            if (ordinal >= 0 && ordinal / 8 < scarce.Length && (scarce.Span[ordinal / 8] & (1 << (ordinal % 8))) == 0)
             {
-                most = Math.Max(most, swarm.Rarity.Span[ordinal]);
+                return true;
             }
         }
 
-        return most;
+        return false;
     }
-
-    private static FrozenDictionary<Digest, int> OrdinalsOf(Manifest manifest) =>
-        manifest.Shards.Select((shard, ordinal) => KeyValuePair.Create(shard.Digest, ordinal)).ToFrozenDictionary();
-
-    private sealed record SwarmRarity(FrozenDictionary<Digest, int> Ordinals, ReadOnlyMemory<byte> Rarity);
 }

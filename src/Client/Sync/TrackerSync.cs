@@ -9,7 +9,7 @@ using P2PWeights.Transfer;
 namespace P2PWeights.Client.Sync;
 
 /// <summary>
-/// Keeps the tracker and this node in step: one loop sends what the store gained and lost and the swarms joined, and hands the neighbours that come back
+/// Keeps the tracker and this node in step: one loop sends what the store gained and lost, the swarms joined and how far pulls are, and hands the neighbours that come back
 /// to the transfer service. The loop owns all state but the pending changes and the waiters. A tracker that does not answer is a reason to wait longer,
 /// never to stop: transfers go on with the neighbours they have. Stopping tells the tracker that this node leaves.
 /// </summary>
@@ -32,8 +32,10 @@ internal sealed class TrackerSync : IAsyncDisposable
     private readonly PeerInfo _self;
     private readonly TimeProvider _time;
     private readonly ILogger _log;
-    private readonly ReplicaHints _hints = new();
+    private readonly ReplicaHints _hints;
     private readonly PendingChanges _pending = new();
+    private readonly SwarmLedger _ledger = new();
+    private readonly WatchedPulls _pulls = new();
     private readonly ConcurrentDictionary<Digest, long> _requested = new();
     private readonly Signal _now = new();
     private readonly Lock _waitersLock = new();
@@ -41,17 +43,20 @@ internal sealed class TrackerSync : IAsyncDisposable
     private List<TaskCompletionSource> _waiters = [];
     private Task _loop = Task.CompletedTask;
     private TimeSpan _lease = TimeSpan.FromSeconds(10);
+    private TimeSpan _gather = TimeSpan.FromSeconds(1);
     private long _sequence;
     private bool _full = true;
     private long _epoch;
     private long _eventsSeen;
     private long _servedBytes;
     private long _servedAt;
+    private volatile bool _hasNews;
     private volatile bool _reachable;
 
     public TrackerSync(ShardStore store, TransferService transfer, TrackerClient tracker, PeerInfo self, TimeProvider time, ILogger log)
     {
         (_store, _transfer, _tracker, _self, _time, _log) = (store, transfer, tracker, self, time, log);
+        _hints = new ReplicaHints((manifest, shard) => transfer.Joined(manifest)?.OrdinalOf(shard) ?? -1);
         _servedAt = time.GetTimestamp();
     }
 
@@ -61,17 +66,30 @@ internal sealed class TrackerSync : IAsyncDisposable
     /// <summary>Starts the loop; the first sync is sent at once.</summary>
     public void Start()
     {
-        _store.SetReplicaHint(digest => Math.Max(0, _hints.Replicas(digest) - (_store.Contains(digest) ? 1 : 0)));
+        _store.SetReplicaHint(digest => _hints.IsElsewhere(digest) ? 1 : 0);
         _store.Changed += OnChanged;
-        _transfer.NeighboursWanted += Request;
+        _transfer.NeighboursWanted += OnNeighboursWanted;
         _loop = RunAsync(_stop.Token);
     }
 
-    /// <summary>Asks for a sync soon: this swarm was joined and needs neighbours.</summary>
-    public void Request(Digest manifest)
+    /// <summary>Asks for a sync at once, for neighbours, and tells the tracker how far the pull is until the result is disposed.</summary>
+    /// <param name="progress">How far it is now; null before anything is known.</param>
+    public IDisposable Pulling(Digest manifest, Func<PullProgress?> progress)
     {
-        _requested[manifest] = _time.GetTimestamp();
+        Prefer(manifest);
+        var pull = _pulls.Enter(manifest, progress, () => _hasNews = true);
         _now.Set();
+        return pull;
+    }
+
+    /// <summary>Of more swarms than the tracker takes, this one is among those that it is told of.</summary>
+    public void Prefer(Digest manifest) => _requested[manifest] = _time.GetTimestamp();
+
+    /// <summary>A swarm was entered, of which the next sync should tell, soon and not at once.</summary>
+    public void Entered(Digest manifest)
+    {
+        Prefer(manifest);
+        _hasNews = true;
     }
 
     /// <summary>Returns once the tracker knows everything that the store held and every swarm that was joined at the time of the call.</summary>
@@ -92,7 +110,7 @@ internal sealed class TrackerSync : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         _store.Changed -= OnChanged;
-        _transfer.NeighboursWanted -= Request;
+        _transfer.NeighboursWanted -= OnNeighboursWanted;
         await _stop.CancelAsync().ConfigureAwait(false);
         await _loop.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         TakeWaiters().ForEach(waiter => waiter.TrySetCanceled());
@@ -106,12 +124,25 @@ internal sealed class TrackerSync : IAsyncDisposable
 
     private void OnChanged(ShardChange change) => _pending.Add(change.Shard.Digest);
 
+    private void OnNeighboursWanted(Digest manifest)
+    {
+        if (_pulls.IsNewsworthy(manifest))
+        {
+            _now.Set();
+        }
+    }
+
     private async Task RunAsync(CancellationToken cancellationToken)
     {
         var failures = 0;
         while (!cancellationToken.IsCancellationRequested)
         {
             var waiters = TakeWaiters();
+            if (waiters.Count > 0)
+            {
+                _ledger.OfferAll();
+            }
+
             try
             {
                 await SyncAsync(cancellationToken).ConfigureAwait(false);
@@ -144,16 +175,16 @@ internal sealed class TrackerSync : IAsyncDisposable
         }
     }
 
-    /// <summary>One tick is a tenth of the lease: changes are gathered for that long, and without any a heartbeat goes out every third of it.</summary>
+    /// <summary>Changes are gathered for as long as the tracker asks for; without any a heartbeat goes out every third of the lease.</summary>
     private async Task WaitForReasonAsync(CancellationToken cancellationToken)
     {
         var last = _time.GetTimestamp();
         bool asked;
         do
         {
-            asked = await _now.WaitAsync(_lease / 10, _time, cancellationToken).ConfigureAwait(false);
+            asked = await _now.WaitAsync(_gather, _time, cancellationToken).ConfigureAwait(false);
         }
-        while (!asked && _pending.IsEmpty && _time.GetElapsedTime(last) < _lease / 3);
+        while (!asked && _pending.IsEmpty && !_hasNews && _time.GetElapsedTime(last) < _lease / 3);
     }
 
     private async Task SyncAsync(CancellationToken cancellationToken)
@@ -165,7 +196,8 @@ internal sealed class TrackerSync : IAsyncDisposable
             var request = NextRequest(out more);
             var response = await _tracker.SyncAsync(request, cancellationToken).ConfigureAwait(false);
             _sequence = request.Sequence;
-            _lease = Clamp(TimeSpan.FromMilliseconds(response.LeaseMs));
+            _lease = Clamp(TimeSpan.FromMilliseconds(response.LeaseMs), MinLease, MaxLease);
+            _gather = Clamp(TimeSpan.FromMilliseconds(response.GatherMs), _lease / 100, _lease / 3);
             if (response.Resync)
             {
                 if (++resyncs > MaxResyncs)
@@ -178,63 +210,78 @@ internal sealed class TrackerSync : IAsyncDisposable
             }
 
             _full = false;
-            Take(response);
+            more |= Take(request, response);
         }
         while (more);
     }
 
-    /// <summary>The next request. A full one longer than the limit is followed by more, as if the rest had just been gained.</summary>
+    /// <summary>The next request. Digests beyond the limit are left for the one after it.</summary>
     private SyncRequest NextRequest(out bool more)
     {
-        ImmutableArray<Digest> gained, lost;
+        _hasNews = false;
         if (_full)
         {
+            _ledger.Clear();
+            _pulls.ForgetViews();
             _pending.Clear();
-            var held = _store.List();
-            gained = [.. held.Take(MaxDigests).Select(shard => shard.Digest)];
-            lost = [];
-            foreach (var shard in held.Skip(MaxDigests))
+            foreach (var shard in _store.List())
             {
                 _pending.Add(shard.Digest);
             }
-
-            more = held.Count > MaxDigests;
-        }
-        else
-        {
-            var changed = _pending.Take(MaxDigests);
-            var held = changed.ToLookup(_store.Contains);
-            (gained, lost) = ([.. held[true]], [.. held[false]]);
-            more = changed.Count == MaxDigests;
         }
 
-        return new SyncRequest(_self, _sequence + 1, _full, Leaving: false, gained, lost, Swarms(), _eventsSeen, Load());
+        // What was changed is taken before the swarms are looked at: their bitmaps have it then.
+        var changed = _pending.Take(MaxDigests);
+        more = changed.Count == MaxDigests;
+        var joined = JoinedSwarms();
+        var (swarms, left) = _ledger.Changes([.. joined.Select(swarm => new SwarmHoldings(swarm.Manifest.Digest, swarm.Held()))]);
+        var told = joined.Where(swarm => _ledger.Told.Contains(swarm.Manifest.Digest) || swarms.Any(said => said.Manifest == swarm.Manifest.Digest)).ToList();
+        var held = changed.Where(shard => !told.Exists(swarm => swarm.OrdinalOf(shard) >= 0)).ToLookup(_store.Contains);
+        return new SyncRequest(
+            _self, _sequence + 1, _full, Leaving: false, [.. held[true]], [.. held[false]], swarms, left, _pulls.Describe(MaxSwarms), _eventsSeen, Load());
     }
 
-    private ImmutableArray<Digest> Swarms() =>
-        [.. _transfer.Swarms.OrderByDescending(swarm => _requested.GetValueOrDefault(swarm)).Take(MaxSwarms)];
+    private List<JoinedSwarm> JoinedSwarms() =>
+        [.. _transfer.Swarms.OrderByDescending(swarm => _requested.GetValueOrDefault(swarm)).Take(MaxSwarms).Select(_transfer.Joined).OfType<JoinedSwarm>()];
 
-    private void Take(SyncResponse response)
+    /// <summary>Takes an answer; true when it leaves something to be said at once.</summary>
+    private bool Take(SyncRequest request, SyncResponse response)
     {
         if (response.Epoch != _epoch)
         {
             (_epoch, _eventsSeen) = (response.Epoch, 0);
         }
 
+        _ledger.Took(request, response.Unknown);
         foreach (var catalogEvent in response.Events)
         {
             _eventsSeen = Math.Max(_eventsSeen, catalogEvent.Number);
+            _ledger.Offer(catalogEvent.Manifest);
             NodeLog.CatalogEvent(_log, catalogEvent.Kind, catalogEvent.Checkpoint);
         }
 
-        foreach (var swarm in response.Swarms)
+        foreach (var view in _pulls.Take(response.Swarms))
         {
-            _transfer.SetNeighbours(swarm.Manifest, [.. swarm.Neighbours.Select(neighbour => neighbour.Peer)]);
-            if (_store.FindManifest(swarm.Manifest) is { } manifest)
-            {
-                _hints.Update(manifest, swarm.Rarity);
-            }
+            _transfer.SetNeighbours(view.Manifest, view.Neighbours!.Value);
         }
+
+        if (response.Scarce is { } scarce)
+        {
+            _hints.Update(scarce);
+        }
+
+        return TellByDigest(response.Unknown);
+    }
+
+    /// <summary>What is held of swarms that the tracker does not know is told shard by shard, for other manifests may have the same shards.</summary>
+    private bool TellByDigest(ImmutableArray<Digest> unknown)
+    {
+        foreach (var shard in unknown.Select(_transfer.Joined).OfType<JoinedSwarm>().SelectMany(swarm => swarm.Manifest.Shards).Where(shard => _store.Contains(shard.Digest)))
+        {
+            _pending.Add(shard.Digest);
+        }
+
+        return !unknown.IsEmpty && !_pending.IsEmpty;
     }
 
     /// <summary>Bytes per second sent since the last request.</summary>
@@ -263,7 +310,7 @@ internal sealed class TrackerSync : IAsyncDisposable
         using var deadline = new CancellationTokenSource(GoodbyeDeadline, _time);
         try
         {
-            var goodbye = new SyncRequest(_self, _sequence + 1, Full: false, Leaving: true, [], [], [], _eventsSeen, 0);
+            var goodbye = new SyncRequest(_self, _sequence + 1, Full: false, Leaving: true, [], [], [], [], [], _eventsSeen, 0);
             await _tracker.SyncAsync(goodbye, deadline.Token).ConfigureAwait(false);
         }
         catch (Exception e) when (e is TrackerException or OperationCanceledException)
@@ -280,5 +327,5 @@ internal sealed class TrackerSync : IAsyncDisposable
         }
     }
 
-    private static TimeSpan Clamp(TimeSpan lease) => lease < MinLease ? MinLease : lease > MaxLease ? MaxLease : lease;
+    private static TimeSpan Clamp(TimeSpan span, TimeSpan least, TimeSpan most) => span < least ? least : span > most ? most : span;
 }

@@ -22,6 +22,14 @@ internal static class RequestRules
         Check(sync.Peer);
         RequireAtMost(sync.Gained.Length + (long)sync.Lost.Length, MaxShardsPerSync, "shards gained and lost");
         RequireAtMost(sync.Swarms.Length, MaxSwarms, "swarms");
+        RequireAtMost(sync.Left.Length, MaxSwarms, "swarms left");
+        RequireAtMost(sync.Pulls.Length, MaxSwarms, "pulls");
+        foreach (var pull in sync.Pulls)
+        {
+            Require(pull.Seen >= 0 && pull.BytesDone >= 0 && pull.BytesTotal >= 0, "a number of a pull is negative");
+            RequireText(pull.Path, "the path of a pull");
+        }
+
         Require(sync.Sequence >= 0, "the sequence number is negative");
         Require(sync.EventsAfter >= 0, "eventsAfter is negative");
         Require(sync.LoadBytesPerSecond >= 0, "loadBytesPerSecond is negative");
@@ -42,6 +50,10 @@ internal static class RequestRules
 
     /// <summary>Checks a name that comes without a version.</summary>
     public static string Name(string text) => CheckpointName.NameProblem(text) is { } problem ? throw ApiException.BadRequest(problem) : text;
+
+    /// <summary>Reads how many of something are asked for.</summary>
+    public static int Count(string text) =>
+        int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var count) ? count : throw ApiException.BadRequest("a count is a number, 0 or more");
 
     private static void Check(PeerInfo peer)
     {

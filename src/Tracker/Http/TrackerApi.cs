@@ -30,6 +30,7 @@ internal sealed class TrackerApi(TrackerCore core, MetricsText metrics)
         routes.MapDelete("/v1/checkpoints/{**checkpoint}", RemoveAsync);
         routes.MapPut("/v1/tags/{**checkpoint}", TagAsync);
         routes.MapGet("/v1/suggest/{**checkpoint}", SuggestAsync);
+        routes.MapGet("/v1/swarms/{**checkpoint}", SwarmAsync);
         routes.MapGet("/v1/peers", PeersAsync);
         routes.MapGet("/v1/status", StatusAsync);
         routes.MapGet("/healthz", context => context.Response.WriteAsync("ok\n", context.RequestAborted));
@@ -133,6 +134,13 @@ internal sealed class TrackerApi(TrackerCore core, MetricsText metrics)
     }
 
     private Task SuggestAsync(HttpContext context) => Bodies.WriteAsync(context, WireFormats.Names, core.Suggest(RouteCheckpoint(context)));
+
+    private async Task SwarmAsync(HttpContext context)
+    {
+        var checkpoint = RouteCheckpoint(context);
+        var most = context.Request.Query["members"] is [{ } only] ? RequestRules.Count(only) : int.MaxValue;
+        await Bodies.WriteAsync(context, WireFormats.Swarm, await core.LookAsync(checkpoint, most) ?? throw NoCheckpoint(checkpoint));
+    }
 
     private Task PeersAsync(HttpContext context) => Bodies.WriteAsync(context, WireFormats.Peers, core.Peers());
 

@@ -18,7 +18,7 @@ internal sealed class Bitmap
         var word = number >> 6;
         if (word >= _words.Length)
         {
-            Array.Resize(ref _words, Math.Max(word + 1, _words.Length + (_words.Length / 2)));
+            Grow(word + 1);
         }
 
         var bit = 1UL << number;
@@ -45,6 +45,33 @@ internal sealed class Bitmap
         return true;
     }
 
+    /// <summary>Makes the at most 64 bits from any number on what <paramref name="bits"/> says; gives those that changed.</summary>
+    /// <param name="bits">Nothing beyond <paramref name="count"/> bits.</param>
+    public ulong Replace(int first, int count, ulong bits)
+    {
+        var changed = (WordAt(first) & (count < 64 ? (1UL << count) - 1 : ulong.MaxValue)) ^ bits;
+        if (changed == 0)
+        {
+            return 0;
+        }
+
+        var (word, shift) = (first >> 6, first & 63);
+        var last = (first + count - 1) >> 6;
+        if (last >= _words.Length)
+        {
+            Grow(last + 1);
+        }
+
+        _words[word] ^= changed << shift;
+        if (last > word)
+        {
+            _words[last] ^= changed >> (64 - shift);
+        }
+
+        Count += BitOperations.PopCount(bits & changed) - BitOperations.PopCount(~bits & changed);
+        return changed;
+    }
+
     /// <summary>How many numbers are in this set and in the other.</summary>
     public int CountCommon(Bitmap other)
     {
@@ -56,20 +83,6 @@ internal sealed class Bitmap
         }
 
         return count;
-    }
-
-    /// <summary>Whether every number of the other set is in this one.</summary>
-    public bool ContainsAll(Bitmap other)
-    {
-        for (var i = 0; i < other._words.Length; i++)
-        {
-            if ((other._words[i] & ~(i < _words.Length ? _words[i] : 0)) != 0)
-            {
-                return false;
-            }
-        }
-
-        return true;
     }
 
     /// <summary>Calls <paramref name="action"/> with every number of the set, in order. The set must not change meanwhile.</summary>
@@ -125,6 +138,8 @@ internal sealed class Bitmap
             count -= take;
         }
     }
+
+    private void Grow(int words) => Array.Resize(ref _words, Math.Max(words, _words.Length + (_words.Length / 2)));
 
     /// <summary>The 64 bits from any bit on.</summary>
     private ulong WordAt(int first)

@@ -1,3 +1,4 @@
+using System.Numerics;
 using P2PWeights.Store.Content;
 
 namespace P2PWeights.Tracker.Swarms;
@@ -14,17 +15,16 @@ internal sealed class OrdinalTable
     private Digest[] _digests = [];
     private int[] _replicas = [];
     private int[] _swarms = [];
-    private byte[] _rarity = [];
     private int _searchFrom;
 
     /// <summary>Shards with at least one live replica, by global ordinal.</summary>
     public Bitmap Live { get; } = new();
 
+    /// <summary>Shards with two live replicas or more, by global ordinal: one peer that goes takes none of them along.</summary>
+    public Bitmap Safe { get; } = new();
+
     /// <summary>Ordinals in use.</summary>
     public int Count => _used.Count;
-
-    /// <summary>Per global ordinal, live replicas, 255 for that many or more.</summary>
-    public ReadOnlySpan<byte> Rarity => _rarity;
 
     /// <summary>The ordinal of a shard; -1 when it has none.</summary>
     public int Find(Digest shard) => _byDigest.TryGetValue(shard, out var ordinal) ? ordinal : -1;
@@ -50,7 +50,7 @@ internal sealed class OrdinalTable
         var ordinal = FindOrTake(shard);
         if (held.Add(ordinal))
         {
-            CountReplicas(ordinal, _replicas[ordinal] + 1);
+            CountUp(ordinal);
         }
     }
 
@@ -60,29 +60,60 @@ internal sealed class OrdinalTable
         var ordinal = Find(shard);
         if (ordinal >= 0 && held.Remove(ordinal))
         {
-            CountReplicas(ordinal, _replicas[ordinal] - 1);
+            CountDown(ordinal);
             FreeIfUnused(ordinal);
+        }
+    }
+
+    /// <summary>
+    /// Makes the bits of a peer's bitmap from <paramref name="first"/> on, at most 64, what they are said to be, and counts what changed. The ordinals are those of a swarm, so that none goes unused.
+    /// </summary>
+    public void ReplaceReplicas(Bitmap held, int first, int count, ulong bits)
+    {
+        for (var changed = held.Replace(first, count, bits); changed != 0; changed &= changed - 1)
+        {
+            var bit = BitOperations.TrailingZeroCount(changed);
+            if ((bits & (1UL << bit)) != 0)
+            {
+                CountUp(first + bit);
+            }
+            else
+            {
+                CountDown(first + bit);
+            }
         }
     }
 
     /// <summary>Counts off every replica of a peer that is gone, or whose bitmap was replaced.</summary>
     public void RemoveReplicas(Bitmap held) => held.ForEach(ordinal =>
     {
-        CountReplicas(ordinal, _replicas[ordinal] - 1);
+        CountDown(ordinal);
         FreeIfUnused(ordinal);
     });
 
-    private void CountReplicas(int ordinal, int replicas)
+    private void CountUp(int ordinal)
     {
-        _replicas[ordinal] = replicas;
-        _rarity[ordinal] = (byte)Math.Min(replicas, byte.MaxValue);
-        if (replicas == 0)
+        switch (++_replicas[ordinal])
         {
-            Live.Remove(ordinal);
+            case 1:
+                Live.Add(ordinal);
+                break;
+            case 2:
+                Safe.Add(ordinal);
+                break;
         }
-        else
+    }
+
+    private void CountDown(int ordinal)
+    {
+        switch (--_replicas[ordinal])
         {
-            Live.Add(ordinal);
+            case 0:
+                Live.Remove(ordinal);
+                break;
+            case 1:
+                Safe.Remove(ordinal);
+                break;
         }
     }
 
@@ -122,6 +153,5 @@ internal sealed class OrdinalTable
         Array.Resize(ref _digests, size);
         Array.Resize(ref _replicas, size);
         Array.Resize(ref _swarms, size);
-        Array.Resize(ref _rarity, size);
     }
 }

@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using System.Collections.Immutable;
 using System.Runtime.InteropServices;
 using P2PWeights.Store.Content;
@@ -43,13 +44,32 @@ internal sealed class Swarm
     /// <summary>Members in no particular order.</summary>
     public ReadOnlySpan<Member> Members => CollectionsMarshal.AsSpan(_members);
 
+    /// <summary>How many ever entered.</summary>
+    public long Entered { get; private set; }
+
+    /// <summary>Members that hold every shard.</summary>
+    public int Complete { get; private set; }
+
+    /// <summary>Swarms whose manifests share shards with this one, those that share most first: their members can serve newcomers here.</summary>
+    public List<Swarm> Related { get; } = [];
+
+    /// <summary>Takes a swarm up among <see cref="Related"/>.</summary>
+    public void Relate(Swarm other)
+    {
+        var shared = Mask.CountCommon(other.Mask);
+        var place = Related.FindIndex(known => Mask.CountCommon(known.Mask) < shared);
+        Related.Insert(place < 0 ? Related.Count : place, other);
+    }
+
     /// <summary>When anybody last asked about the swarm, as a timestamp of the time provider; a swarm without members is kept for a while after that.</summary>
     public long LastUsed { get; set; }
 
     public Member Add(TrackedState peer)
     {
-        var member = new Member(peer, this, _members.Count) { Held = peer.Held.CountCommon(Mask) };
+        var member = new Member(peer, this, _members.Count);
         _members.Add(member);
+        Entered++;
+        Recount(member);
         return member;
     }
 
@@ -60,57 +80,82 @@ internal sealed class Swarm
         _members[member.Index] = last;
         last.Index = member.Index;
         _members.RemoveAt(_members.Count - 1);
+        Complete -= member.Held == Shards ? 1 : 0;
     }
 
-    /// <summary>What a peer holds of the manifest: bit i of byte i/8, least significant first, says whether it holds shard i.</summary>
-    public ReadOnlyMemory<byte> HeldBy(TrackedState peer)
+    /// <summary>The member's peer gained or lost shards.</summary>
+    public void Recount(Member member)
+    {
+        Complete -= member.Held == Shards ? 1 : 0;
+        member.Held = member.Peer.Held.CountCommon(Mask);
+        Complete += member.Held == Shards ? 1 : 0;
+    }
+
+    /// <summary>Whether a bitmap from outside is one of this manifest: as long as it takes, unused bits zero.</summary>
+    public bool Fits(ReadOnlySpan<byte> held) => held.Length == (Shards + 7) / 8 && (Shards % 8 == 0 || held[^1] >> (Shards % 8) == 0);
+
+    /// <summary>Makes what a peer holds of the manifest what a fitting bitmap says.</summary>
+    public void SetHeld(TrackedState peer, ReadOnlySpan<byte> held, OrdinalTable ordinals)
+    {
+        var at = 0;
+        foreach (var run in _runs)
+        {
+            for (var done = 0; done < run.Count; done += 64)
+            {
+                var count = Math.Min(64, run.Count - done);
+                ordinals.ReplaceReplicas(peer.Held, run.First + done, count, BitsAt(held, at + done, count));
+            }
+
+            at += run.Count;
+        }
+    }
+
+    /// <summary>Bit i of byte i/8, least significant first, says that shard i has at most one live replica.</summary>
+    public ReadOnlyMemory<byte> Scarce(OrdinalTable ordinals)
     {
         var words = new ulong[(Shards + 63) / 64];
         var at = 0;
         foreach (var run in _runs)
         {
-            peer.Held.CopyBits(run.First, run.Count, words, at);
+            ordinals.Safe.CopyBits(run.First, run.Count, words, at);
             at += run.Count;
         }
 
-        var bytes = new byte[(Shards + 7) / 8];
-        if (!BitConverter.IsLittleEndian)
+        for (var i = 0; i < words.Length; i++)
         {
-            throw new PlatformNotSupportedException("bitmaps are words read as bytes: the processor has to be little-endian");
+            words[i] = ~words[i];
         }
 
-        MemoryMarshal.AsBytes(words.AsSpan())[..bytes.Length].CopyTo(bytes);
-        return bytes;
+        if (Shards % 64 != 0)
+        {
+            words[^1] &= (1UL << (Shards % 64)) - 1;
+        }
+
+        var bytes = new byte[words.Length * sizeof(ulong)];
+        for (var i = 0; i < words.Length; i++)
+        {
+            BinaryPrimitives.WriteUInt64LittleEndian(bytes.AsSpan(i * sizeof(ulong)), words[i]);
+        }
+
+        return bytes.AsMemory(0, (Shards + 7) / 8);
     }
 
-    /// <summary>Per shard of the manifest, live replicas, 255 for that many or more.</summary>
-    public ReadOnlyMemory<byte> Rarity(OrdinalTable ordinals)
+    /// <summary>At most 64 bits of a bitmap in bytes, from any bit on.</summary>
+    private static ulong BitsAt(ReadOnlySpan<byte> bytes, int first, int count)
     {
-        var rarity = new byte[Shards];
-        var at = 0;
-        foreach (var run in _runs)
+        var (at, shift) = (first >> 3, first & 7);
+        Span<byte> nine = stackalloc byte[9];
+        nine.Clear();
+        bytes[at..Math.Min(bytes.Length, at + 9)].CopyTo(nine);
+        var bits = BinaryPrimitives.ReadUInt64LittleEndian(nine) >> shift;
+        if (shift > 0)
         {
-            ordinals.Rarity.Slice(run.First, run.Count).CopyTo(rarity.AsSpan(at));
-            at += run.Count;
+            bits |= (ulong)nine[8] << (64 - shift);
         }
 
-        return rarity;
+        return count < 64 ? bits & ((1UL << count) - 1) : bits;
     }
 
     /// <summary>Shards of the manifest, next to each other in the manifest's order and in the global ordinals alike.</summary>
     private readonly record struct Run(int First, int Count);
-}
-
-/// <summary>A peer in a swarm.</summary>
-internal sealed class Member(TrackedState peer, Swarm swarm, int index)
-{
-    public TrackedState Peer { get; } = peer;
-
-    public Swarm Swarm { get; } = swarm;
-
-    /// <summary>Place in the swarm's list.</summary>
-    public int Index { get; set; } = index;
-
-    /// <summary>Shards of the manifest that the peer holds.</summary>
-    public int Held { get; set; }
 }

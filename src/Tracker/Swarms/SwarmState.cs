@@ -1,6 +1,6 @@
-using System.Buffers;
 using System.Collections.Immutable;
 using P2PWeights.Store.Content;
+using P2PWeights.Tracker.Http;
 using P2PWeights.Transfer;
 
 namespace P2PWeights.Tracker.Swarms;
@@ -9,28 +9,39 @@ namespace P2PWeights.Tracker.Swarms;
 /// Who is alive and who holds what: soft state in memory, told by the peers' syncs and gone when their leases run out. After a restart it is empty, every peer
 /// is asked for a full sync, and within one lease it is whole again.
 /// One lock around everything, held for short computations on words of bits and never across IO; requests are parsed and answers encoded outside of it.
+/// What one sync costs depends on what it says, not on how many peers there are: whoever pulls has a set of neighbours that is chosen anew from a bounded sample, and seldom.
 /// </summary>
 internal sealed class SwarmState(TimeSpan lease, int neighbours, TimeProvider time, Random random)
 {
     /// <summary>How long a swarm without members stays in memory after the last question about it.</summary>
     internal static readonly TimeSpan Linger = TimeSpan.FromMinutes(1);
 
+    /// <summary>How often one peer is told which shards of one of its swarms are scarce: it is news for eviction, which can do with old ones.</summary>
+    internal static readonly TimeSpan ScarceInterval = TimeSpan.FromSeconds(30);
+
+    /// <summary>Replicas that one call counts off of peers whose leases ran out, at about 2 ns each: when all of a cluster goes at once, the others wait no longer than that.</summary>
+    private const int ForgottenPerCall = 500_000;
+
     private readonly Lock _lock = new();
     private readonly Dictionary<Guid, TrackedState> _peers = [];
+    private readonly LinkedList<TrackedState> _turns = [];
     private readonly Dictionary<Digest, Swarm> _swarms = [];
     private readonly OrdinalTable _ordinals = new();
-    private long _nextSweep = long.MinValue;
+    private readonly Neighbourhoods _neighbourhoods = new(neighbours, random);
+    private readonly SyncPace _pace = new(lease);
+    private long _nextLookAtSwarms = long.MinValue;
+    private long _neighbourSets;
     private long _syncs;
 
     /// <summary>Changes with each start of this state. Fits into a JSON number: microseconds since 1970, three digits of them random.</summary>
     public long Epoch { get; } = (time.GetUtcNow().ToUnixTimeMilliseconds() * 1000) + random.Next(1000);
 
     /// <summary>Those of the manifests that have no swarm yet: the caller loads them and calls <see cref="AddSwarm"/>.</summary>
-    public ImmutableArray<Digest> Unknown(ImmutableArray<Digest> manifests)
+    public ImmutableArray<Digest> Unknown(IEnumerable<Digest> manifests)
     {
         lock (_lock)
         {
-            return manifests.All(_swarms.ContainsKey) ? [] : [.. manifests.Where(manifest => !_swarms.ContainsKey(manifest))];
+            return [.. manifests.Where(manifest => !_swarms.ContainsKey(manifest))];
         }
     }
 
@@ -50,11 +61,19 @@ internal sealed class SwarmState(TimeSpan lease, int neighbours, TimeProvider ti
                 ordinals[i] = _ordinals.AddSwarm(shards[i].Digest);
             }
 
-            _swarms.Add(manifest, new Swarm(manifest, ordinals) { LastUsed = time.GetTimestamp() });
+            var added = new Swarm(manifest, ordinals) { LastUsed = time.GetTimestamp() };
+            foreach (var other in _swarms.Values.Where(other => other.Mask.CountCommon(added.Mask) > 0))
+            {
+                added.Relate(other);
+                other.Relate(added);
+            }
+
+            _swarms.Add(manifest, added);
         }
     }
 
     /// <summary>Takes a sync; the answer has no catalog events yet.</summary>
+    /// <exception cref="TrackerException">A bitmap does not fit its manifest; nothing was taken.</exception>
     public SyncResponse Sync(SyncRequest request)
     {
         lock (_lock)
@@ -69,23 +88,21 @@ internal sealed class SwarmState(TimeSpan lease, int neighbours, TimeProvider ti
                     Forget(known);
                 }
 
-                return Answer(resync: false, []);
+                return Answer(resync: false);
             }
 
             // The same number again is the same sync again, sent twice because the answer was lost; taking it twice changes nothing.
             if (!request.Full && (known is null || (request.Sequence != known.Sequence && request.Sequence != known.Sequence + 1)))
             {
-                return Answer(resync: true, []);
+                return Answer(resync: true);
             }
 
+            RequireFitting(request, known);
+            var now = time.GetTimestamp();
             var peer = known ?? Remember(request.Peer);
-            peer.Info = request.Peer;
-            peer.Sequence = request.Sequence;
-            peer.LastSync = time.GetTimestamp();
-            peer.LoadBytesPerSecond = request.LoadBytesPerSecond;
-            TakeShards(peer, request);
-            TakeSwarms(peer, request.Swarms);
-            return Answer(resync: false, [.. peer.Memberships.Select(View)]);
+            Renew(peer, request, now);
+            var unknown = TakeHoldings(peer, request);
+            return Answer(resync: false) with { Swarms = TakePulls(peer, request.Pulls, now), Unknown = unknown, Scarce = NextScarce(peer, now) };
         }
     }
 
@@ -95,15 +112,31 @@ internal sealed class SwarmState(TimeSpan lease, int neighbours, TimeProvider ti
         lock (_lock)
         {
             Sweep();
-            if (!_swarms.TryGetValue(manifest, out var swarm))
+            return Use(manifest) is { } swarm ? HealthOf(swarm) : null;
+        }
+    }
+
+    /// <summary>A swarm and its members, those that have most left to pull first; null when the manifest has no swarm.</summary>
+    /// <param name="most">Members that are listed.</param>
+    public (SwarmHealth Health, int Members, int Pulling, ImmutableArray<SwarmMember> Listed)? Look(Digest manifest, int most)
+    {
+        lock (_lock)
+        {
+            Sweep();
+            if (Use(manifest) is not { } swarm)
             {
                 return null;
             }
 
-            swarm.LastUsed = time.GetTimestamp();
-            var available = swarm.Mask.CountCommon(_ordinals.Live);
-            var missing = swarm.Mask.Count - available;
-            return new SwarmHealth(available, missing, missing > 0 ? 0 : _peers.Values.Count(peer => peer.Held.ContainsAll(swarm.Mask)));
+            var members = swarm.Members.ToArray();
+            var listed = members
+                .OrderBy(member => member.Pull is null)
+                .ThenByDescending(member => member.Pull?.Pull is { } pull ? pull.BytesTotal - pull.BytesDone : 0)
+                .ThenBy(member => member.Held)
+                .ThenBy(member => member.Peer.Info.Name, StringComparer.Ordinal)
+                .Take(most)
+                .Select(Describe);
+            return (HealthOf(swarm), members.Length, members.Count(member => member.Pull is not null), [.. listed]);
         }
     }
 
@@ -114,8 +147,7 @@ internal sealed class SwarmState(TimeSpan lease, int neighbours, TimeProvider ti
         {
             Sweep();
             return [.. _peers.Values
-                .Select(peer => new TrackedPeer(
-                    peer.Info, peer.Held.Count, peer.Memberships.Count, (long)time.GetElapsedTime(peer.LastSync).TotalMilliseconds, peer.LoadBytesPerSecond))
+                .Select(peer => new TrackedPeer(peer.Info, peer.Held.Count, peer.Memberships.Count, Age(peer), peer.LoadBytesPerSecond))
                 .OrderBy(peer => peer.Peer.Name, StringComparer.Ordinal).ThenBy(peer => peer.Peer.Id)];
         }
     }
@@ -129,18 +161,48 @@ internal sealed class SwarmState(TimeSpan lease, int neighbours, TimeProvider ti
         }
     }
 
-    private SyncResponse Answer(bool resync, ImmutableArray<SwarmView> views) => new((int)lease.TotalMilliseconds, resync, Epoch, views, []);
+    private SyncResponse Answer(bool resync)
+    {
+        var (leased, gather) = _pace.For(_peers.Count);
+        return new SyncResponse((int)leased.TotalMilliseconds, (int)gather.TotalMilliseconds, resync, Epoch, [], [], null, []);
+    }
+
+    private void RequireFitting(SyncRequest request, TrackedState? known)
+    {
+        var joined = 0;
+        foreach (var (manifest, held) in request.Swarms)
+        {
+            if (_swarms.TryGetValue(manifest, out var swarm))
+            {
+                joined += known?.In(swarm) is null ? 1 : 0;
+                if (!swarm.Fits(held.Span))
+                {
+                    throw new TrackerException(TrackerError.Refused, $"{held.Length} bytes are no bitmap of manifest {manifest}, which has {swarm.Shards} shards");
+                }
+            }
+        }
+
+        if (!request.Full && (known?.Memberships.Count ?? 0) + joined - request.Left.Length > RequestRules.MaxSwarms)
+        {
+            throw new TrackerException(TrackerError.Refused, $"a peer is in {RequestRules.MaxSwarms} swarms at most: leave some before it enters others");
+        }
+    }
 
     private TrackedState Remember(PeerInfo info)
     {
         var peer = new TrackedState(info);
         _peers.Add(info.Id, peer);
+        _neighbourhoods.Enter(peer);
+        _turns.AddLast(peer.Turn);
         return peer;
     }
 
     private void Forget(TrackedState peer)
     {
+        peer.IsGone = true;
         _peers.Remove(peer.Info.Id);
+        _turns.Remove(peer.Turn);
+        _neighbourhoods.Leave(peer, peer.Place);
         foreach (var member in peer.Memberships)
         {
             member.Swarm.Remove(member);
@@ -149,19 +211,61 @@ internal sealed class SwarmState(TimeSpan lease, int neighbours, TimeProvider ti
         _ordinals.RemoveReplicas(peer.Held);
     }
 
-    private void TakeShards(TrackedState peer, SyncRequest request)
+    private void Renew(TrackedState peer, SyncRequest request, long now)
     {
+        var place = peer.Place;
+        if (peer.Describe(request.Peer))
+        {
+            _neighbourhoods.Leave(peer, place);
+            _neighbourhoods.Enter(peer);
+        }
+
+        (peer.Sequence, peer.LastSync, peer.LoadBytesPerSecond) = (request.Sequence, now, request.LoadBytesPerSecond);
+        peer.LeaseEnds = now + Ticks(_pace.For(_peers.Count).Lease);
+        _turns.Remove(peer.Turn);
+        _turns.AddLast(peer.Turn);
+    }
+
+    /// <summary>Takes which swarms the peer is in and what it holds; gives the swarms that are not known.</summary>
+    private ImmutableArray<Digest> TakeHoldings(TrackedState peer, SyncRequest request)
+    {
+        var before = peer.Held;
         if (request.Full)
         {
             // Count the new replicas before the old are counted off, so that shards in both keep their ordinals.
-            var before = peer.Held;
             peer.Held = new Bitmap();
-            Gain(peer, request.Gained);
-            _ordinals.RemoveReplicas(before);
+            var named = request.Swarms.Select(swarm => swarm.Manifest).ToHashSet();
+            peer.Memberships.Where(member => !named.Contains(member.Swarm.Manifest)).ToList().ForEach(Leave);
         }
-        else
+
+        foreach (var manifest in request.Left)
         {
-            Gain(peer, request.Gained);
+            if (Membership(peer, manifest) is { } member)
+            {
+                Leave(member);
+            }
+        }
+
+        var unknown = ImmutableArray<Digest>.Empty;
+        foreach (var (manifest, held) in request.Swarms)
+        {
+            if (_swarms.TryGetValue(manifest, out var swarm))
+            {
+                swarm.SetHeld(peer, held.Span, _ordinals);
+                if (peer.In(swarm) is null)
+                {
+                    peer.Memberships.Add(swarm.Add(peer));
+                }
+            }
+            else
+            {
+                unknown = unknown.Add(manifest);
+            }
+        }
+
+        foreach (var shard in request.Gained)
+        {
+            _ordinals.AddReplica(shard, peer.Held);
         }
 
         foreach (var shard in request.Lost)
@@ -169,120 +273,145 @@ internal sealed class SwarmState(TimeSpan lease, int neighbours, TimeProvider ti
             _ordinals.RemoveReplica(shard, peer.Held);
         }
 
-        if (request.Full || !request.Gained.IsEmpty || !request.Lost.IsEmpty)
+        if (request.Full)
+        {
+            _ordinals.RemoveReplicas(before);
+        }
+
+        if (request.Full || !request.Swarms.IsEmpty || !request.Gained.IsEmpty || !request.Lost.IsEmpty)
         {
             foreach (var member in peer.Memberships)
             {
-                member.Held = peer.Held.CountCommon(member.Swarm.Mask);
+                member.Swarm.Recount(member);
             }
         }
+
+        return unknown;
     }
 
-    private void Gain(TrackedState peer, ImmutableArray<Digest> gained)
+    private static void Leave(Member member)
     {
-        foreach (var shard in gained)
-        {
-            _ordinals.AddReplica(shard, peer.Held);
-        }
+        member.Swarm.Remove(member);
+        member.Peer.Memberships.Remove(member);
     }
 
-    private void TakeSwarms(TrackedState peer, ImmutableArray<Digest> manifests)
+    /// <summary>Takes how far the peer's pulls are; gives the swarms as it should see them.</summary>
+    private ImmutableArray<SwarmView> TakePulls(TrackedState peer, ImmutableArray<SwarmPull> pulls, long now)
     {
-        var wanted = manifests.ToHashSet();
-        for (var i = peer.Memberships.Count - 1; i >= 0; i--)
+        foreach (var member in peer.Memberships)
         {
-            var member = peer.Memberships[i];
-            if (!wanted.Remove(member.Swarm.Manifest))
+            if (member.Pull is not null && !pulls.Any(pull => pull.Manifest == member.Swarm.Manifest))
             {
-                member.Swarm.Remove(member);
-                peer.Memberships.RemoveAt(i);
+                member.Pull = null;
             }
         }
 
-        foreach (var manifest in wanted)
+        var views = ImmutableArray.CreateBuilder<SwarmView>(pulls.Length);
+        foreach (var pull in pulls)
         {
-            if (_swarms.TryGetValue(manifest, out var swarm))
+            if (Membership(peer, pull.Manifest) is { } member)
             {
-                peer.Memberships.Add(swarm.Add(peer));
+                var before = member.Pull;
+                var seconds = before is null ? 0 : time.GetElapsedTime(before.At, now).TotalSeconds;
+                var rate = seconds > 0 ? (long)(Math.Max(0, pull.BytesDone - before!.Pull.BytesDone) / seconds) : 0;
+                member.Pull = new PullSeen(pull, now, rate);
+                views.Add(View(member, pull.Seen, now));
             }
         }
+
+        return views.ToImmutable();
     }
 
-    private SwarmView View(Member asking)
+    private SwarmView View(Member asking, long seen, long now)
     {
         var swarm = asking.Swarm;
-        swarm.LastUsed = time.GetTimestamp();
-        var members = swarm.Members;
-        var candidates = ArrayPool<NeighbourCandidate>.Shared.Rent(members.Length);
-        var count = 0;
-        foreach (var member in members)
+        swarm.LastUsed = now;
+        if (asking.Neighbours is not { } set || IsStale(set, swarm, now))
         {
-            if (member != asking)
-            {
-                candidates[count++] = new NeighbourCandidate(member.Index, Nearness(asking.Peer.Info, member.Peer.Info), member.Held);
-            }
+            var peers = _neighbourhoods.Choose(asking);
+            var same = asking.Neighbours is { } before && before.Peers.Count == peers.Count && peers.All(before.Peers.Contains);
+            asking.Neighbours = set = new NeighbourSet(same ? asking.Neighbours!.Number : ++_neighbourSets, now, swarm.Entered, peers);
         }
 
-        var chosen = ImmutableArray.CreateBuilder<Neighbour>(Math.Min(count, neighbours));
-        foreach (var index in NeighbourPlanner.Choose(candidates.AsSpan(0, count), neighbours, random))
-        {
-            var peer = members[index].Peer;
-            chosen.Add(new Neighbour(peer.Info, swarm.HeldBy(peer)));
-        }
-
-        ArrayPool<NeighbourCandidate>.Shared.Return(candidates);
-        return new SwarmView(swarm.Manifest, members.Length, chosen.DrainToImmutable(), swarm.Rarity(_ordinals));
+        return new SwarmView(swarm.Manifest, swarm.Members.Length, set.Number, seen == set.Number ? null : [.. set.Peers.Select(peer => peer.Info)]);
     }
 
-    private static int Nearness(PeerInfo asking, PeerInfo other)
+    /// <summary>A set lives for a lease, less when one of it is gone or, while it is not full, when somebody entered the swarm.</summary>
+    private bool IsStale(NeighbourSet set, Swarm swarm, long now) =>
+        set.ChosenAt + Ticks(lease) <= now
+        || set.Peers.Any(peer => peer.IsGone)
+        || (set.Peers.Count < neighbours && set.Entered != swarm.Entered);
+
+    /// <summary>One swarm of the peer, in turn, when it was told of that one long enough ago.</summary>
+    private ScarceShards? NextScarce(TrackedState peer, long now)
     {
-        if (asking.HostId == other.HostId)
+        if (peer.Memberships.Count == 0)
         {
-            return 3;
+            return null;
         }
 
-        return SameLabel(asking, other, "rack") ? 2 : SameLabel(asking, other, "zone") ? 1 : 0;
+        var member = peer.Memberships[peer.NextScarce++ % peer.Memberships.Count];
+        if (member.ToldScarce is { } told && told + Ticks(ScarceInterval) > now)
+        {
+            return null;
+        }
+
+        member.ToldScarce = now;
+        return new ScarceShards(member.Swarm.Manifest, member.Swarm.Scarce(_ordinals));
     }
 
-    private static bool SameLabel(PeerInfo asking, PeerInfo other, string label) =>
-        asking.Labels.TryGetValue(label, out var mine) && other.Labels.TryGetValue(label, out var theirs) && mine == theirs;
+    private Member? Membership(TrackedState peer, Digest manifest) => _swarms.TryGetValue(manifest, out var swarm) ? peer.In(swarm) : null;
+
+    private Swarm? Use(Digest manifest)
+    {
+        if (!_swarms.TryGetValue(manifest, out var swarm))
+        {
+            return null;
+        }
+
+        swarm.LastUsed = time.GetTimestamp();
+        return swarm;
+    }
+
+    private SwarmHealth HealthOf(Swarm swarm)
+    {
+        var available = swarm.Mask.CountCommon(_ordinals.Live);
+        return new SwarmHealth(available, swarm.Shards - available, swarm.Complete);
+    }
+
+    private SwarmMember Describe(Member member)
+    {
+        var (peer, pull) = (member.Peer, member.Pull);
+        return new SwarmMember(
+            peer.Info.Id, peer.Info.Name, member.Held, pull is not null, pull?.Pull.BytesDone ?? 0, pull?.Pull.BytesTotal ?? 0, pull?.BytesPerSecond ?? 0,
+            pull?.Pull.Path ?? "", peer.LoadBytesPerSecond, Age(peer));
+    }
+
+    private long Age(TrackedState peer) => (long)time.GetElapsedTime(peer.LastSync).TotalMilliseconds;
 
     /// <summary>
-    /// Forgets peers whose lease ran out and swarms that nobody is in or asks about. Looks through the peers only when the first lease, as of the last look,
-    /// can have run out: about once per lease under steady syncs.
+    /// Forgets peers whose lease ran out, those whose last sync is the oldest first, and about once per lease swarms that nobody is in or asks about.
     /// </summary>
     private void Sweep()
     {
         var now = time.GetTimestamp();
-        if (now < _nextSweep)
+        for (var left = ForgottenPerCall; left > 0 && _turns.First is { } first && first.Value.LeaseEnds <= now; left -= first.Value.Held.Count)
+        {
+            Forget(first.Value);
+        }
+
+        if (now < _nextLookAtSwarms)
         {
             return;
         }
 
-        var leaseTicks = Ticks(lease);
-        var next = now + leaseTicks;
-        foreach (var peer in _peers.Values.ToArray())
+        _nextLookAtSwarms = now + Ticks(lease);
+        foreach (var swarm in _swarms.Values.Where(swarm => swarm.Members.IsEmpty && swarm.LastUsed + Ticks(Linger) <= now).ToArray())
         {
-            if (peer.LastSync + leaseTicks <= now)
-            {
-                Forget(peer);
-            }
-            else
-            {
-                next = Math.Min(next, peer.LastSync + leaseTicks);
-            }
+            _swarms.Remove(swarm.Manifest);
+            swarm.Related.ForEach(other => other.Related.Remove(swarm));
+            swarm.Mask.ForEach(_ordinals.RemoveSwarm);
         }
-
-        foreach (var swarm in _swarms.Values.ToArray())
-        {
-            if (swarm.Members.IsEmpty && swarm.LastUsed + Ticks(Linger) <= now)
-            {
-                _swarms.Remove(swarm.Manifest);
-                swarm.Mask.ForEach(_ordinals.RemoveSwarm);
-            }
-        }
-
-        _nextSweep = next;
     }
 
     private long Ticks(TimeSpan span) => (long)(span.TotalSeconds * time.TimestampFrequency);

@@ -43,8 +43,7 @@ internal static class PeerWire
             switch (field)
             {
                 case "id":
-                    var text = ReadText(ref reader);
-                    id = Guid.TryParseExact(text, "D", out var parsed) ? parsed : throw new MessagePackSerializationException("the id of a peer is not a UUID");
+                    id = ReadId(ref reader);
                     break;
                 case "name":
                     name = ReadText(ref reader);
@@ -63,6 +62,9 @@ internal static class PeerWire
 
         return new PeerInfo(id, name, endpoints, hostId, labels);
     }
+
+    public static Guid ReadId(ref MessagePackReader reader) =>
+        Guid.TryParseExact(ReadText(ref reader), "D", out var id) ? id : throw new MessagePackSerializationException("the id of a peer is not a UUID");
 
     public static void WriteTracked(ref MessagePackWriter writer, TrackedPeer tracked)
     {

@@ -10,11 +10,9 @@ namespace P2PWeights.Tracker.Wire;
 internal static class SyncWire
 {
     private static readonly FieldNames RequestFields = new(
-        "sync", "peer", "sequence", "full", "leaving", "gained", "lost", "swarms", "eventsAfter", "loadBytesPerSecond");
+        "sync", "peer", "sequence", "full", "leaving", "gained", "lost", "swarms", "left", "pulls", "eventsAfter", "loadBytesPerSecond");
 
-    private static readonly FieldNames ResponseFields = new("answer to a sync", "leaseMs", "resync", "epoch", "swarms", "events");
-    private static readonly FieldNames SwarmFields = new("swarm", "manifest", "peers", "neighbours", "rarity");
-    private static readonly FieldNames NeighbourFields = new("neighbour", "peer", "held");
+    private static readonly FieldNames ResponseFields = new("answer to a sync", "leaseMs", "gatherMs", "resync", "epoch", "swarms", "unknown", "scarce", "events");
     private static readonly FieldNames EventFields = new("catalog event", "number", "kind", "checkpoint", "manifest");
 
     public static void WriteRequest(ref MessagePackWriter writer, SyncRequest request)
@@ -33,7 +31,11 @@ internal static class SyncWire
         writer.Write("lost");
         WriteArray(ref writer, request.Lost, WriteDigest);
         writer.Write("swarms");
-        WriteArray(ref writer, request.Swarms, WriteDigest);
+        WriteArray(ref writer, request.Swarms, SwarmWire.WriteHoldings);
+        writer.Write("left");
+        WriteArray(ref writer, request.Left, WriteDigest);
+        writer.Write("pulls");
+        WriteArray(ref writer, request.Pulls, SwarmWire.WritePull);
         writer.Write("eventsAfter");
         writer.Write(request.EventsAfter);
         writer.Write("loadBytesPerSecond");
@@ -45,7 +47,9 @@ internal static class SyncWire
         PeerInfo? peer = null;
         long sequence = 0, eventsAfter = 0, load = 0;
         bool full = false, leaving = false;
-        ImmutableArray<Digest> gained = [], lost = [], swarms = [];
+        ImmutableArray<Digest> gained = [], lost = [], left = [];
+        ImmutableArray<SwarmHoldings> swarms = [];
+        ImmutableArray<SwarmPull> pulls = [];
         var fields = MapReader.Start(ref reader, RequestFields);
         while (fields.Next(ref reader) is { } field)
         {
@@ -70,7 +74,13 @@ internal static class SyncWire
                     lost = ReadArray(ref reader, ReadDigest);
                     break;
                 case "swarms":
-                    swarms = ReadArray(ref reader, ReadDigest);
+                    swarms = ReadArray(ref reader, SwarmWire.ReadHoldings);
+                    break;
+                case "left":
+                    left = ReadArray(ref reader, ReadDigest);
+                    break;
+                case "pulls":
+                    pulls = ReadArray(ref reader, SwarmWire.ReadPull);
                     break;
                 case "eventsAfter":
                     eventsAfter = reader.ReadInt64();
@@ -81,7 +91,7 @@ internal static class SyncWire
             }
         }
 
-        return new SyncRequest(peer!, sequence, full, leaving, gained, lost, swarms, eventsAfter, load);
+        return new SyncRequest(peer!, sequence, full, leaving, gained, lost, swarms, left, pulls, eventsAfter, load);
     }
 
     public static void WriteResponse(ref MessagePackWriter writer, SyncResponse response)
@@ -89,22 +99,30 @@ internal static class SyncWire
         writer.WriteMapHeader(ResponseFields.Count);
         writer.Write("leaseMs");
         writer.Write(response.LeaseMs);
+        writer.Write("gatherMs");
+        writer.Write(response.GatherMs);
         writer.Write("resync");
         writer.Write(response.Resync);
         writer.Write("epoch");
         writer.Write(response.Epoch);
         writer.Write("swarms");
-        WriteArray(ref writer, response.Swarms, WriteSwarm);
+        WriteArray(ref writer, response.Swarms, SwarmWire.WriteSwarm);
+        writer.Write("unknown");
+        WriteArray(ref writer, response.Unknown, WriteDigest);
+        writer.Write("scarce");
+        SwarmWire.WriteScarce(ref writer, response.Scarce);
         writer.Write("events");
         WriteArray(ref writer, response.Events, WriteEvent);
     }
 
     public static SyncResponse ReadResponse(ref MessagePackReader reader)
     {
-        var leaseMs = 0;
+        int leaseMs = 0, gatherMs = 0;
         var resync = false;
         var epoch = 0L;
         ImmutableArray<SwarmView> swarms = [];
+        ImmutableArray<Digest> unknown = [];
+        ScarceShards? scarce = null;
         ImmutableArray<CatalogEvent> events = [];
         var fields = MapReader.Start(ref reader, ResponseFields);
         while (fields.Next(ref reader) is { } field)
@@ -114,6 +132,9 @@ internal static class SyncWire
                 case "leaseMs":
                     leaseMs = reader.ReadInt32();
                     break;
+                case "gatherMs":
+                    gatherMs = reader.ReadInt32();
+                    break;
                 case "resync":
                     resync = reader.ReadBoolean();
                     break;
@@ -121,7 +142,13 @@ internal static class SyncWire
                     epoch = reader.ReadInt64();
                     break;
                 case "swarms":
-                    swarms = ReadArray(ref reader, ReadSwarm);
+                    swarms = ReadArray(ref reader, SwarmWire.ReadSwarm);
+                    break;
+                case "unknown":
+                    unknown = ReadArray(ref reader, ReadDigest);
+                    break;
+                case "scarce":
+                    scarce = SwarmWire.ReadScarce(ref reader);
                     break;
                 case "events":
                     events = ReadArray(ref reader, ReadEvent);
@@ -129,79 +156,7 @@ internal static class SyncWire
             }
         }
 
-        return new SyncResponse(leaseMs, resync, epoch, swarms, events);
-    }
-
-    private static void WriteSwarm(ref MessagePackWriter writer, SwarmView swarm)
-    {
-        writer.WriteMapHeader(SwarmFields.Count);
-        writer.Write("manifest");
-        WriteDigest(ref writer, swarm.Manifest);
-        writer.Write("peers");
-        writer.Write(swarm.Peers);
-        writer.Write("neighbours");
-        WriteArray(ref writer, swarm.Neighbours, WriteNeighbour);
-        writer.Write("rarity");
-        writer.Write(swarm.Rarity.Span);
-    }
-
-    private static SwarmView ReadSwarm(ref MessagePackReader reader)
-    {
-        Digest manifest = default;
-        var peers = 0;
-        ImmutableArray<Neighbour> neighbours = [];
-        ReadOnlyMemory<byte> rarity = default;
-        var fields = MapReader.Start(ref reader, SwarmFields);
-        while (fields.Next(ref reader) is { } field)
-        {
-            switch (field)
-            {
-                case "manifest":
-                    manifest = ReadDigest(ref reader);
-                    break;
-                case "peers":
-                    peers = reader.ReadInt32();
-                    break;
-                case "neighbours":
-                    neighbours = ReadArray(ref reader, ReadNeighbour);
-                    break;
-                case "rarity":
-                    rarity = ReadBytes(ref reader);
-                    break;
-            }
-        }
-
-        return new SwarmView(manifest, peers, neighbours, rarity);
-    }
-
-    private static void WriteNeighbour(ref MessagePackWriter writer, Neighbour neighbour)
-    {
-        writer.WriteMapHeader(NeighbourFields.Count);
-        writer.Write("peer");
-        PeerWire.Write(ref writer, neighbour.Peer);
-        writer.Write("held");
-        writer.Write(neighbour.Held.Span);
-    }
-
-    private static Neighbour ReadNeighbour(ref MessagePackReader reader)
-    {
-        PeerInfo? peer = null;
-        ReadOnlyMemory<byte> held = default;
-        var fields = MapReader.Start(ref reader, NeighbourFields);
-        while (fields.Next(ref reader) is { } field)
-        {
-            switch (field)
-            {
-                case "peer":
-                    peer = PeerWire.Read(ref reader);
-                    break;
-                case "held":
-                    held = ReadBytes(ref reader);
-                    break;
-            }
-        }
-
-        return new Neighbour(peer!, held);
+        return new SyncResponse(leaseMs, gatherMs, resync, epoch, swarms, unknown, scarce, events);
     }
 
     private static void WriteEvent(ref MessagePackWriter writer, CatalogEvent happened)

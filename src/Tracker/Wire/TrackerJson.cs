@@ -5,7 +5,7 @@ using P2PWeights.Store.Content;
 
 namespace P2PWeights.Tracker.Wire;
 
-/// <summary>The same messages as JSON: the same field names, digests as hex, bitmaps and rarity as base64.</summary>
+/// <summary>The same messages as JSON: the same field names, digests as hex, bitmaps as base64.</summary>
 [JsonSourceGenerationOptions(
     PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
     RespectNullableAnnotations = true,
@@ -23,6 +23,7 @@ namespace P2PWeights.Tracker.Wire;
 [JsonSerializable(typeof(ImmutableArray<TrackedPeer>))]
 [JsonSerializable(typeof(ImmutableArray<string>))]
 [JsonSerializable(typeof(TrackerStatus))]
+[JsonSerializable(typeof(SwarmStatus))]
 [JsonSerializable(typeof(ErrorBody))]
 internal sealed partial class TrackerJson : JsonSerializerContext;
 

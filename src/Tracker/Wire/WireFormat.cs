@@ -85,6 +85,8 @@ internal static class WireFormats
 
     public static WireFormat<TrackerStatus> Status { get; } = new(StatusWire.Write, StatusWire.Read, TrackerJson.Default.TrackerStatus);
 
+    public static WireFormat<SwarmStatus> Swarm { get; } = new(SwarmStatusWire.Write, SwarmStatusWire.Read, TrackerJson.Default.SwarmStatus);
+
     public static WireFormat<ErrorBody> Error { get; } = new(StatusWire.WriteError, StatusWire.ReadError, TrackerJson.Default.ErrorBody);
 
     private static WireFormat<ImmutableArray<T>> ArrayOf<T>(WireWrite<T> write, WireRead<T> read, JsonTypeInfo<ImmutableArray<T>> json) => new(

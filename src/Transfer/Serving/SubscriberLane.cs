@@ -78,7 +78,7 @@ internal sealed class SubscriberLane(FrameConnection connection, Guid peer, Serv
                 }
 
                 _subscriptions.Add(manifest, new Subscription());
-                context.Swarms.Find(manifest)?.NoteSubscriber(peer);
+                context.Swarms.NoteSubscriber(manifest, peer);
                 break;
             case FrameType.Unsubscribe:
                 if (_subscriptions.Remove(FrameCodec.Decode<UnsubscribeMessage>(payload).Manifest, out var ended))

@@ -82,6 +82,9 @@ internal sealed class Swarm
         }
     }
 
+    /// <summary>The ordinal of a shard; -1 when the manifest does not have it.</summary>
+    public int OrdinalOf(Digest shard) => _ordinals.GetValueOrDefault(shard, -1);
+
     /// <summary>A copy of the bitmap of shards held here.</summary>
     public ShardBitmap Held()
     {

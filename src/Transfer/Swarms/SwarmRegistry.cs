@@ -19,6 +19,9 @@ internal sealed class SwarmRegistry : IDisposable
     /// <summary>Raised after a swarm was joined or left; handlers must not block.</summary>
     public event Action? MembershipChanged;
 
+    /// <summary>Raised when a peer asks about a swarm that this node is not in; handlers must not block.</summary>
+    public event Action<Digest>? UnknownAsked;
+
     public IReadOnlyList<Digest> Joined => [.. _swarms.Keys];
 
     public Swarm Join(Manifest manifest)
@@ -48,6 +51,19 @@ internal sealed class SwarmRegistry : IDisposable
     }
 
     public Swarm? Find(Digest manifest) => _swarms.GetValueOrDefault(manifest);
+
+    /// <summary>A peer asks what is held of a swarm.</summary>
+    public void NoteSubscriber(Digest manifest, Guid peer)
+    {
+        if (Find(manifest) is { } swarm)
+        {
+            swarm.NoteSubscriber(peer);
+        }
+        else
+        {
+            UnknownAsked?.Invoke(manifest);
+        }
+    }
 
     public void Dispose() => _store.Changed -= OnChanged;
 

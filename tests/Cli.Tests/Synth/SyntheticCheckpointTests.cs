@@ -45,6 +45,38 @@ public sealed class SyntheticCheckpointTests
     }
 
     [Theory]
+    [InlineData("qwen3", 128)]
+    [InlineData("deepseek-v3", 256)]
+    public async Task Second_version_differs_in_the_part_asked_for_and_nowhere_else(string layout, int sizeMiB)
+    {
+        using var folder = new TempFolder();
+        Assert.True(SynthLayouts.TryParse(layout, out var parsed));
+        var options = new SynthOptions(folder["v1"], sizeMiB * MiB, parsed.Value, Seed: 7);
+        await SyntheticCheckpoint.WriteAsync(options, null, default);
+        var report = await SyntheticCheckpoint.WriteAsync(options with { Folder = folder["v2"], Change = new SynthChange(0.1, 1) }, null, default);
+        await SyntheticCheckpoint.WriteAsync(options with { Folder = folder["other"], Change = new SynthChange(0.1, 2) }, null, default);
+
+        var changed = ChangedTensors("v1", "v2");
+        Assert.InRange(changed.Sum(tensor => tensor.Length), 0.05 * report.Bytes, 0.1 * report.Bytes);
+        Assert.All(changed, tensor => Assert.True(tensor.Length >= CuttingPlanner.LargeTensorBytes, tensor.Name));
+        Assert.NotEqual(changed.Select(tensor => tensor.Name), ChangedTensors("v1", "other").Select(tensor => tensor.Name));
+
+        List<SafetensorsTensor> ChangedTensors(string first, string second)
+        {
+            var differing = new List<SafetensorsTensor>();
+            foreach (var (name, header) in Headers(folder[first]))
+            {
+                var (one, two) = (File.ReadAllBytes(folder[$"{first}/{name}"]), File.ReadAllBytes(folder[$"{second}/{name}"]));
+                Assert.True(one.AsSpan(0, (int)header.DataOffset).SequenceEqual(two.AsSpan(0, (int)header.DataOffset)), $"the header of {name} differs");
+                differing.AddRange(header.Tensors.Where(tensor =>
+                    !one.AsSpan((int)tensor.Offset, (int)tensor.Length).SequenceEqual(two.AsSpan((int)tensor.Offset, (int)tensor.Length))));
+            }
+
+            return differing;
+        }
+    }
+
+    [Theory]
     [InlineData(8L << 30)]
     [InlineData(64L << 30)]
     [InlineData(700_000_000_000)]

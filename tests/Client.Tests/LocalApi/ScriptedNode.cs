@@ -24,6 +24,8 @@ internal sealed class ScriptedNode : INodeApi
 
     public Func<string, PullExplanation> OnWhy { get; set; } = _ => throw Unexpected();
 
+    public Func<string, int, SwarmStatus> OnSwarm { get; set; } = (_, _) => throw Unexpected();
+
     public List<string> Done { get; } = [];
 
     public Task<PublishReport> PublishAsync(PublishRequest request, IProgress<PublishProgress>? progress, CancellationToken cancellationToken) => OnPublish(request);
@@ -35,6 +37,8 @@ internal sealed class ScriptedNode : INodeApi
         OnVerify(folder, checkpoint, bytesHashed);
 
     public Task<NodeScrubReport> ScrubAsync(IProgress<NodeScrubReport>? progress, CancellationToken cancellationToken) => OnScrub(progress);
+
+    public Task<SwarmStatus> SwarmAsync(string checkpoint, int members, CancellationToken cancellationToken) => Task.FromResult(OnSwarm(checkpoint, members));
 
     public Task<NodeStatus> StatusAsync(CancellationToken cancellationToken) => Task.FromResult(OnStatus());
 

@@ -1,40 +1,52 @@
 using P2PWeights.Client.Sync;
+using P2PWeights.Store.Content;
+using P2PWeights.Tracker;
 
 namespace P2PWeights.Client.Tests.Sync;
 
 public sealed class ReplicaHintsTests
 {
-    private readonly ReplicaHints _hints = new();
+    private readonly Dictionary<Digest, Manifest> _manifests = [];
+    private readonly ReplicaHints _hints;
+
+    public ReplicaHintsTests() => _hints = new ReplicaHints(
+        (manifest, shard) => _manifests.TryGetValue(manifest, out var found) ? found.Shards.Select(info => info.Digest).ToList().IndexOf(shard) : -1);
 
     [Fact]
-    public void Shard_of_two_swarms_has_the_larger_count()
+    public void Shard_of_two_swarms_is_elsewhere_when_one_of_them_says_so()
     {
-        _hints.Update(ManifestFactory.OfShards(10, 1, 2), new byte[] { 3, 0 });
-        _hints.Update(ManifestFactory.OfShards(10, 2, 3), new byte[] { 5, 1 });
+        Update(0b01, 1, 2);
+        Update(0b01, 2, 3);
 
-        Assert.Equal((3, 5, 1), (Replicas(1), Replicas(2), Replicas(3)));
+        Assert.Equal((false, true, true), (IsElsewhere(1), IsElsewhere(2), IsElsewhere(3)));
     }
 
     [Fact]
-    public void Unknown_shard_has_no_replicas() => Assert.Equal(0, Replicas(9));
+    public void Unknown_shard_is_not_elsewhere() => Assert.False(IsElsewhere(9));
 
     [Fact]
     public void Later_view_replaces_the_earlier()
     {
-        var manifest = ManifestFactory.OfShards(10, 1);
-        _hints.Update(manifest, new byte[] { 3 });
-        _hints.Update(manifest, new byte[] { 1 });
-
-        Assert.Equal(1, Replicas(1));
+        Update(0, 1);
+        Assert.True(IsElsewhere(1));
+        Update(1, 1);
+        Assert.False(IsElsewhere(1));
     }
 
     [Fact]
-    public void View_that_does_not_fit_the_manifest_is_ignored()
+    public void View_that_is_too_short_says_nothing_of_the_rest()
     {
-        _hints.Update(ManifestFactory.OfShards(10, 1, 2), new byte[] { 7 });
+        Update(0, 1, 2, 3, 4, 5, 6, 7, 8, 10);
 
-        Assert.Equal(0, Replicas(1));
+        Assert.Equal((true, false), (IsElsewhere(8), IsElsewhere(10)));
     }
 
-    private int Replicas(byte shard) => _hints.Replicas(ManifestFactory.Shard(shard, 10).Digest);
+    private void Update(byte scarce, params byte[] shards)
+    {
+        var manifest = ManifestFactory.OfShards(10, shards);
+        _manifests[manifest.Digest] = manifest;
+        _hints.Update(new ScarceShards(manifest.Digest, new[] { scarce }));
+    }
+
+    private bool IsElsewhere(byte shard) => _hints.IsElsewhere(ManifestFactory.Shard(shard, 10).Digest);
 }

@@ -179,7 +179,13 @@ public sealed class HostileBodyTests : IAsyncLifetime, IDisposable
             sample with { Peer = peer with { Endpoints = [.. Enumerable.Repeat("h:1", 100)] } },
             sample with { Peer = peer with { Labels = peer.Labels.Add("k", text) } },
             sample with { Peer = peer with { Labels = peer.Labels.AddRange(Enumerable.Range(0, 100).Select(i => KeyValuePair.Create(i.ToString(CultureInfo.InvariantCulture), ""))) } },
-            sample with { Swarms = [.. Enumerable.Range(0, 1000).Select(i => Make.Digest($"{i}"))] },
+            sample with { Swarms = [.. Enumerable.Range(0, 1000).Select(i => new SwarmHoldings(Make.Digest($"{i}"), new byte[1]))] },
+            sample with { Left = [.. Enumerable.Range(0, 1000).Select(i => Make.Digest($"{i}"))] },
+            sample with { Pulls = [.. Enumerable.Range(0, 1000).Select(i => new SwarmPull(Make.Digest($"{i}"), 0, 0, 0, ""))] },
+            sample with { Pulls = [new SwarmPull(Make.Digest("m"), -1, 0, 0, "")] },
+            sample with { Pulls = [new SwarmPull(Make.Digest("m"), 0, -1, 0, "")] },
+            sample with { Pulls = [new SwarmPull(Make.Digest("m"), 0, 0, -1, "")] },
+            sample with { Pulls = [new SwarmPull(Make.Digest("m"), 0, 0, 0, text)] },
             sample with { Sequence = -1 },
             sample with { EventsAfter = -1 },
             sample with { LoadBytesPerSecond = -1 },
@@ -250,6 +256,8 @@ public sealed class HostileBodyTests : IAsyncLifetime, IDisposable
     private static SyncRequest Sample() => Make.FullSync(Make.Peer(1, "host", ("rack", "r")), 1, [Make.Digest("a"), Make.Digest("b")], Make.Manifest("m", 3)) with
     {
         Lost = [Make.Digest("c")],
+        Left = [Make.Digest("left")],
+        Pulls = [new SwarmPull(Make.Manifest("m", 3).Digest, 7, 1000, 123_456_789_012, "tcp")],
         LoadBytesPerSecond = 123_456_789_012,
         EventsAfter = 3,
     };

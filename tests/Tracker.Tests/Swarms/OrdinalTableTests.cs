@@ -22,7 +22,30 @@ public sealed class OrdinalTableTests
             Assert.Equal(0, table.Live.Count);
         }
 
-        Assert.InRange(table.Rarity.Length, 1000, 2000);
+        var last = new Bitmap();
+        table.AddReplica(Make.Digest("last"), last);
+        Assert.True(last.Contains(0));
+    }
+
+    [Fact]
+    public void Shard_is_safe_from_two_replicas_on()
+    {
+        var table = new OrdinalTable();
+        var ordinal = table.AddSwarm(Make.Digest("x"));
+        var peers = new[] { new Bitmap(), new Bitmap(), new Bitmap() };
+        foreach (var (held, safe) in peers.Zip((bool[])[false, true, true]))
+        {
+            table.ReplaceReplicas(held, ordinal, 1, 1);
+            Assert.Equal((true, safe), (table.Live.Contains(ordinal), table.Safe.Contains(ordinal)));
+        }
+
+        foreach (var (held, safe) in peers.Zip((bool[])[true, false, false]))
+        {
+            table.ReplaceReplicas(held, ordinal, 1, 0);
+            Assert.Equal(safe, table.Safe.Contains(ordinal));
+        }
+
+        Assert.False(table.Live.Contains(ordinal));
     }
 
     [Fact]

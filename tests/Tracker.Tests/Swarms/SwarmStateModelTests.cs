@@ -59,17 +59,27 @@ public sealed class SwarmStateModelTests
                 break;
             case 2:
                 _model[number] = new Known(random.Next(100), [.. SomeShards()], SomeSwarms(), _time.GetTimestamp());
-                Check(state.Sync(Make.FullSync(Make.Peer(number), _model[number].Sequence, _model[number].Held, _model[number].Swarms)), _model[number]);
+                Check(state.Sync(Make.FullSync(Make.Peer(number), _model[number].Sequence, _model[number].Held, _model[number].Swarms).Pulling(_model[number].Swarms)), _model[number]);
                 break;
             default:
                 Digest[] gained = [.. SomeShards()];
                 Digest[] lost = [.. SomeShards().Except(gained)];
                 var swarms = SomeSwarms();
-                var answer = state.Sync(Make.Sync(Make.Peer(number), (known?.Sequence ?? 0) + 1, gained, lost, swarms));
+                HashSet<Digest> held = [.. (known?.Held ?? []).Union(gained).Except(lost)];
+
+                // Entered ones must be told as bitmaps, others may; whatever no bitmap has is told by digest.
+                Manifest[] told = [.. swarms.Where(manifest => known?.Swarms.Contains(manifest) != true || random.Next(2) == 0)];
+                var covered = told.SelectMany(manifest => Make.ShardsOf(manifest)).ToHashSet();
+                var answer = state.Sync(
+                    (Make.Sync(Make.Peer(number), (known?.Sequence ?? 0) + 1, gained.Except(covered), lost.Except(covered)) with
+                    {
+                        Swarms = [.. told.Select(manifest => new SwarmHoldings(manifest.Digest, Make.Bits(manifest, held.Contains)))],
+                        Left = [.. (known?.Swarms ?? []).Except(swarms).Select(manifest => manifest.Digest)],
+                    }).Pulling(swarms));
                 Assert.True(answer.Resync == (known is null), $"{_seeded}");
                 if (known is not null)
                 {
-                    _model[number] = new Known(known.Sequence + 1, [.. known.Held.Union(gained).Except(lost)], swarms, _time.GetTimestamp());
+                    _model[number] = new Known(known.Sequence + 1, held, swarms, _time.GetTimestamp());
                     Check(answer, _model[number]);
                 }
 
@@ -83,16 +93,20 @@ public sealed class SwarmStateModelTests
         foreach (var view in answer.Swarms)
         {
             var manifest = _manifests.Single(manifest => manifest.Digest == view.Manifest);
-            var others = _model.Where(peer => peer.Value != asking && peer.Value.Swarms.Contains(manifest)).ToDictionary(peer => $"n{peer.Key}", peer => peer.Value);
-            Assert.Equal(others.Count + 1, view.Peers);
-            Assert.Equal(others.Keys.Order(), view.Neighbours.Select(neighbour => neighbour.Peer.Name).Order());
-            foreach (var neighbour in view.Neighbours)
-            {
-                Assert.True(Bits(manifest, others[neighbour.Peer.Name].Held).SequenceEqual(neighbour.Held.ToArray()), $"{_seeded}");
-            }
+            var others = _model.Where(peer => peer.Value != asking).ToDictionary(peer => $"n{peer.Key}", peer => peer.Value);
+            var members = others.Where(peer => peer.Value.Swarms.Contains(manifest)).Select(peer => peer.Key).ToList();
+            var neighbours = view.Neighbours!.Value.Select(neighbour => neighbour.Name).ToList();
+            Assert.Equal(members.Count + 1, view.Peers);
+            Assert.True(members.All(neighbours.Contains), $"{string.Join(',', members.Except(neighbours))} are missing, {_seeded}");
+            Assert.True(neighbours.All(others.ContainsKey), $"{string.Join(',', neighbours.Except(others.Keys))} are gone, {_seeded}");
+            Assert.Equal(neighbours.Count, neighbours.Distinct().Count());
+        }
 
-            var rarity = manifest.Shards.Select(shard => (byte)_model.Values.Count(peer => peer.Held.Contains(shard.Digest)));
-            Assert.True(rarity.SequenceEqual(view.Rarity.ToArray()), $"{_seeded}");
+        if (answer.Scarce is { } scarce)
+        {
+            var manifest = _manifests.Single(manifest => manifest.Digest == scarce.Manifest);
+            Assert.True(
+                Make.Bits(manifest, shard => _model.Values.Count(peer => peer.Held.Contains(shard)) <= 1).AsSpan().SequenceEqual(scarce.Shards.Span), $"{_seeded}");
         }
     }
 
@@ -100,19 +114,8 @@ public sealed class SwarmStateModelTests
     {
         Expire();
         var available = manifest.Shards.Count(shard => _model.Values.Any(peer => peer.Held.Contains(shard.Digest)));
-        var complete = _model.Values.Count(peer => manifest.Shards.All(shard => peer.Held.Contains(shard.Digest)));
+        var complete = _model.Values.Count(peer => peer.Swarms.Contains(manifest) && manifest.Shards.All(shard => peer.Held.Contains(shard.Digest)));
         return new SwarmHealth(available, manifest.Shards.Length - available, complete);
-    }
-
-    private static byte[] Bits(Manifest manifest, HashSet<Digest> held)
-    {
-        var bits = new byte[(manifest.Shards.Length + 7) / 8];
-        foreach (var (ordinal, shard) in manifest.Shards.Index())
-        {
-            bits[ordinal / 8] |= (byte)(held.Contains(shard.Digest) ? 1 << (ordinal % 8) : 0);
-        }
-
-        return bits;
     }
 
     private void Expire()

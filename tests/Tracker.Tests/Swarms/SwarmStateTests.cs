@@ -1,4 +1,5 @@
 using P2PWeights.Store.Content;
+using P2PWeights.Tracker.Http;
 using P2PWeights.Tracker.Swarms;
 
 namespace P2PWeights.Tracker.Tests.Swarms;
@@ -21,7 +22,7 @@ public sealed class SwarmStateTests
     [Fact]
     public void Sync_first_of_a_peer_that_is_not_full_asks_for_a_full_one_and_takes_nothing()
     {
-        var answer = _state.Sync(Make.Sync(Make.Peer(1), 5, Make.ShardsOf(_manifest), [], _manifest));
+        var answer = _state.Sync(Make.Sync(Make.Peer(1), 5, Make.ShardsOf(_manifest), []).Pulling(_manifest));
 
         Assert.True(answer.Resync);
         Assert.Empty(answer.Swarms);
@@ -36,9 +37,9 @@ public sealed class SwarmStateTests
         var shards = Make.ShardsOf(_manifest);
         _state.Sync(Make.FullSync(Make.Peer(1), 1, shards.Take(1), _manifest));
 
-        Assert.True(_state.Sync(Make.Sync(Make.Peer(1), 3, shards.Skip(1), [], _manifest)).Resync);
+        Assert.True(_state.Sync(Make.Sync(Make.Peer(1), 3, shards.Skip(1), [])).Resync);
         Assert.Equal(1, _state.Health(_manifest.Digest)!.Value.AvailableShards);
-        Assert.False(_state.Sync(Make.Sync(Make.Peer(1), 2, shards.Skip(1), [], _manifest)).Resync);
+        Assert.False(_state.Sync(Make.Sync(Make.Peer(1), 2, shards.Skip(1), [])).Resync);
         Assert.Equal(100, _state.Health(_manifest.Digest)!.Value.AvailableShards);
     }
 
@@ -47,13 +48,13 @@ public sealed class SwarmStateTests
     {
         var shards = Make.ShardsOf(_manifest);
         _state.Sync(Make.FullSync(Make.Peer(1), 1, shards.Take(50), _manifest));
-        var sync = Make.Sync(Make.Peer(1), 2, shards.Skip(50), shards.Take(10), _manifest);
+        var sync = Make.Sync(Make.Peer(1), 2, shards.Skip(50), shards.Take(10));
 
         Assert.False(_state.Sync(sync).Resync);
         Assert.False(_state.Sync(sync).Resync);
 
         Assert.Equal(90, _state.Health(_manifest.Digest)!.Value.AvailableShards);
-        Assert.Equal(1, Rarity(_state.Sync(Make.FullSync(Make.Peer(2), 1, [], _manifest)), shard: 99));
+        Assert.True(IsScarce(_state.Sync(Make.FullSync(Make.Peer(2), 1, [], _manifest)), shard: 99));
     }
 
     [Fact]
@@ -63,9 +64,9 @@ public sealed class SwarmStateTests
         _state.Sync(Make.FullSync(Make.Peer(1), 1, shards.Take(60), _manifest));
         _state.Sync(Make.FullSync(Make.Peer(1), 9, shards.Skip(50), _manifest));
 
-        var view = Assert.Single(_state.Sync(Make.FullSync(Make.Peer(2), 1, [], _manifest)).Swarms);
-        Assert.Equal(Enumerable.Range(0, 100).Select(i => (byte)(i < 50 ? 0 : 1)), view.Rarity.ToArray());
-        Assert.Equal(Enumerable.Range(50, 50), Ordinals(Assert.Single(view.Neighbours).Held));
+        Assert.Equal(new SwarmHealth(50, 50, 0), _state.Health(_manifest.Digest));
+        _state.Sync(Make.FullSync(Make.Peer(2), 1, shards.Take(50), _manifest));
+        Assert.Equal(new SwarmHealth(100, 0, 0), _state.Health(_manifest.Digest));
     }
 
     [Fact]
@@ -86,13 +87,13 @@ public sealed class SwarmStateTests
         _state.Sync(Make.FullSync(Make.Peer(1), 1, Make.ShardsOf(_manifest), _manifest));
         _state.Sync(Make.FullSync(Make.Peer(2), 1, Make.ShardsOf(_manifest), _manifest));
         _time.Advance(Lease / 2);
-        _state.Sync(Make.Sync(Make.Peer(2), 2, [], [], _manifest));
+        _state.Sync(Make.Sync(Make.Peer(2), 2, [], []));
         Assert.Equal(new SwarmHealth(100, 0, 2), _state.Health(_manifest.Digest));
 
         _time.Advance(Lease / 2);
         Assert.Equal("n2", Assert.Single(_state.Peers()).Peer.Name);
         Assert.Equal(new SwarmHealth(100, 0, 1), _state.Health(_manifest.Digest));
-        Assert.True(_state.Sync(Make.Sync(Make.Peer(1), 2, [], [], _manifest)).Resync);
+        Assert.True(_state.Sync(Make.Sync(Make.Peer(1), 2, [], [])).Resync);
 
         _time.Advance(Lease);
         Assert.Empty(_state.Peers());
@@ -103,32 +104,141 @@ public sealed class SwarmStateTests
     public void Sync_swarm_without_manifest_is_passed_over_until_the_manifest_is_there()
     {
         var later = Make.Manifest("later", 5);
-        Assert.Empty(_state.Sync(Make.FullSync(Make.Peer(1), 1, Make.ShardsOf(later), later)).Swarms);
+        var first = _state.Sync(Make.FullSync(Make.Peer(1), 1, Make.ShardsOf(later), later).Pulling(later));
+        Assert.Empty(first.Swarms);
+        Assert.Equal(later.Digest, Assert.Single(first.Unknown));
         Assert.Null(_state.Health(later.Digest));
 
         _state.AddSwarm(later.Digest, later.Shards);
-        var view = Assert.Single(_state.Sync(Make.Sync(Make.Peer(1), 2, [], [], later)).Swarms);
-        Assert.Equal((1, 5), (view.Peers, view.Rarity.Length));
+        var second = _state.Sync(Make.Holding(Make.Peer(1), 2, Make.ShardsOf(later), later).Pulling(later));
+        Assert.Equal(1, Assert.Single(second.Swarms).Peers);
+        Assert.Empty(second.Unknown);
         Assert.Equal(new SwarmHealth(5, 0, 1), _state.Health(later.Digest));
     }
 
     [Fact]
-    public void Rarity_counts_to_255_and_no_further()
+    public void Scarce_shards_are_told_of_seldom_and_say_which_have_one_replica_at_most()
     {
-        for (var i = 0; i < 300; i++)
+        _state.Sync(Make.FullSync(Make.Peer(1), 1, Make.ShardsOf(_manifest).Take(2), _manifest));
+        var first = _state.Sync(Make.FullSync(Make.Peer(2), 1, Make.ShardsOf(_manifest).Skip(1).Take(2), _manifest));
+        Assert.Equal([true, false, true, true], Enumerable.Range(0, 4).Select(shard => IsScarce(first, shard)));
+        Assert.Null(_state.Sync(Make.Sync(Make.Peer(2), 2, [], [])).Scarce);
+
+        for (var sequence = 3; _time.GetTimestamp() < (TimeSpan.FromDays(1) + SwarmState.ScarceInterval).Ticks; sequence++)
         {
-            _state.Sync(Make.FullSync(Make.Peer(i), 1, Make.ShardsOf(_manifest).Take(1)));
+            _state.Sync(Make.Sync(Make.Peer(1), sequence - 1, [], []));
+            Assert.Null(_state.Sync(Make.Sync(Make.Peer(2), sequence, [], [])).Scarce);
+            _time.Advance(Lease / 2);
         }
 
-        var answer = _state.Sync(Make.FullSync(Make.Peer(1000), 1, [], _manifest));
-        Assert.Equal(255, Rarity(answer, shard: 0));
-        Assert.Equal(0, Rarity(answer, shard: 1));
-        for (var i = 0; i < 50; i++)
+        Assert.NotNull(_state.Sync(Make.Sync(Make.Peer(2), 9, [], [])).Scarce);
+    }
+
+    [Fact]
+    public void Bitmap_that_does_not_fit_is_refused_and_nothing_is_taken()
+    {
+        var sync = Make.FullSync(Make.Peer(1), 1, Make.ShardsOf(_manifest), _manifest);
+        foreach (var held in (byte[][])[[], new byte[12], new byte[14], [.. new byte[12], 0x10]])
         {
-            _state.Sync(Make.Leave(Make.Peer(i), 2));
+            Assert.Throws<TrackerException>(() => _state.Sync(sync with { Gained = [Make.Digest("x")], Swarms = [new SwarmHoldings(_manifest.Digest, held)] }));
         }
 
-        Assert.Equal(250, Rarity(_state.Sync(Make.Sync(Make.Peer(1000), 2, [], [], _manifest)), shard: 0));
+        Assert.Equal((0, 0), (_state.Counts().Peers, _state.Counts().DistinctShards));
+    }
+
+    [Fact]
+    public void More_swarms_than_a_peer_may_be_in_are_refused_however_many_syncs_they_take()
+    {
+        var manifests = Enumerable.Range(0, RequestRules.MaxSwarms + 1).Select(i => Make.Manifest($"m{i}", 1)).ToArray();
+        Array.ForEach(manifests, manifest => _state.AddSwarm(manifest.Digest, manifest.Shards));
+        _state.Sync(Make.FullSync(Make.Peer(1), 1, [], manifests[..^1]));
+
+        Assert.Throws<TrackerException>(() => _state.Sync(Make.Holding(Make.Peer(1), 2, [], manifests[^1])));
+        Assert.Empty(_state.Sync(Make.Holding(Make.Peer(1), 2, [], manifests[^1]) with { Left = [manifests[0].Digest] }).Unknown);
+    }
+
+    [Fact]
+    public void Heartbeat_is_answered_without_neighbours_and_a_pull_gets_them_once()
+    {
+        _state.Sync(Make.FullSync(Make.Peer(1), 1, Make.ShardsOf(_manifest), _manifest));
+        Assert.Empty(_state.Sync(Make.FullSync(Make.Peer(2), 1, [], _manifest)).Swarms);
+
+        var asked = Assert.Single(_state.Sync(Make.Sync(Make.Peer(2), 2, [], []).Pulling(_manifest)).Swarms);
+        Assert.Equal("n1", Assert.Single(asked.Neighbours!.Value).Name);
+        var again = Assert.Single(_state.Sync(Make.Sync(Make.Peer(2), 3, [], []) with { Pulls = [new SwarmPull(_manifest.Digest, asked.Number, 0, 0, "")] }).Swarms);
+        Assert.Equal((asked.Number, false), (again.Number, again.Neighbours.HasValue));
+        Assert.True(Assert.Single(_state.Sync(Make.Sync(Make.Peer(2), 4, [], []) with { Pulls = [new SwarmPull(_manifest.Digest, asked.Number + 5, 0, 0, "")] }).Swarms).Neighbours.HasValue);
+    }
+
+    [Fact]
+    public void Neighbours_stay_the_same_for_a_lease_unless_one_of_them_goes()
+    {
+        for (var i = 1; i < 200; i++)
+        {
+            _state.Sync(Make.FullSync(Make.Peer(i), 1, Make.ShardsOf(_manifest).Take(i % 100), _manifest));
+        }
+
+        var first = Assert.Single(_state.Sync(Make.FullSync(Make.Peer(0), 1, [], _manifest).Pulling(_manifest)).Swarms);
+        _state.Sync(Make.FullSync(Make.Peer(500), 1, Make.ShardsOf(_manifest), _manifest));
+        Assert.Equal(first.Number, NumberAfter(2));
+
+        _state.Sync(Make.Leave(first.Neighbours!.Value[3], 2));
+        var second = NumberAfter(3);
+        Assert.NotEqual(first.Number, second);
+        _time.Advance(Lease - TimeSpan.FromMilliseconds(1));
+        Assert.Equal(second, NumberAfter(4));
+        _time.Advance(TimeSpan.FromMilliseconds(1));
+        Assert.NotEqual(second, NumberAfter(5));
+
+        long NumberAfter(int sequence)
+        {
+            for (var i = 1; i < 200; i++)
+            {
+                _state.Sync(Make.Sync(Make.Peer(i), sequence, [], []));
+            }
+
+            return Assert.Single(_state.Sync(Make.Sync(Make.Peer(0), sequence, [], []).Pulling(_manifest)).Swarms).Number;
+        }
+    }
+
+    [Fact]
+    public void Holders_of_shared_shards_are_neighbours_in_a_swarm_that_they_never_entered()
+    {
+        ShardInfo[] shards = [.. _manifest.Shards.Take(90), .. Make.Manifest("new", 10).Shards];
+        var second = Manifest.Create(Manifest.DefaultMaxShardBytes, [("model.bin", 100_000L, shards)], [], []);
+        _state.AddSwarm(second.Digest, second.Shards);
+        _state.Sync(Make.FullSync(Make.Peer(1), 1, Make.ShardsOf(_manifest), _manifest));
+        _state.Sync(Make.FullSync(Make.Peer(2), 1, [], _manifest));
+        _state.Sync(Make.FullSync(Make.Peer(3), 1, Make.ShardsOf(_manifest).Skip(90), _manifest));
+
+        var view = Assert.Single(_state.Sync(Make.FullSync(Make.Peer(4), 1, [], second).Pulling(second)).Swarms);
+
+        Assert.Equal((1, "n1"), (view.Peers, Assert.Single(view.Neighbours!.Value).Name));
+    }
+
+    [Fact]
+    public void Near_peers_are_found_among_ten_thousand()
+    {
+        for (var i = 1; i < 10_000; i++)
+        {
+            _state.Sync(Make.FullSync(Make.Peer(i, i is 77 or 78 ? "h" : "", ("rack", $"r{i / 20}")), 1, [], _manifest));
+        }
+
+        var view = Assert.Single(_state.Sync(Make.FullSync(Make.Peer(0, "h", ("rack", "r100")), 1, [], _manifest).Pulling(_manifest)).Swarms);
+
+        Assert.Equal(10_000, view.Peers);
+        var near = view.Neighbours!.Value.Where(peer => peer.HostId == "h" || peer.Labels["rack"] == "r100").Select(peer => peer.HostId == "h").ToList();
+        Assert.InRange(near.Count, 4, 10);
+        Assert.Equal(2, near.Count(isHost => isHost));
+    }
+
+    [Fact]
+    public void Pace_slows_down_so_that_any_number_of_peers_asks_a_thousand_times_a_second()
+    {
+        var pace = new SyncPace(Lease);
+        Assert.Equal((Lease, Lease / 10), pace.For(1));
+        Assert.Equal((Lease, Lease / 10), pace.For(1000));
+        Assert.Equal((TimeSpan.FromSeconds(30), TimeSpan.FromSeconds(10)), pace.For(10_000));
     }
 
     [Fact]
@@ -151,10 +261,7 @@ public sealed class SwarmStateTests
         Assert.Null(_state.Health(_manifest.Digest));
     }
 
-    private static byte Rarity(SyncResponse answer, int shard) => Assert.Single(answer.Swarms).Rarity.Span[shard];
-
-    private static IEnumerable<int> Ordinals(ReadOnlyMemory<byte> held) =>
-        Enumerable.Range(0, held.Length * 8).Where(i => (held.Span[i / 8] & (1 << (i % 8))) != 0);
+    private static bool IsScarce(SyncResponse answer, int shard) => (answer.Scarce!.Shards.Span[shard / 8] & (1 << (shard % 8))) != 0;
 
     private List<string> NeighbourNames(int seed)
     {
@@ -165,8 +272,8 @@ public sealed class SwarmStateTests
             state.Sync(Make.FullSync(Make.Peer(i), 1, Make.ShardsOf(_manifest).Take(i % 100), _manifest));
         }
 
-        var view = Assert.Single(state.Sync(Make.FullSync(Make.Peer(0), 1, [], _manifest)).Swarms);
+        var view = Assert.Single(state.Sync(Make.FullSync(Make.Peer(0), 1, [], _manifest).Pulling(_manifest)).Swarms);
         Assert.Equal(200, view.Peers);
-        return [.. view.Neighbours.Select(neighbour => neighbour.Peer.Name)];
+        return [.. view.Neighbours!.Value.Select(neighbour => neighbour.Name)];
     }
 }

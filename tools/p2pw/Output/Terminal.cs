@@ -24,6 +24,9 @@ internal sealed class Terminal(TextWriter output, TextWriter error, bool json)
     /// <summary>Standard error with colour and cursor.</summary>
     public IAnsiConsole ErrorConsole => _errorConsole.Value;
 
+    /// <summary>Standard output with colour and cursor.</summary>
+    public IAnsiConsole OutputConsole => _outputConsole.Value;
+
     /// <summary>Prints the result: the JSON document, or the text that <paramref name="text"/> writes.</summary>
     /// <param name="document">See <see cref="JsonShapes"/>.</param>
     public void Result(object document, Action<TextWriter> text)

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using System.Text;
 
 namespace P2PWeights.Cli.Synth;
 
@@ -24,6 +25,18 @@ internal static class NormalNoise
     private static readonly byte[] WeightsE4M3 = Encode(x => E4M3(MaxE4M3 / LargestInDeviations * x));
     private static readonly float[] WeightsF32 = Encode(x => (float)(WeightDeviation * x));
     private static readonly float[] ScalesF32 = Encode(x => (float)(WeightDeviation * LargestInDeviations / MaxE4M3 * (1 + (0.1 * Math.Tanh(x)))));
+
+    /// <summary>Where a tensor's random numbers start: FNV-1a of the name, mixed with the checkpoint's seed, so that no two tensors are alike.</summary>
+    public static ulong SeedOf(long seed, string name)
+    {
+        var hash = 0xcbf29ce484222325;
+        foreach (var b in Encoding.UTF8.GetBytes(name))
+        {
+            hash = (hash ^ b) * 0x100000001b3;
+        }
+
+        return Mix(hash ^ Mix((ulong)seed));
+    }
 
     /// <summary>Fills <paramref name="destination"/>, whole elements of the tensor, with values that depend on <paramref name="seed"/> alone.</summary>
     public static void Fill(Span<byte> destination, SynthTensor tensor, ulong seed)

@@ -1,4 +1,4 @@
-using System.Text;
+using System.Collections.Frozen;
 
 namespace P2PWeights.Cli.Synth;
 
@@ -29,10 +29,11 @@ internal static class SyntheticCheckpoint
         try
         {
             var counter = new ByteCounter(progress);
+            var changed = options.Change?.Choose(plan.WeightFiles) ?? [];
             await Parallel.ForEachAsync(
                 plan.WeightFiles,
                 cancellationToken,
-                async (file, token) => await WriteWeightsAsync(options, file, counter, token));
+                async (file, token) => await WriteWeightsAsync(options, changed, file, counter, token));
             foreach (var (name, bytes) in plan.TextFiles)
             {
                 await File.WriteAllBytesAsync(Path.Combine(options.Folder, name), bytes, cancellationToken);
@@ -51,7 +52,8 @@ internal static class SyntheticCheckpoint
         }
     }
 
-    private static async Task WriteWeightsAsync(SynthOptions options, SynthWeightFile file, ByteCounter counter, CancellationToken cancellationToken)
+    private static async Task WriteWeightsAsync(
+        SynthOptions options, FrozenSet<string> changed, SynthWeightFile file, ByteCounter counter, CancellationToken cancellationToken)
     {
         using var handle = File.OpenHandle(Path.Combine(options.Folder, file.Name), FileMode.CreateNew, FileAccess.Write);
         await RandomAccess.WriteAsync(handle, file.Header, 0, cancellationToken);
@@ -60,7 +62,12 @@ internal static class SyntheticCheckpoint
         var buffer = new byte[BlockBytes];
         foreach (var tensor in file.Tensors)
         {
-            var seed = TensorSeed(options.Seed, tensor.Name);
+            var seed = NormalNoise.SeedOf(options.Seed, tensor.Name);
+            if (changed.Contains(tensor.Name))
+            {
+                seed = NormalNoise.Mix(seed ^ NormalNoise.SeedOf(options.Change!.Seed, "changed"));
+            }
+
             for (var done = 0L; done < tensor.Length; done += BlockBytes)
             {
                 var block = buffer.AsMemory(0, (int)Math.Min(BlockBytes, tensor.Length - done));
@@ -72,18 +79,6 @@ internal static class SyntheticCheckpoint
                 counter.Add(block.Length);
             }
         }
-    }
-
-    /// <summary>Where a tensor's random numbers start: FNV-1a of the name, mixed with the checkpoint's seed, so that no two tensors are alike.</summary>
-    private static ulong TensorSeed(long seed, string name)
-    {
-        var hash = 0xcbf29ce484222325;
-        foreach (var b in Encoding.UTF8.GetBytes(name))
-        {
-            hash = (hash ^ b) * 0x100000001b3;
-        }
-
-        return NormalNoise.Mix(hash ^ NormalNoise.Mix((ulong)seed));
     }
 
     private static SynthReport Report(SynthPlan plan, long bytes)

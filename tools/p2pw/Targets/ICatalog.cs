@@ -12,6 +12,9 @@ internal interface ICatalog : IDisposable
     /// <exception cref="NodeException"><see cref="NodeError.NotFound"/>, with the closest names.</exception>
     Task<CheckpointDetails> ShowAsync(CheckpointName checkpoint, CancellationToken cancellationToken);
 
+    /// <exception cref="NodeException"><see cref="NodeError.NotFound"/>, with the closest names.</exception>
+    Task<SwarmStatus> SwarmAsync(CheckpointName checkpoint, int members, CancellationToken cancellationToken);
+
     /// <exception cref="NodeException"><see cref="NodeError.NotFound"/>.</exception>
     Task TagAsync(CheckpointName checkpoint, string tag, CancellationToken cancellationToken);
 

@@ -13,6 +13,9 @@ internal sealed class NodeCatalog(NodeClient node) : ICatalog
     public Task<CheckpointDetails> ShowAsync(CheckpointName checkpoint, CancellationToken cancellationToken) =>
         node.ShowAsync(checkpoint.ToString(), cancellationToken);
 
+    public Task<SwarmStatus> SwarmAsync(CheckpointName checkpoint, int members, CancellationToken cancellationToken) =>
+        node.SwarmAsync(checkpoint.ToString(), members, cancellationToken);
+
     public Task TagAsync(CheckpointName checkpoint, string tag, CancellationToken cancellationToken) =>
         node.TagAsync(checkpoint.ToString(), tag, cancellationToken);
 

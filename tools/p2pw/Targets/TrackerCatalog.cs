@@ -31,6 +31,9 @@ internal sealed class TrackerCatalog(TrackerClient tracker) : ICatalog
             manifest.Metadata);
     }
 
+    public async Task<SwarmStatus> SwarmAsync(CheckpointName checkpoint, int members, CancellationToken cancellationToken) =>
+        await tracker.SwarmAsync(checkpoint, members, cancellationToken) ?? throw await MissingAsync(checkpoint, cancellationToken);
+
     public async Task TagAsync(CheckpointName checkpoint, string tag, CancellationToken cancellationToken)
     {
         if (!await tracker.TagAsync(checkpoint, tag, cancellationToken))
