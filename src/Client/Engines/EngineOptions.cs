@@ -12,7 +12,10 @@ internal sealed record EngineOptions
     /// <summary>For what follows the last bucket, until the engine reports the end of the update. Quantisation of a large model takes minutes.</summary>
     public TimeSpan FinishTimeout { get; init; } = TimeSpan.FromMinutes(10);
 
-    /// <summary>For the answer that is outstanding when an update is aborted.</summary>
+    /// <summary>For the whole update, as the engine's own request to update sees it.</summary>
+    public TimeSpan UpdateTimeout { get; init; } = TimeSpan.FromHours(1);
+
+    /// <summary>For the answer that is outstanding when an update is aborted, and for what an engine that left the update says of it.</summary>
     public TimeSpan AbortTimeout { get; init; } = TimeSpan.FromSeconds(5);
 
     /// <summary>For the digests of one batch of tensors that the engine reads back.</summary>

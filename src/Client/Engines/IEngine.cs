@@ -13,7 +13,7 @@ internal interface IEngine : IAsyncDisposable
 
     /// <summary>
     /// Asks the engine to begin an update, in the background: a refusal comes out of the channels. One update at a time; the channels are the caller's to
-    /// dispose, all of them before the next update.
+    /// dispose, all of them before the next update and before the engine.
     /// </summary>
     /// <param name="checkpoint">What the weights will be, <c>name@version</c>, for engines that keep it.</param>
     /// <returns>One channel per device, in the order of <see cref="Devices"/>.</returns>
@@ -21,7 +21,7 @@ internal interface IEngine : IAsyncDisposable
 
     /// <summary>
     /// What the engine holds now, read back by itself: the SHA-256 of each tensor's bytes, 32 bytes, in the order of the names (not BLAKE3, which an
-    /// engine's Python does not have). All ranks must agree.
+    /// engine's Python does not have).
     /// </summary>
     /// <exception cref="EngineException"><see cref="EngineError.NotSupported"/>: only an engine that receives with the Python package can do this.</exception>
     Task<ImmutableArray<ReadOnlyMemory<byte>>> HashAsync(ImmutableArray<string> tensors, CancellationToken cancellationToken);

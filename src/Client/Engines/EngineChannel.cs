@@ -1,0 +1,239 @@
+using System.Buffers;
+using System.Collections.Immutable;
+using System.Net.Sockets;
+using P2PWeights.Client.Engines.Zmtp;
+
+namespace P2PWeights.Client.Engines;
+
+/// <summary>
+/// The worker side of checkpoint-engine's protocol is at the other end (docs/protocol.md, engine channels): stock vLLM and SGLang, or our own Python package,
+/// which also takes slots in the host's memory. We bind, the engine connects.
+/// </summary>
+internal sealed class EngineChannel : IEngineChannel
+{
+    private readonly EngineUpdateCall _update;
+    private readonly EngineOptions _options;
+    private readonly ArrayBufferWriter<byte> _message = new();
+    private readonly ZmtpListener _listener;
+    private ZmtpConnection? _connection;
+    private SlotMemory? _memory;
+    private bool _isFinished;
+    private bool _isAborted;
+    private bool _isBroken;
+    private bool _isDisposed;
+
+    public EngineChannel(string engine, EngineDevice device, ZmtpListener listener, EngineUpdateCall update, EngineOptions options)
+    {
+        Name = $"{engine} {device}";
+        Device = device;
+        _listener = listener;
+        _update = update;
+        _options = options;
+    }
+
+    public string Name { get; }
+
+    public EngineDevice Device { get; }
+
+    public async Task OpenAsync(SlotMemory memory, CancellationToken cancellationToken)
+    {
+        if (memory is HostSlotMemory != Device.IsHost || (memory is CudaSlotMemory cuda && cuda.DeviceUuid != Device.Id))
+        {
+            throw Failure(EngineError.NotSupported, "opening the slots", "the slots are not in the memory of its device");
+        }
+
+        _memory = memory;
+        using (var deadline = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _update.Ended))
+        {
+            deadline.CancelAfter(_options.OpenTimeout);
+            try
+            {
+                _connection = await _listener.AcceptAsync(deadline.Token).ConfigureAwait(false);
+            }
+            catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+            {
+                throw await NotConnectedAsync().ConfigureAwait(false);
+            }
+        }
+
+        _listener.Dispose();
+        EngineMessages.WriteMemory(Begin(), memory);
+        await AskAsync("opening the slots", _options.OpenTimeout, _options.AbortTimeout, cancellationToken).ConfigureAwait(false);
+    }
+
+    public Task LoadAsync(ImmutableArray<TensorRecord> tensors, CancellationToken cancellationToken)
+    {
+        foreach (var tensor in tensors)
+        {
+            if (EngineMessages.Check(tensor, _memory!) is { } wrong)
+            {
+                throw Failure(EngineError.NotSupported, "loading a bucket", wrong);
+            }
+        }
+
+        EngineMessages.WriteTensors(Begin(), tensors);
+        return AskAsync("loading a bucket", _options.LoadTimeout, _options.AbortTimeout, cancellationToken);
+    }
+
+    // Versions of checkpoint-engine before two end markers do all that follows the last bucket before they answer this one, hence the longer deadline.
+    public Task ReleaseAsync(CancellationToken cancellationToken)
+    {
+        EngineMessages.WriteEnd(Begin());
+        return AskAsync("letting go of the slots", _options.FinishTimeout, _options.AbortTimeout, cancellationToken);
+    }
+
+    public async Task FinishAsync(CancellationToken cancellationToken)
+    {
+        EngineMessages.WriteEnd(Begin());
+        try
+        {
+            // A rank may be done long before the others, on whom the verdict waits.
+            await AskAsync("finishing", _options.FinishTimeout, _options.LoadTimeout, cancellationToken).ConfigureAwait(false);
+        }
+        catch (EngineException e) when (e.Error == EngineError.Died && _update.Verdict is { IsCompletedSuccessfully: true, Result: null })
+        {
+            // One of those versions: it went away after the first end marker, and its engine reports success.
+        }
+
+        try
+        {
+            if (await _update.Verdict.WaitAsync(_options.FinishTimeout, cancellationToken).ConfigureAwait(false) is { } failure)
+            {
+                throw failure;
+            }
+        }
+        catch (TimeoutException e)
+        {
+            throw new EngineException(EngineError.Deadline, $"engine {Name}: every bucket is loaded, but its request did not end within {_options.FinishTimeout}; look at its log", e);
+        }
+
+        _isFinished = true;
+    }
+
+    public async Task AbortAsync(string reason)
+    {
+        if (_isFinished || _isAborted)
+        {
+            return;
+        }
+
+        _isAborted = true;
+        if (_connection is { } connection && !_isBroken)
+        {
+            using var deadline = new CancellationTokenSource(_options.AbortTimeout);
+            try
+            {
+                if (connection.IsWaiting)
+                {
+                    await connection.ReceiveAsync(deadline.Token).ConfigureAwait(false);
+                }
+
+                EngineMessages.WriteFailure(Begin(), $"p2pweights: the update failed, and these weights are of two checkpoints: {reason}");
+                await connection.SendAsync(_message.WrittenMemory, deadline.Token).ConfigureAwait(false);
+            }
+            catch (Exception e) when (e is IOException or InvalidDataException or SocketException or OperationCanceledException)
+            {
+                // It is dead, or does not answer: nothing can be said to it.
+            }
+        }
+
+        _update.Abandon(reason);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (_isDisposed)
+        {
+            return;
+        }
+
+        _isDisposed = true;
+        await AbortAsync("it was given up").ConfigureAwait(false);
+        _listener.Dispose();
+        if (_connection is not null)
+        {
+            await _connection.DisposeAsync().ConfigureAwait(false);
+        }
+
+        await _update.DisposeAsync().ConfigureAwait(false);
+    }
+
+    private ArrayBufferWriter<byte> Begin()
+    {
+        _message.ResetWrittenCount();
+        return _message;
+    }
+
+    /// <summary>Sends the message and examines the answer: empty for success, else the traceback of what the engine's code raised.</summary>
+    /// <param name="patience">How long the engine's verdict is awaited when the rank goes away instead.</param>
+    private async Task AskAsync(string doing, TimeSpan timeout, TimeSpan patience, CancellationToken cancellationToken)
+    {
+        // Before anything is sent: then the engine can still be told that there is no more to come.
+        cancellationToken.ThrowIfCancellationRequested();
+        using var deadline = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _update.Failed);
+        deadline.CancelAfter(timeout);
+        byte[] reply;
+        try
+        {
+            _isBroken = true;
+            await _connection!.SendAsync(_message.WrittenMemory, deadline.Token).ConfigureAwait(false);
+            _isBroken = false;
+            reply = await _connection.ReceiveAsync(deadline.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            throw _update.Failed.IsCancellationRequested
+                ? Wrapped(doing, await _update.Verdict.ConfigureAwait(false))
+                : Failure(EngineError.Deadline, doing, $"no answer within {timeout}; its weights are of two checkpoints now, restart it or update it again");
+        }
+        catch (InvalidDataException e)
+        {
+            throw Failure(EngineError.Protocol, doing, $"{e.Message}; its weights are of two checkpoints now", e);
+        }
+        catch (Exception e) when (e is IOException or SocketException)
+        {
+            throw await DiedAsync(doing, e, patience, cancellationToken).ConfigureAwait(false);
+        }
+
+        if (reply.Length > 0)
+        {
+            var traceback = EngineText.Clean(reply);
+            throw new EngineException(EngineError.Raised, $"engine {Name}, {doing}, raised: {EngineText.LastLine(traceback)}") { Traceback = traceback };
+        }
+    }
+
+    /// <summary>Its process is gone, or left the update; the engine's answer, if it comes soon, says more.</summary>
+    private async Task<EngineException> DiedAsync(string doing, Exception cause, TimeSpan patience, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await _update.Verdict.WaitAsync(patience, cancellationToken).ConfigureAwait(false) is { } verdict
+                ? Wrapped(doing, verdict)
+                : Failure(EngineError.Died, doing, "it left the update before the end, and reported success", cause);
+        }
+        catch (TimeoutException)
+        {
+            return Failure(EngineError.Died, doing, $"{cause.Message}: its process ended, or left the update", cause);
+        }
+    }
+
+    private async Task<EngineException> NotConnectedAsync()
+    {
+        if (_update.Ended.IsCancellationRequested)
+        {
+            return await _update.Verdict.ConfigureAwait(false) is { } verdict
+                ? Wrapped("asked to begin", verdict)
+                : Failure(EngineError.Protocol, "asked to begin", "it reported success without a connection of this rank; does it use this GPU? Name those it uses with ?gpus=");
+        }
+
+        return Failure(
+            EngineError.Deadline,
+            "asked to begin",
+            $"no process connected to {_listener.Address} within {_options.OpenTimeout}; " + (_listener.LastRefusal
+                ?? "does the engine use this GPU (name those it uses with ?gpus=), and does it share the network name space of this node?"));
+    }
+
+    private EngineException Wrapped(string doing, EngineException? verdict) => new(verdict!.Error, $"rank {Device}, {doing}: {verdict.Message}", verdict) { Traceback = verdict.Traceback };
+
+    private EngineException Failure(EngineError error, string doing, string what, Exception? cause = null) => new(error, $"engine {Name}, {doing}: {what}", cause);
+}
