@@ -28,7 +28,7 @@ internal sealed class ZmtpConnection : IAsyncDisposable
         _reading = ReadAllAsync();
     }
 
-    /// <summary>True while a message of ours has no answer.</summary>
+    /// <summary>True until the answer to our last message has come in.</summary>
     public bool IsWaiting => Volatile.Read(ref _outstanding) != 0;
 
     /// <summary>Greets the peer and checks that it is a REP socket.</summary>
@@ -91,9 +91,7 @@ internal sealed class ZmtpConnection : IAsyncDisposable
     {
         try
         {
-            var reply = await _replies.Reader.ReadAsync(cancellationToken).ConfigureAwait(false);
-            Volatile.Write(ref _outstanding, 0);
-            return reply;
+            return await _replies.Reader.ReadAsync(cancellationToken).ConfigureAwait(false);
         }
         catch (ChannelClosedException)
         {
@@ -128,7 +126,7 @@ internal sealed class ZmtpConnection : IAsyncDisposable
             while (true)
             {
                 var reply = await ReadReplyAsync().ConfigureAwait(false);
-                if (!IsWaiting || !_replies.Writer.TryWrite(reply))
+                if (Interlocked.Exchange(ref _outstanding, 0) == 0 || !_replies.Writer.TryWrite(reply))
                 {
                     throw new InvalidDataException("it sent an answer to nothing");
                 }

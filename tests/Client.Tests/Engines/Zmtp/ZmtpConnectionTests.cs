@@ -22,10 +22,11 @@ public sealed class ZmtpConnectionTests
             body.AsSpan().Fill(7);
             await peer.Connection.SendAsync(body, default);
             byte[] header = length < 256 ? [1, 0, 0, (byte)length] : [1, 0, 2, 0, 0, 0, 0, 0, (byte)(length >> 16), (byte)(length >> 8), (byte)length];
-            Assert.Equal([.. header, .. body], await peer.ReadAsync(header.Length + length));
+            byte[] frames = [.. header, .. body];
+            Assert.Equal(frames, await peer.ReadAsync(frames.Length));
             Assert.True(peer.Connection.IsWaiting);
 
-            await peer.WriteAsync([.. header, .. body]);
+            await peer.WriteAsync(frames);
             Assert.Equal(body, await peer.Connection.ReceiveAsync(default).WaitAsync(Deadline));
             Assert.False(peer.Connection.IsWaiting);
         }
@@ -44,12 +45,12 @@ public sealed class ZmtpConnectionTests
     {
         await using var peer = await Peer.StartAsync();
         await peer.WriteAsync([4, 9, 4, .. "PING"u8, 0, 10, 1, 2]);
-        Assert.Equal([4, 7, 4, .. "PONG"u8, 1, 2], await peer.ReadAsync(9));
+        Assert.Equal(Pong(1, 2), await peer.ReadAsync(9));
 
         await peer.Connection.SendAsync("q"u8.ToArray(), default);
         await peer.ReadAsync(5);
         await peer.WriteAsync([4, 7, 4, .. "PING"u8, 0, 10, 4, 7, 6, .. "OTHERS"u8, 1, 0, 0, 1, (byte)'a']);
-        Assert.Equal([4, 5, 4, .. "PONG"u8], await peer.ReadAsync(7));
+        Assert.Equal(Pong(), await peer.ReadAsync(7));
         Assert.Equal("a"u8.ToArray(), await peer.Connection.ReceiveAsync(default).WaitAsync(Deadline));
     }
 
@@ -139,6 +140,8 @@ public sealed class ZmtpConnectionTests
         await peer.WriteAsync([1, 0, 0, 1, 65]);
         Assert.Equal("A"u8.ToArray(), await peer.Connection.ReceiveAsync(default).WaitAsync(Deadline));
     }
+
+    private static byte[] Pong(params byte[] context) => [4, (byte)(5 + context.Length), 4, .. "PONG"u8, .. context];
 
     private static byte[] Changed(byte[] bytes, int at, byte value)
     {
