@@ -1,4 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
+using P2PWeights.Client.Engines;
 using P2PWeights.Native.Posix;
 using P2PWeights.Store;
 using P2PWeights.Store.Content;
@@ -26,6 +27,7 @@ public static class NodeFailure
                 $"{tracker.Message}; transfers under way go on without a tracker, new requests need one: start it with `p2pw tracker`, or check the --tracker address",
                 tracker),
             TrackerException tracker => new NodeException(Kind(tracker.Error), tracker.Message, tracker),
+            EngineException engine => new NodeException(Kind(engine.Error), engine.Traceback is null ? engine.Message : $"{engine.Message}\n{engine.Traceback}", engine),
             ManifestException manifest => new NodeException(NodeError.Integrity, manifest.Message, manifest),
             UnauthorizedAccessException denied => new NodeException(NodeError.Usage, denied.Message, denied),
             IOException io when Errno.IsDiskFull(io) => new NodeException(NodeError.DiskFull, $"{io.Message}; free some room and ask again", io),
@@ -41,6 +43,13 @@ public static class NodeFailure
         StoreError.WrongDigest or StoreError.Corrupt => NodeError.Integrity,
         StoreError.Locked => NodeError.NotAllowed,
         StoreError.NotAllowed => NodeError.Usage,
+        _ => NodeError.Failed,
+    };
+
+    private static NodeError Kind(EngineError error) => error switch
+    {
+        EngineError.Deadline => NodeError.Deadline,
+        EngineError.NotSupported => NodeError.Usage,
         _ => NodeError.Failed,
     };
 

@@ -1,3 +1,4 @@
+using P2PWeights.Client.Engines;
 using P2PWeights.Store;
 using P2PWeights.Tracker;
 using P2PWeights.Transfer;
@@ -33,6 +34,15 @@ public sealed class NodeFailureTests
                 _ => throw new ArgumentOutOfRangeException(nameof(error)),
             },
             KindOf(new TransferException(error, "x"))));
+        Assert.All(Enum.GetValues<EngineError>(), error => Assert.Equal(
+            error switch
+            {
+                EngineError.Deadline => NodeError.Deadline,
+                EngineError.NotSupported => NodeError.Usage,
+                EngineError.Raised or EngineError.Refused or EngineError.Died or EngineError.Protocol => NodeError.Failed,
+                _ => throw new ArgumentOutOfRangeException(nameof(error)),
+            },
+            KindOf(new EngineException(error, "x"))));
         Assert.All(Enum.GetValues<TrackerError>(), error => Assert.Equal(
             error switch
             {
