@@ -69,7 +69,7 @@ internal sealed class Engine : IEngine
         var update = new EngineUpdateCall(
             Name,
             Devices.Length,
-            cancellationToken => _http.CallAsync(request.Path, request.Body, "asked to update", _options.UpdateTimeout, cancellationToken),
+            cancellationToken => _http.CallAsync(EngineRequests.BeginPath(_address.Kind), request, "asked to update", _options.UpdateTimeout, cancellationToken),
             _options.AbortTimeout);
         return [.. Devices.Zip(listeners, (device, listener) => new EngineChannel(Name, device, listener, update, _options))];
     }

@@ -13,26 +13,30 @@ internal static partial class EngineRequests
     /// <summary>Of our Python package: digests of tensors that it holds.</summary>
     public const string HashPath = "p2pweights/hash";
 
-    /// <summary>The request that begins an update and is answered when it has ended.</summary>
+    /// <summary>Where the request goes that begins an update and is answered when it has ended.</summary>
+    public static string BeginPath(EngineKind kind) => kind == EngineKind.Vllm ? "collective_rpc" : "update_weights_from_ipc";
+
+    /// <summary>What it says.</summary>
     /// <param name="ranks">Devices and the addresses to which their workers connect.</param>
     /// <param name="timeout">After which vLLM gives up.</param>
-    public static (string Path, Action<Utf8JsonWriter> Body) Begin(EngineKind kind, string checkpoint, ImmutableArray<(EngineDevice Device, string Address)> ranks, TimeSpan timeout) =>
-        kind == EngineKind.Vllm
-            ? ("collective_rpc", json =>
-            {
-                json.WriteString("method"u8, "update_weights_from_ipc"u8);
-                json.WriteStartArray("args"u8);
-                WriteRanks(json, ranks);
-                json.WriteEndArray();
-                json.WriteNumber("timeout"u8, timeout.TotalSeconds);
-            })
-            : ("update_weights_from_ipc", json =>
-            {
-                json.WritePropertyName("zmq_handles"u8);
-                WriteRanks(json, ranks);
-                json.WriteBoolean("flush_cache"u8, true);
-                json.WriteString("weight_version"u8, checkpoint);
-            });
+    public static Action<Utf8JsonWriter> Begin(EngineKind kind, string checkpoint, ImmutableArray<(EngineDevice Device, string Address)> ranks, TimeSpan timeout) => json =>
+    {
+        if (kind == EngineKind.Vllm)
+        {
+            json.WriteString("method"u8, "update_weights_from_ipc"u8);
+            json.WriteStartArray("args"u8);
+            WriteRanks(json, ranks);
+            json.WriteEndArray();
+            json.WriteNumber("timeout"u8, timeout.TotalSeconds);
+        }
+        else
+        {
+            json.WritePropertyName("zmq_handles"u8);
+            WriteRanks(json, ranks);
+            json.WriteBoolean("flush_cache"u8, true);
+            json.WriteString("weight_version"u8, checkpoint);
+        }
+    };
 
     public static Action<Utf8JsonWriter> Hash(IEnumerable<string> tensors) => json =>
     {
