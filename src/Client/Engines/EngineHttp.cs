@@ -17,8 +17,8 @@ internal sealed class EngineHttp : IDisposable
     public EngineHttp(EngineAddress address)
     {
         _name = address.Url;
-        // No proxy: an engine is on this host.
-        var handler = new SocketsHttpHandler { UseProxy = false, AllowAutoRedirect = false };
+        // No proxy: an engine is on this host. Engines close idle connections after some seconds (uvicorn: 5), and a request on one that is just being closed would fail.
+        var handler = new SocketsHttpHandler { UseProxy = false, AllowAutoRedirect = false, PooledConnectionIdleTimeout = TimeSpan.FromSeconds(2) };
         if (address.Socket is { } path)
         {
             var endPoint = NodeSocket.EndPoint(path);
