@@ -27,6 +27,14 @@ internal static class CommonOptions
         CustomParser = result => [.. result.Tokens.Select(token => Parse(token.Value, result))],
     };
 
+    /// <summary>An option that takes one such size.</summary>
+    public static Option<long> Size(string name, string description, string fallback) => new(name)
+    {
+        Description = $"{description} Default: {fallback}.",
+        DefaultValueFactory = _ => ByteSize.Parse(fallback),
+        CustomParser = result => Parse(result.Tokens.Single().Value, result),
+    };
+
     private static long Parse(string text, ArgumentResult result)
     {
         if (ByteSize.TryParse(text, out var bytes) && bytes > 0)

@@ -47,6 +47,9 @@ internal sealed class P2pwProcess : IAsyncDisposable
     /// <summary>The process's id, as long as it lives.</summary>
     public int Id => _process.Id;
 
+    /// <summary>Ends it as a crash would: it says goodbye to nobody. To be disposed all the same.</summary>
+    public void Kill() => Tool.Kill(_process);
+
     public async ValueTask DisposeAsync()
     {
         using var deadline = new CancellationTokenSource(StopDeadline);

@@ -19,13 +19,10 @@ internal sealed class PullCluster : IAsyncDisposable
     private readonly SharedMemoryFolder _folder;
     private readonly bool _copy;
     private readonly long _size;
-    private readonly List<P2pwProcess> _processes = [];
-    private readonly List<NodeClient> _clients = [];
-
-    /// <summary>A node keeps its memory tier for its next start; these nodes have none.</summary>
-    private readonly List<string> _arenas = [];
+    private readonly List<P2pwNode> _nodes = [];
+    private P2pwProcess? _trackerProcess;
     private string _tracker = "";
-    private (P2pwProcess Process, NodeClient Client) _source;
+    private P2pwNode _source = null!;
     private int _contents;
 
     private PullCluster(SharedMemoryFolder folder, bool copy, long size) => (_folder, _copy, _size) = (folder, copy, size);
@@ -38,7 +35,7 @@ internal sealed class PullCluster : IAsyncDisposable
         var cluster = new PullCluster(folder, copy, size);
         try
         {
-            var (_, ready) = await cluster.RunAsync(["tracker", "--listen", "127.0.0.1:0", "--data", folder["tracker"]], cancellationToken);
+            (cluster._trackerProcess, var ready) = await P2pwProcess.StartAsync(["tracker", "--listen", "127.0.0.1:0", "--data", folder["tracker"]], cancellationToken);
             cluster._tracker = ready["tracker"];
             // A quarter more than it holds: of its memory a node lends seven eighths to neighbours on the same host, and all of it is borrowed here.
             cluster._source = await cluster.StartNodeAsync("source", [], (copy ? (contents * size + WarmUpBytes) / 4 * 5 : 0) + SpareBytes, cancellationToken);
@@ -75,43 +72,28 @@ internal sealed class PullCluster : IAsyncDisposable
     /// <summary>Starts a node that pulls by one path, and warms it up.</summary>
     public async Task<PullConsumer> AddConsumerAsync(string path, CancellationToken cancellationToken)
     {
-        var (process, client) = await StartNodeAsync($"consumer-{_clients.Count}", ["--paths", path], ConsumerBytes(_size) + SpareBytes, cancellationToken);
-        await client.PullAsync(new CheckpointPullRequest(WarmUpName, Folder: null), progress: null, cancellationToken);
-        return new PullConsumer(client, path, _contents, () => CpuClock.SecondsOf(_source.Process.Id), () => CpuClock.SecondsOf(process.Id));
+        var node = await StartNodeAsync($"consumer-{_nodes.Count}", ["--paths", path], ConsumerBytes(_size) + SpareBytes, cancellationToken);
+        await node.Client.PullAsync(new CheckpointPullRequest(WarmUpName, Folder: null), progress: null, cancellationToken);
+        return new PullConsumer(node.Client, path, _contents, () => CpuClock.SecondsOf(_source.Process.Id), () => CpuClock.SecondsOf(node.Process.Id));
     }
 
     public async ValueTask DisposeAsync()
     {
-        _clients.ForEach(client => client.Dispose());
-        for (var i = _processes.Count - 1; i >= 0; i--)
+        for (var i = _nodes.Count - 1; i >= 0; i--)
         {
-            await _processes[i].DisposeAsync();
+            await _nodes[i].DisposeAsync();
         }
 
-        foreach (var arena in _arenas.Where(Directory.Exists))
+        if (_trackerProcess is not null)
         {
-            Directory.Delete(arena, recursive: true);
+            await _trackerProcess.DisposeAsync();
         }
     }
 
-    private async Task<(P2pwProcess Process, Dictionary<string, string> Ready)> RunAsync(IEnumerable<string> arguments, CancellationToken cancellationToken)
+    private async Task<P2pwNode> StartNodeAsync(string name, IEnumerable<string> more, long memoryBytes, CancellationToken cancellationToken)
     {
-        var started = await P2pwProcess.StartAsync(arguments, cancellationToken);
-        _processes.Add(started.Process);
-        return started;
-    }
-
-    private async Task<(P2pwProcess Process, NodeClient Client)> StartNodeAsync(string name, IEnumerable<string> more, long memoryBytes, CancellationToken cancellationToken)
-    {
-        var (process, ready) = await RunAsync(
-            [
-                "node", "--name", name, "--tracker", _tracker, "--listen", "127.0.0.1:0", "--data", _folder[name], "--socket", _folder[$"{name}.sock"],
-                "--memory", memoryBytes.ToString(CultureInfo.InvariantCulture), "--disk", "0", "--scrub-rate", "0", .. more,
-            ],
-            cancellationToken);
-        _arenas.Add(Path.Combine("/dev/shm", $"p2pweights-{Guid.Parse(ready["id"]):N}"));
-        _clients.Add(new NodeClient(_folder[$"{name}.sock"]));
-        return (process, _clients[^1]);
+        _nodes.Add(await P2pwNode.StartAsync(_folder, name, _tracker, memoryBytes, more, cancellationToken));
+        return _nodes[^1];
     }
 
     private async Task PublishAsync(string name, long size, int maxShardBytes, CancellationToken cancellationToken)
