@@ -24,12 +24,13 @@ internal sealed class Nginx : IAsyncDisposable
 
     /// <summary>Serves the files of a folder, and waits until it does.</summary>
     /// <param name="files">The folder; its own files come to lie in <c>nginx</c> of <paramref name="folder"/>.</param>
-    public static async Task<Nginx> StartAsync(SharedMemoryFolder folder, string files, CancellationToken cancellationToken)
+    /// <param name="connectionRate">Most bytes per second that it sends on one connection; 0 for no limit.</param>
+    public static async Task<Nginx> StartAsync(SharedMemoryFolder folder, string files, long connectionRate, CancellationToken cancellationToken)
     {
         var port = LoopbackPort.Free();
         Directory.CreateDirectory(folder["nginx"]);
         var settings = Path.Combine(folder["nginx"], "nginx.conf");
-        await File.WriteAllTextAsync(settings, Settings(port, files, folder["nginx"]), cancellationToken);
+        await File.WriteAllTextAsync(settings, Settings(port, files, folder["nginx"], connectionRate), cancellationToken);
         var nginx = new Nginx(Server.Start(["-p", folder["nginx"], "-e", "stderr", "-c", settings]), port);
         try
         {
@@ -67,18 +68,19 @@ internal sealed class Nginx : IAsyncDisposable
     }
 
     /// <summary>One process, so that its processor time is one number; it sends as a worker does.</summary>
-    private static string Settings(int port, string files, string own) =>
+    private static string Settings(int port, string files, string own, long connectionRate) =>
         $$"""
         daemon off;
         master_process off;
         worker_processes 1;
         pid {{own}}/pid;
         error_log stderr;
-        events { worker_connections 64; }
+        events { worker_connections 256; }
         http {
             access_log off;
             sendfile on;
             tcp_nopush on;
+            limit_rate {{connectionRate}};
             client_body_temp_path {{own}}/body;
             proxy_temp_path {{own}}/proxy;
             fastcgi_temp_path {{own}}/fastcgi;

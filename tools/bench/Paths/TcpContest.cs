@@ -21,7 +21,7 @@ internal static class TcpContest
         using var folder = new SharedMemoryFolder();
         folder.CreateRandomFile("data", size);
         await using var iperf3 = await Iperf3.StartAsync(cancellationToken);
-        await using var nginx = await Nginx.StartAsync(folder, folder.Path, cancellationToken);
+        await using var nginx = await Nginx.StartAsync(folder, folder.Path, connectionRate: 0, cancellationToken);
         await using var cluster = await PullCluster.StartAsync(folder, copy: true, size, turns, cancellationToken);
         var consumer = await cluster.AddConsumerAsync("tcp", cancellationToken);
 

@@ -23,9 +23,19 @@ internal sealed class P2pwProcess : IAsyncDisposable
     /// <summary>Starts <c>p2pw</c> and waits until it says that it is ready.</summary>
     /// <returns>The process and the <c>key=value</c> words of its ready line.</returns>
     /// <exception cref="BenchException">It ended instead.</exception>
-    public static async Task<(P2pwProcess Process, Dictionary<string, string> Ready)> StartAsync(IEnumerable<string> arguments, CancellationToken cancellationToken)
+    public static Task<(P2pwProcess Process, Dictionary<string, string> Ready)> StartAsync(IEnumerable<string> arguments, CancellationToken cancellationToken) =>
+        StartAsync(arguments, new Dictionary<string, string>(), cancellationToken);
+
+    /// <summary>The same with more environment variables.</summary>
+    public static async Task<(P2pwProcess Process, Dictionary<string, string> Ready)> StartAsync(
+        IEnumerable<string> arguments, IReadOnlyDictionary<string, string> environment, CancellationToken cancellationToken)
     {
         var start = new ProcessStartInfo("dotnet") { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
+        foreach (var (name, value) in environment)
+        {
+            start.Environment[name] = value;
+        }
+
         start.ArgumentList.Add(Path.Combine(AppContext.BaseDirectory, "p2pw.dll"));
         foreach (var argument in arguments.Append("--log-level").Append("warning").Append("--die-with-parent"))
         {

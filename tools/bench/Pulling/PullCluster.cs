@@ -92,7 +92,7 @@ internal sealed class PullCluster : IAsyncDisposable
 
     private async Task<P2pwNode> StartNodeAsync(string name, IEnumerable<string> more, long memoryBytes, CancellationToken cancellationToken)
     {
-        _nodes.Add(await P2pwNode.StartAsync(_folder, name, _tracker, memoryBytes, more, cancellationToken));
+        _nodes.Add(await P2pwNode.StartAsync(_folder, name, _tracker, memoryBytes, more, new Dictionary<string, string>(), cancellationToken));
         return _nodes[^1];
     }
 

@@ -4,53 +4,65 @@ using P2PWeights.Bench.Measuring;
 
 namespace P2PWeights.Bench.Swarm;
 
-/// <summary><c>bench swarm</c>: many nodes that want the same checkpoint at once, each behind its own caps, against the bound, the simulator, BitTorrent and a web server.</summary>
+/// <summary><c>bench swarm</c>: many nodes that want the same checkpoint at once, each behind its own caps, against the bound, BitTorrent and a web server.</summary>
 internal static class SwarmBench
 {
-    /// <summary>Runs of a minute each.</summary>
+    /// <summary>Runs of minutes each.</summary>
     private const int DefaultRuns = 3;
+
+    private static readonly string[] Anchors = ["aria2", "nginx"];
 
     public static Command CreateCommand()
     {
         var nodes = new Option<int>("--nodes") { Description = "Nodes, the publisher included. Default: 32.", DefaultValueFactory = _ => 32 };
-        nodes.Validators.Add(result => Check(result.GetValueOrDefault<int>() is >= 4 and <= 128, "--nodes takes 4 to 128", result.AddError));
+        Demand(nodes, count => count is >= 4 and <= 128, "--nodes takes 4 to 128");
         var shards = new Option<int>("--shards") { Description = "Shards of the checkpoint. Default: 1000.", DefaultValueFactory = _ => 1000 };
-        shards.Validators.Add(result => Check(result.GetValueOrDefault<int>() is >= 8 and <= 65536, "--shards takes 8 to 65536", result.AddError));
-        var shard = CommonOptions.Size("--shard", "Size of a shard.", "128KiB");
-        shard.Validators.Add(result => Check(result.GetValueOrDefault<long>() is >= 4096 and <= 16 << 20, "--shard takes 4KiB to 16MiB", result.AddError));
-        var rate = CommonOptions.Size("--rate", "Bytes per second that each node may send, and as many that it may receive.", "2MiB");
-        var command = new Command("swarm", "Many nodes that pull one checkpoint at once, each behind its own caps, against the bound.") { nodes, shards, shard, rate };
-        command.SetAction((arguments, cancellationToken) => RunAsync(
-            new SwarmShape(arguments.GetValue(nodes), (int)arguments.GetValue(shard), arguments.GetValue(shards), arguments.GetValue(rate)),
-            arguments.GetResult(CommonOptions.Runs) is { Implicit: false } ? arguments.GetValue(CommonOptions.Runs) : DefaultRuns,
-            FigureWriter.For(arguments),
-            cancellationToken));
+        Demand(shards, count => count is >= 8 and <= 65536, "--shards takes 8 to 65536");
+        var shard = CommonOptions.Size("--shard", "Size of a shard; a power of two, as torrents have it.", "128KiB");
+        Demand(shard, bytes => bytes is >= 16384 and <= 16 << 20 && long.IsPow2(bytes), "--shard takes a power of two from 16KiB to 16MiB");
+        var rate = CommonOptions.Size("--rate", "Bytes per second that each node may send, and as many that it may receive.", "512KiB");
+        var fault = new Option<string?>("--fault") { Description = "What goes wrong meanwhile: " + string.Join("; ", SwarmFault.All.Select(fault => $"{fault.Name}: {fault.Description}")) + "." };
+        fault.AcceptOnlyFromAmong([.. SwarmFault.All.Select(fault => fault.Name)]);
+        var against = new Option<string[]>("--against") { Description = $"What else to measure: {string.Join(", ", Anchors)}. Default: nothing.", AllowMultipleArgumentsPerToken = true };
+        against.AcceptOnlyFromAmong(Anchors);
+        var control = new Option<bool>("--control") { Description = "Once more at half the rate: the same ratios say that the processors were not the limit." };
+        var command = new Command("swarm", "Many nodes that pull one checkpoint at once, each behind its own caps, against the bound.") { nodes, shards, shard, rate, fault, against, control };
+        command.SetAction(async (arguments, cancellationToken) =>
+        {
+            var shape = new SwarmShape(arguments.GetValue(nodes), (int)arguments.GetValue(shard), arguments.GetValue(shards), arguments.GetValue(rate));
+            var runs = arguments.GetResult(CommonOptions.Runs) is { Implicit: false } ? arguments.GetValue(CommonOptions.Runs) : DefaultRuns;
+            var writer = FigureWriter.For(arguments);
+            Explain(shape, writer);
+            if (arguments.GetValue(fault) is { } name)
+            {
+                await FaultContest.RunAsync(SwarmFault.Named(name), shape, runs, writer, cancellationToken);
+                return 0;
+            }
+
+            await SwarmContest.RunAsync(shape, runs, arguments.GetValue(against) ?? [], writer, cancellationToken);
+            if (arguments.GetValue(control))
+            {
+                await SwarmContest.RunAsync(shape with { Rate = shape.Rate / 2 }, runs, [], writer, cancellationToken);
+            }
+
+            return 0;
+        });
         return command;
     }
 
-    private static async Task<int> RunAsync(SwarmShape shape, int runs, FigureWriter writer, CancellationToken cancellationToken)
+    private static void Explain(SwarmShape shape, FigureWriter writer)
     {
-        SharedMemoryFolder.RequireFree(SwarmCluster.SharedMemoryBytes(shape, runs));
-        using var folder = new SharedMemoryFolder();
-        await using var cluster = await SwarmCluster.StartAsync(folder, shape, [.. Enumerable.Repeat(shape.Rate, shape.Nodes - 1)], cancellationToken);
-        for (var i = 0; i < runs; i++)
-        {
-            var checkpoint = string.Create(CultureInfo.InvariantCulture, $"swarm@{i}");
-            var published = await cluster.PublishAsync(checkpoint, cancellationToken);
-            var run = await SwarmRun.BeginAsync(cluster, published, cancellationToken);
-            run.Start(cluster.Consumers);
-            var result = await run.FinishAsync();
-            writer.Explain(string.Create(CultureInfo.InvariantCulture, $"bound {shape.BoundSeconds:F1} s  p50 {result.OverBound(0.5, result.Done):F3} p99 {result.OverBound(0.99, result.Done):F3} last {result.OverBound(1, result.Done):F3} copies {result.PublisherCopies:F3} busy {result.MachineBusy:P0} wasted {result.Wasted:P1} failed {result.Finishes.Count - result.Done.Count}"));
-        }
-
-        return 0;
+        writer.Explain(string.Create(
+            CultureInfo.InvariantCulture,
+            $"{shape.Nodes} nodes on loopback of this machine, which has {Environment.ProcessorCount} cores, each a process behind caps of {shape.Rate} bytes/s up and down, the publisher included; a checkpoint of {shape.Shards} shards of {shape.ShardBytes} bytes."));
+        writer.Explain("All but the publisher begin to pull it at the same moment, into memory, every byte hashed. The bound: (shards + floor(log2 nodes)) x what one shard takes at the cap.");
     }
 
-    private static void Check(bool holds, string otherwise, Action<string> addError)
+    private static void Demand<T>(Option<T> option, Func<T, bool> holds, string otherwise) => option.Validators.Add(result =>
     {
-        if (!holds)
+        if (result.Tokens.Count > 0 && !holds(result.GetValueOrDefault<T>()!))
         {
-            addError(otherwise);
+            result.AddError(otherwise);
         }
-    }
+    });
 }

@@ -15,12 +15,19 @@ internal sealed class SwarmCluster : IAsyncDisposable
     /// <summary>Processes that start at a time: more would only take turns on a small machine, until one of them misses its deadline.</summary>
     private const int StartsAtOnce = 4;
 
+    /// <summary>
+    /// What many .NET processes on few cores would spend on being many, and a node with cores of its own does not: compiling the same code a second time, better, while it runs, and waiting
+    /// for work with a busy processor.
+    /// </summary>
+    private static readonly Dictionary<string, string> ManyOnFewCores = new() { ["DOTNET_TieredCompilation"] = "0", ["DOTNET_ThreadPool_UnfairSemaphoreSpinLimit"] = "0" };
+
     private readonly SharedMemoryFolder _folder;
+    private readonly Dictionary<string, string> _environment;
     private readonly List<SwarmNode> _nodes = [];
     private readonly List<SwarmNode> _consumers = [];
     private P2pwProcess? _trackerProcess;
 
-    private SwarmCluster(SharedMemoryFolder folder, SwarmShape shape) => (_folder, Shape) = (folder, shape);
+    private SwarmCluster(SharedMemoryFolder folder, SwarmShape shape, Dictionary<string, string> environment) => (_folder, Shape, _environment) = (folder, shape, environment);
 
     public SwarmShape Shape { get; }
 
@@ -32,12 +39,13 @@ internal sealed class SwarmCluster : IAsyncDisposable
     /// <summary>The nodes that pull, in the order of their names.</summary>
     public IReadOnlyList<SwarmNode> Consumers => _consumers;
 
-    /// <summary>Starts everything and has every node pull something small, so that nothing that is measured happens for the first time.</summary>
+    /// <summary>Starts everything and, where time is measured, has every node pull something small, so that nothing that is measured happens for the first time.</summary>
     /// <param name="consumerRates">Caps of each consumer, in bytes per second.</param>
+    /// <param name="isMeasured">Whether time matters afterwards more than it does now.</param>
     public static async Task<SwarmCluster> StartAsync(
-        SharedMemoryFolder folder, SwarmShape shape, IReadOnlyList<long> consumerRates, CancellationToken cancellationToken)
+        SharedMemoryFolder folder, SwarmShape shape, IReadOnlyList<long> consumerRates, bool isMeasured, CancellationToken cancellationToken)
     {
-        var cluster = new SwarmCluster(folder, shape);
+        var cluster = new SwarmCluster(folder, shape, isMeasured ? ManyOnFewCores : []);
         try
         {
             await cluster.StartTrackerAsync(cancellationToken);
@@ -49,8 +57,12 @@ internal sealed class SwarmCluster : IAsyncDisposable
                 async (i, token) => consumers[i] = await cluster.StartNodeAsync(
                     string.Create(CultureInfo.InvariantCulture, $"node-{i:00}"), consumerRates[i], ConsumerBytes(shape), token));
             cluster._consumers.AddRange(consumers);
-            await cluster.PublishAsync(cluster.Publisher, WarmUpName, WarmUpShards, cancellationToken);
-            await Task.WhenAll(consumers.Select(node => node.Node.Client.PullAsync(new CheckpointPullRequest(WarmUpName, Folder: null), progress: null, cancellationToken)));
+            if (isMeasured)
+            {
+                await cluster.PublishAsync(cluster.Publisher, WarmUpName, WarmUpShards, cancellationToken);
+                await Task.WhenAll(consumers.Select(node => node.Node.Client.PullAsync(new CheckpointPullRequest(WarmUpName, Folder: null), progress: null, cancellationToken)));
+            }
+
             return cluster;
         }
         catch
@@ -109,7 +121,7 @@ internal sealed class SwarmCluster : IAsyncDisposable
     {
         var cap = rate.ToString(CultureInfo.InvariantCulture);
         var started = new SwarmNode(await P2pwNode.StartAsync(
-            _folder, name, Tracker.ToString(), memoryBytes, ["--paths", "tcp", "--upload-limit", cap, "--download-limit", cap], cancellationToken));
+            _folder, name, Tracker.ToString(), memoryBytes, ["--paths", "tcp", "--upload-limit", cap, "--download-limit", cap], _environment, cancellationToken));
         lock (_nodes)
         {
             _nodes.Add(started);

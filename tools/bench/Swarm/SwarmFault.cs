@@ -101,7 +101,11 @@ internal sealed record SwarmFault(string Name, string Description)
         Directory.CreateDirectory(folder);
         foreach (var file in Directory.GetFiles(cluster.FilesOf(cluster.Publisher, run.Checkpoint)))
         {
-            File.Copy(file, Path.Combine(folder, Path.GetFileName(file)));
+            var copy = Path.Combine(folder, Path.GetFileName(file));
+            File.Copy(file, copy);
+
+            // A time that can be set again to the nanosecond: .NET counts in hundreds of them.
+            File.SetLastWriteTimeUtc(copy, File.GetLastWriteTimeUtc(file));
         }
 
         await cluster.PublishFolderAsync(poisoner, folder, run.Checkpoint, cancellationToken);
