@@ -4,8 +4,8 @@ using P2PWeights.Bench.Hashing;
 using P2PWeights.Bench.Measuring;
 using P2PWeights.Bench.Paths;
 using P2PWeights.Bench.Pulling;
-using P2PWeights.Bench.Syncing;
 using P2PWeights.Bench.Swarm;
+using P2PWeights.Bench.Syncing;
 using P2PWeights.Client;
 
 var root = new RootCommand("Side-by-side benchmarks: every figure is ours against a tool that people know, in alternating runs on this machine.")
