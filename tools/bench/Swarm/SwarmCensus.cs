@@ -1,5 +1,5 @@
 using System.Collections.Immutable;
-using P2PWeights.Store.Content;
+using P2PWeights.Client;
 using P2PWeights.Tracker;
 using P2PWeights.Transfer;
 
@@ -9,17 +9,18 @@ namespace P2PWeights.Bench.Swarm;
 internal sealed class SwarmCensus(Uri tracker) : IDisposable
 {
     private readonly TrackerClient _client = new([tracker], null, TimeProvider.System);
-    private readonly PeerInfo _self = new(Guid.NewGuid(), "census", [], "", ImmutableSortedDictionary<string, string>.Empty);
 
-    /// <summary>Replicas of the shard that has the fewest.</summary>
-    public async Task<int> FewestReplicasAsync(Digest manifest, CancellationToken cancellationToken)
+    /// <summary>Whether no shard depends on one node any more.</summary>
+    public async Task<bool> IsNothingScarceAsync(PublishReport published, CancellationToken cancellationToken)
     {
-        var answer = await _client.SyncAsync(Sync(manifest, leaving: false), cancellationToken);
-        await _client.SyncAsync(Sync(manifest, leaving: true), cancellationToken);
-        return answer.Swarms.Single().Rarity.ToArray().Min();
+        // Another peer each time: the tracker tells a peer of scarce shards at its first sync, and seldom after that.
+        var self = new PeerInfo(Guid.NewGuid(), "census", [], "", ImmutableSortedDictionary<string, string>.Empty);
+        var nothing = new SwarmHoldings(published.Manifest, new byte[(published.Shards + 7) / 8]);
+        var hello = new SyncRequest(self, 1, Full: true, Leaving: false, [], [], [nothing], [], [], 0, 0);
+        var answer = await _client.SyncAsync(hello, cancellationToken);
+        await _client.SyncAsync(hello with { Sequence = 2, Full = false, Leaving = true, Swarms = [] }, cancellationToken);
+        return answer.Scarce is { } scarce && scarce.Manifest == published.Manifest && scarce.Shards.Span.IndexOfAnyExcept((byte)0) < 0;
     }
 
     public void Dispose() => _client.Dispose();
-
-    private SyncRequest Sync(Digest manifest, bool leaving) => new(_self, 1, Full: !leaving, leaving, [], [], [manifest], 0, 0);
 }

@@ -72,7 +72,7 @@ internal sealed record SwarmFault(string Name, string Description)
     {
         await run.UntilSentAsync(1);
         using var census = new SwarmCensus(run.Cluster.Tracker);
-        await run.UntilAsync(async () => await census.FewestReplicasAsync(run.Published.Manifest, cancellationToken) > 1);
+        await run.UntilAsync(() => census.IsNothingScarceAsync(run.Published, cancellationToken));
         await run.LookAtPublisherAsync();
         run.Cluster.Publisher.Kill();
     }
