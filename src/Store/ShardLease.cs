@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Microsoft.Win32.SafeHandles;
 using P2PWeights.Store.Adopting;
 using P2PWeights.Store.Content;
@@ -7,34 +8,35 @@ namespace P2PWeights.Store;
 
 /// <summary>
 /// A promise that a shard's bytes stay where they are until it is disposed. Every lease has a file position (the arena is a file too), so that sendfile
-/// serves all tiers alike.
+/// serves all tiers alike. A value, whose copies are one lease: disposing one of them ends it for all, disposing it again does nothing, and whatever else is asked of an ended lease
+/// throws <see cref="ObjectDisposedException"/>. A lease allocates nothing.
 /// </summary>
-public sealed class ShardLease : IDisposable
+public readonly struct ShardLease : IDisposable
 {
-    private readonly IReplicaHold _hold;
-    private int _disposed;
+    private readonly HeldReplica _replica;
+    private readonly int _turn;
 
-    internal ShardLease(ShardInfo shard, Tiers tier, SafeFileHandle file, long offset, ReadOnlyMemory<byte> memory, IReplicaHold hold) =>
-        (Shard, Tier, File, Offset, Memory, _hold) = (shard, tier, file, offset, memory, hold);
+    /// <param name="replica">Held for this lease alone.</param>
+    internal ShardLease(HeldReplica replica) => (_replica, _turn) = (replica, replica.Turn);
 
-    public ShardInfo Shard { get; }
+    public ShardInfo Shard => Replica.Shard;
 
-    public Tiers Tier { get; }
+    public Tiers Tier => Replica.Tier;
 
     /// <summary>The file that holds the bytes; owned by the store, not to be disposed.</summary>
-    public SafeFileHandle File { get; }
+    public SafeFileHandle File => Replica.File;
 
     /// <summary>Where in <see cref="File"/> the bytes start.</summary>
-    public long Offset { get; }
+    public long Offset => Replica.Offset;
 
     /// <summary>Full path that led to <see cref="File"/> when the lease was given, for processes that open it themselves and compare its identity.</summary>
-    public required string Path { get; init; }
+    public string Path => Replica.Path;
 
     /// <summary>Whether a pull is still writing other parts of the file: its mtime moves, and it gets another name in the end.</summary>
-    public bool IsUnfinished { get; init; }
+    public bool IsUnfinished => Replica.IsUnfinished;
 
     /// <summary>The bytes when they lie in the arena, else empty.</summary>
-    public ReadOnlyMemory<byte> Memory { get; }
+    public ReadOnlyMemory<byte> Memory => Replica.Memory;
 
     /// <summary>
     /// Whether the bytes lie in the arena of another node, whose owner may break its promise at any moment: they are read with <see cref="ReadAsync(Memory{byte}, CancellationToken)"/>,
@@ -42,8 +44,17 @@ public sealed class ShardLease : IDisposable
     /// </summary>
     public bool IsBorrowed => Borrowed is not null;
 
-    /// <summary>The borrowed range, which the hold releases.</summary>
-    internal BorrowedRange? Borrowed { get; init; }
+    /// <summary>The borrowed range.</summary>
+    internal BorrowedRange? Borrowed => Replica.Borrowed;
+
+    private HeldReplica Replica
+    {
+        get
+        {
+            _replica.ThrowIfEnded(_turn, typeof(ShardLease));
+            return _replica;
+        }
+    }
 
     /// <summary>Copies the bytes out, whatever the tier.</summary>
     /// <param name="destination">At least <c>Shard.Size</c> bytes.</param>
@@ -54,32 +65,27 @@ public sealed class ShardLease : IDisposable
     /// <param name="start">Where in the shard the part starts.</param>
     /// <param name="destination">As many bytes as the part has.</param>
     /// <exception cref="StoreException">As for the whole.</exception>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     public async ValueTask ReadAsync(int start, Memory<byte> destination, CancellationToken cancellationToken)
     {
-        ObjectDisposedException.ThrowIf(Volatile.Read(ref _disposed) != 0, this);
+        var replica = Replica;
         ArgumentOutOfRangeException.ThrowIfNegative(start);
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(start, Shard.Size - destination.Length);
-        if (!Memory.IsEmpty)
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(start, replica.Shard.Size - destination.Length);
+        if (!replica.Memory.IsEmpty)
         {
-            Memory.Slice(start, destination.Length).CopyTo(destination);
+            replica.Memory.Slice(start, destination.Length).CopyTo(destination);
             return;
         }
 
-        await FileRange.ReadAsync(Shard, File, Offset + start, destination, cancellationToken).ConfigureAwait(false);
+        await FileRange.ReadAsync(replica.Shard, replica.File, replica.Offset + start, destination, cancellationToken).ConfigureAwait(false);
 
         // After the read: only then is it known what was read.
-        if (Borrowed is { IsIntact: false })
+        if (Borrowed is { IsIntact: false } borrowed)
         {
             throw new StoreException(
-                StoreError.Io, $"shard {Shard.Digest.ToShortString()} was borrowed from the arena {Borrowed.Arena.Path}, whose node no longer promises it", Shard.Digest);
+                StoreError.Io, $"shard {Shard.Digest.ToShortString()} was borrowed from the arena {borrowed.Arena.Path}, whose node no longer promises it", Shard.Digest);
         }
     }
 
-    public void Dispose()
-    {
-        if (Interlocked.Exchange(ref _disposed, 1) == 0)
-        {
-            _hold.Release(this);
-        }
-    }
+    public void Dispose() => _replica?.End(_turn);
 }

@@ -8,7 +8,7 @@ internal sealed class OwnedTasks
     private TaskCompletionSource? _idle;
     private int _running;
 
-    public OwnedTasks() => _ended = OnEnded;
+    public OwnedTasks() => _ended = End;
 
     public int Count => Volatile.Read(ref _running);
 
@@ -18,12 +18,32 @@ internal sealed class OwnedTasks
     /// <summary>Keeps a task until it ends.</summary>
     public void Add(Task task)
     {
+        Begin();
+        task.ConfigureAwait(false).GetAwaiter().UnsafeOnCompleted(_ended);
+    }
+
+    /// <summary>Work that is no task begins, until <see cref="End"/>.</summary>
+    public void Begin()
+    {
         lock (_gate)
         {
             _running++;
         }
+    }
 
-        task.ConfigureAwait(false).GetAwaiter().UnsafeOnCompleted(_ended);
+    /// <summary>Something has ended.</summary>
+    public void End()
+    {
+        TaskCompletionSource? idle = null;
+        lock (_gate)
+        {
+            if (--_running == 0)
+            {
+                (idle, _idle) = (_idle, null);
+            }
+        }
+
+        idle?.SetResult();
     }
 
     /// <summary>Awaits everything that runs, and what that starts.</summary>
@@ -45,19 +65,5 @@ internal sealed class OwnedTasks
 
             await idle.ConfigureAwait(false);
         }
-    }
-
-    private void OnEnded()
-    {
-        TaskCompletionSource? idle = null;
-        lock (_gate)
-        {
-            if (--_running == 0)
-            {
-                (idle, _idle) = (_idle, null);
-            }
-        }
-
-        idle?.SetResult();
     }
 }

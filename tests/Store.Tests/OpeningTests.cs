@@ -153,8 +153,8 @@ public sealed class OpeningTests
 
         await fixture.CloseAsync();
 
-        Assert.True(lease!.Memory.Span.SequenceEqual(bytes));
-        lease.Dispose();
+        Assert.True(lease!.Value.Memory.Span.SequenceEqual(bytes));
+        lease.Value.Dispose();
     }
 
     [Fact]

@@ -95,8 +95,8 @@ internal static class StoreTestExtensions
             return null;
         }
 
-        var bytes = new byte[lease.Shard.Size];
-        await lease.ReadAsync(bytes, StoreFixture.Deadline);
+        var bytes = new byte[lease.Value.Shard.Size];
+        await lease.Value.ReadAsync(bytes, StoreFixture.Deadline);
         return bytes;
     }
 }

@@ -78,8 +78,8 @@ internal sealed class TestNode : IAsyncDisposable
         {
             using var lease = await Store.LeaseAsync(checkpoint.Manifest.Shards[ordinal].Digest, Deadline);
             Assert.True(lease is not null, $"shard {ordinal} is missing; {checkpoint.Seeded}");
-            var bytes = new byte[lease.Shard.Size];
-            await lease.ReadAsync(bytes, Deadline);
+            var bytes = new byte[lease.Value.Shard.Size];
+            await lease.Value.ReadAsync(bytes, Deadline);
             Assert.True(bytes.AsSpan().SequenceEqual(checkpoint.Bytes[ordinal]), $"shard {ordinal} is wrong; {checkpoint.Seeded}");
         }
     }

@@ -5,6 +5,7 @@ using P2PWeights.Store.Disk;
 using P2PWeights.Store.Index;
 using P2PWeights.Store.Memory;
 using P2PWeights.Store.References;
+using P2PWeights.Store.Reuse;
 
 namespace P2PWeights.Store.Leasing;
 
@@ -18,6 +19,7 @@ internal sealed class LeaseDesk(
     private static readonly Tiers[] Preference = [Tiers.Memory, Tiers.Reference, Tiers.Disk];
 
     private readonly DigestTurns _proofTurns = new();
+    private readonly SparePool<HeldReplica> _spare = new(() => new HeldReplica());
     private int _out;
     private long _proofs;
 
@@ -59,6 +61,27 @@ internal sealed class LeaseDesk(
         return attempt.Held ? new ReplicaCheck(attempt.Shard, attempt.WrongAt) : null;
     }
 
+    /// <summary>A lease has ended: its replica may go, and what held it serves the next one.</summary>
+    internal void TakeBack(HeldReplica replica)
+    {
+        switch (replica.Tier)
+        {
+            case Tiers.Memory:
+                memory!.Release(replica.MemoryUnit);
+                break;
+            case Tiers.Disk:
+                replica.File.Dispose();
+                disk.EndLease(replica.Shard.Digest);
+                break;
+            default:
+                replica.Place!.Release();
+                break;
+        }
+
+        Interlocked.Decrement(ref _out);
+        _spare.Return(replica);
+    }
+
     /// <summary>Leases the replica in one tier, unless it turns out to be missing or wrong; then it is dropped.</summary>
     /// <param name="evenIfProven">Hashes even what this process has proved before.</param>
     private async ValueTask<Attempt> TryLeaseAsync(Digest digest, Tiers tier, bool evenIfProven, CancellationToken cancellationToken)
@@ -70,9 +93,9 @@ internal sealed class LeaseDesk(
         }
 
         var shard = new ShardInfo(digest, record.Size);
-        var lease = Open(shard, tier, record);
+        var opened = Open(shard, tier, record);
         var problem = "it is missing or has been changed";
-        if (lease is not null)
+        if (opened is { } lease)
         {
             if (record.IsProven(tier) && !evenIfProven)
             {
@@ -87,9 +110,9 @@ internal sealed class LeaseDesk(
         }
 
         // Held until it has been dropped: its block or inode must not become a good replica's meanwhile.
-        using (lease)
+        using (opened)
         {
-            var where = await DropAsync(shard, tier, record, lease?.File, cancellationToken).ConfigureAwait(false);
+            var where = await DropAsync(shard, tier, record, opened?.File, cancellationToken).ConfigureAwait(false);
             if (where is not null)
             {
                 log.ReplicaDropped(digest, tier, where, problem);
@@ -170,31 +193,48 @@ internal sealed class LeaseDesk(
 
     private ShardLease? Open(ShardInfo shard, Tiers tier, in ShardRecord record)
     {
-        var lease = tier switch
+        var replica = _spare.Take();
+        var isOpen = false;
+        try
         {
-            Tiers.Memory => new ShardLease(
-                shard, tier, memory!.File, memory.OffsetOf(record.MemoryUnit), memory.Bytes(record.MemoryUnit, shard.Size), new MemoryHold(this, memory, record.MemoryUnit))
+            isOpen = tier switch
             {
-                Path = memory.ArenaPath,
-            },
-            Tiers.Disk => OpenDisk(shard),
-            _ => OpenReference(shard, record),
-        };
-        if (lease is not null)
+                Tiers.Memory => OpenMemory(replica, shard, record.MemoryUnit),
+                Tiers.Disk => OpenDisk(replica, shard),
+                _ => OpenReference(replica, shard, record),
+            };
+        }
+        finally
         {
-            Interlocked.Increment(ref _out);
+            if (!isOpen)
+            {
+                _spare.Return(replica);
+            }
         }
 
-        return lease;
+        if (!isOpen)
+        {
+            return null;
+        }
+
+        Interlocked.Increment(ref _out);
+        return new ShardLease(replica);
     }
 
-    private ShardLease? OpenDisk(ShardInfo shard)
+    private bool OpenMemory(HeldReplica replica, ShardInfo shard, int unit)
+    {
+        replica.Hold(this, shard, memory!.File, memory.ArenaPath, memory.OffsetOf(unit), memory.Bytes(unit, shard.Size), unit);
+        return true;
+    }
+
+    private bool OpenDisk(HeldReplica replica, ShardInfo shard)
     {
         try
         {
             if (disk.TryOpen(shard) is { } file)
             {
-                return new ShardLease(shard, Tiers.Disk, file, 0, default, new DiskHold(this, disk)) { Path = disk.PathOf(shard.Digest) };
+                replica.Hold(this, shard, file, disk.PathOf(shard.Digest));
+                return true;
             }
         }
         catch (Exception failure) when (StoreFailure.IsOfFileSystem(failure))
@@ -204,27 +244,30 @@ internal sealed class LeaseDesk(
         }
 
         disk.EndLease(shard.Digest);
-        return null;
+        return false;
     }
 
-    private ShardLease? OpenReference(ShardInfo shard, in ShardRecord record) =>
-        BorrowedRanges.IsBorrowed(record.FileId) ? OpenBorrowed(shard, record)
-        : references.Find(record.FileId) is { } known && references.TryOpen(record.FileId) is { } file
-            ? new ShardLease(shard, Tiers.Reference, file.Handle, record.FileOffset, default, new ReferenceHold(this, file))
+    private bool OpenReference(HeldReplica replica, ShardInfo shard, in ShardRecord record)
+    {
+        if (BorrowedRanges.IsBorrowed(record.FileId))
+        {
+            if (references.TryUseBorrowed(record.FileId) is not { } range)
             {
-                Path = known.Path,
-                IsUnfinished = known.Unfinished is not null,
+                return false;
             }
-            : null;
 
-    private ShardLease? OpenBorrowed(ShardInfo shard, in ShardRecord record) =>
-        references.TryUseBorrowed(record.FileId) is { } range
-            ? new ShardLease(shard, Tiers.Reference, range.Arena.Handle, range.Offset, default, new ReferenceHold(this, range))
-            {
-                Path = range.Arena.Path,
-                Borrowed = range,
-            }
-            : null;
+            replica.Hold(this, shard, range.Arena.Handle, range.Arena.Path, range.Offset, range, isUnfinished: false);
+            return true;
+        }
+
+        if (references.Find(record.FileId) is not { } known || references.TryOpen(record.FileId) is not { } file)
+        {
+            return false;
+        }
+
+        replica.Hold(this, shard, file.Handle, known.Path, record.FileOffset, file, isUnfinished: known.Unfinished is not null);
+        return true;
+    }
 
     private void MarkProven(Digest digest, Tiers tier, in ShardRecord seen)
     {
@@ -275,41 +318,11 @@ internal sealed class LeaseDesk(
         }
     }
 
-    private void CountReturn() => Interlocked.Decrement(ref _out);
-
     /// <param name="Shard">The shard, when a replica was there to be held.</param>
     /// <param name="Lease">The lease on a good replica.</param>
     /// <param name="WrongAt">Where the replica was that turned out missing or wrong.</param>
     private readonly record struct Attempt(ShardInfo Shard, ShardLease? Lease, string? WrongAt)
     {
         public bool Held => Shard.Size > 0;
-    }
-
-    private sealed class MemoryHold(LeaseDesk desk, MemoryTier memory, int unit) : IReplicaHold
-    {
-        public void Release(ShardLease lease)
-        {
-            memory.Release(unit);
-            desk.CountReturn();
-        }
-    }
-
-    private sealed class DiskHold(LeaseDesk desk, DiskTier disk) : IReplicaHold
-    {
-        public void Release(ShardLease lease)
-        {
-            lease.File.Dispose();
-            disk.EndLease(lease.Shard.Digest);
-            desk.CountReturn();
-        }
-    }
-
-    private sealed class ReferenceHold(LeaseDesk desk, Counted place) : IReplicaHold
-    {
-        public void Release(ShardLease lease)
-        {
-            place.Release();
-            desk.CountReturn();
-        }
     }
 }

@@ -34,13 +34,15 @@ internal sealed class MemoryLoader(LeaseDesk leases, ShardPlacer placer, PinTabl
                 return inMemory;
             }
 
-            using var source = await leases.LeaseAsync(digest, cancellationToken).ConfigureAwait(false);
-            if (source is null)
+            if (await leases.LeaseAsync(digest, cancellationToken).ConfigureAwait(false) is not { } source)
             {
                 return null;
             }
 
-            await BringAsync(source, cancellationToken).ConfigureAwait(false);
+            using (source)
+            {
+                await BringAsync(source, cancellationToken).ConfigureAwait(false);
+            }
         }
     }
 

@@ -1,20 +1,30 @@
 using P2PWeights.Store.Content;
 using P2PWeights.Store.Disk;
+using P2PWeights.Store.Reuse;
 
 namespace P2PWeights.Store.Writing;
 
-/// <summary>A shard that is received into staging memory and committed to the disk tier.</summary>
-/// <param name="staging">Rented for this write.</param>
-/// <param name="reservation">Quota taken for this write.</param>
-internal sealed class DiskWrite(ShardInfo shard, StagingSlot staging, StagingPool pool, DiskReservation reservation, DiskKeeper disk) : IWriteTarget
+/// <summary>Shards that are received into staging memory and committed to the disk tier.</summary>
+internal sealed class DiskWrite(SparePool<DiskWrite> spare, StagingPool pool, DiskKeeper disk, StoreMetrics metrics) : WriteTarget(metrics)
 {
-    public Memory<byte> Buffer { get; } = staging.GetMemory(shard.Size);
+    private StagingSlot _staging = null!;
+    private DiskReservation _reservation = null!;
 
-    public ValueTask CommitAsync(CancellationToken cancellationToken) => disk.StoreAsync(shard, Buffer, reservation, cancellationToken);
-
-    public void Release(bool committed)
+    /// <param name="staging">Rented for this write.</param>
+    /// <param name="reservation">Quota taken for this write.</param>
+    public ShardWrite Begin(ShardInfo shard, StagingSlot staging, DiskReservation reservation)
     {
-        pool.Return(staging);
-        reservation.Dispose();
+        (_staging, _reservation) = (staging, reservation);
+        Begin(shard, staging.GetMemory(shard.Size));
+        return new ShardWrite(this);
+    }
+
+    protected override ValueTask StoreAsync(Memory<byte> bytes, CancellationToken cancellationToken) => disk.StoreAsync(Shard, bytes, _reservation, cancellationToken);
+
+    protected override void GiveBack()
+    {
+        pool.Return(_staging);
+        _reservation.Dispose();
+        spare.Return(this);
     }
 }

@@ -1,20 +1,35 @@
+using System.Runtime.CompilerServices;
 using P2PWeights.Store.Content;
 using P2PWeights.Store.Folders;
 using P2PWeights.Store.References;
+using P2PWeights.Store.Reuse;
 
 namespace P2PWeights.Store.Writing;
 
-/// <summary>A shard that is received into staging memory and committed to its places in a checkpoint folder, from where it is served at once.</summary>
-/// <param name="staging">Rented for this write.</param>
-internal sealed class FolderWrite(ShardInfo shard, CheckpointFolder folder, StagingSlot staging, StagingPool pool, ReferenceTier references) : IWriteTarget
+/// <summary>Shards that are received into staging memory and committed to their places in a checkpoint folder, from where they are served at once.</summary>
+internal sealed class FolderWrite(SparePool<FolderWrite> spare, StagingPool pool, ReferenceTier references, StoreMetrics metrics) : WriteTarget(metrics)
 {
-    public Memory<byte> Buffer { get; } = staging.GetMemory(shard.Size);
+    private CheckpointFolder _folder = null!;
+    private StagingSlot _staging = null!;
 
-    public async ValueTask CommitAsync(CancellationToken cancellationToken)
+    /// <param name="staging">Rented for this write.</param>
+    public ShardWrite Begin(ShardInfo shard, CheckpointFolder folder, StagingSlot staging)
     {
-        var places = await folder.WriteShardAsync(shard, Buffer, cancellationToken).ConfigureAwait(false);
-        await references.ReferenceUnfinishedAsync(shard, places, cancellationToken).ConfigureAwait(false);
+        (_folder, _staging) = (folder, staging);
+        Begin(shard, staging.GetMemory(shard.Size));
+        return new ShardWrite(this);
     }
 
-    public void Release(bool committed) => pool.Return(staging);
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    protected override async ValueTask StoreAsync(Memory<byte> bytes, CancellationToken cancellationToken)
+    {
+        var places = await _folder.WriteShardAsync(Shard, bytes, cancellationToken).ConfigureAwait(false);
+        await references.ReferenceUnfinishedAsync(Shard, places, cancellationToken).ConfigureAwait(false);
+    }
+
+    protected override void GiveBack()
+    {
+        pool.Return(_staging);
+        spare.Return(this);
+    }
 }

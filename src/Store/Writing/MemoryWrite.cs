@@ -1,35 +1,42 @@
 using P2PWeights.Store.Content;
 using P2PWeights.Store.Index;
 using P2PWeights.Store.Memory;
+using P2PWeights.Store.Reuse;
 
 namespace P2PWeights.Store.Writing;
 
-/// <summary>A shard that is received into its final place in the arena: the commit moves no byte.</summary>
-/// <param name="unit">A block held for this write.</param>
-internal sealed class MemoryWrite(ShardInfo shard, int unit, MemoryTier memory, ShardIndex index, TimeProvider time) : IWriteTarget
+/// <summary>Shards that are received into their final place in the arena: the commit moves no byte.</summary>
+internal sealed class MemoryWrite(SparePool<MemoryWrite> spare, MemoryTier memory, ShardIndex index, StoreMetrics metrics, TimeProvider time) : WriteTarget(metrics)
 {
-    private bool _published;
+    private int _unit;
+    private bool _isPublished;
 
-    public Memory<byte> Buffer { get; } = memory.Bytes(unit, shard.Size);
-
-    public ValueTask CommitAsync(CancellationToken cancellationToken)
+    /// <param name="unit">A block held for this write.</param>
+    public ShardWrite Begin(ShardInfo shard, int unit)
     {
-        using var slot = index.Lock(shard.Digest);
+        (_unit, _isPublished) = (unit, false);
+        Begin(shard, memory.Bytes(unit, shard.Size));
+        return new ShardWrite(this);
+    }
+
+    protected override ValueTask StoreAsync(Memory<byte> bytes, CancellationToken cancellationToken)
+    {
+        using var slot = index.Lock(Shard.Digest);
         var record = slot.Record;
         if (!record.Has(Tiers.Memory))
         {
-            memory.Publish(unit, shard);
-            _published = true;
-            record.Size = shard.Size;
-            record.MemoryUnit = unit;
+            memory.Publish(_unit, Shard);
+            _isPublished = true;
+            record.Size = Shard.Size;
+            record.MemoryUnit = _unit;
         }
         else if (!record.IsProven(Tiers.Memory))
         {
             // The replica found at the start may be damaged; the one just hashed takes its place.
-            memory.Publish(unit, shard);
-            _published = true;
+            memory.Publish(_unit, Shard);
+            _isPublished = true;
             memory.Withdraw(record.MemoryUnit);
-            record.MemoryUnit = unit;
+            record.MemoryUnit = _unit;
         }
 
         record.Tiers |= Tiers.Memory;
@@ -39,11 +46,13 @@ internal sealed class MemoryWrite(ShardInfo shard, int unit, MemoryTier memory, 
         return ValueTask.CompletedTask;
     }
 
-    public void Release(bool committed)
+    protected override void GiveBack()
     {
-        if (!_published)
+        if (!_isPublished)
         {
-            memory.Release(unit);
+            memory.Release(_unit);
         }
+
+        spare.Return(this);
     }
 }

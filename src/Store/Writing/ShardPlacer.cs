@@ -6,6 +6,7 @@ using P2PWeights.Store.Folders;
 using P2PWeights.Store.Index;
 using P2PWeights.Store.Memory;
 using P2PWeights.Store.References;
+using P2PWeights.Store.Reuse;
 
 namespace P2PWeights.Store.Writing;
 
@@ -13,12 +14,26 @@ namespace P2PWeights.Store.Writing;
 /// Finds room for a shard on its way in. With a folder: staging memory, then the folder. Without: a block of the arena, evicting from memory if need be;
 /// when all of memory must stay, staging memory, then the disk tier, evicting there if need be.
 /// </summary>
-internal sealed class ShardPlacer(
-    ShardIndex index, MemoryTier? memory, DiskTier disk, DiskKeeper diskKeeper, ReferenceTier references, Evictor evictor, StoreMetrics metrics, TimeProvider time) : IDisposable
+internal sealed class ShardPlacer : IDisposable
 {
     private const int StagingSlots = 8;
 
+    private readonly MemoryTier? _memory;
+    private readonly DiskTier _disk;
+    private readonly Evictor _evictor;
     private readonly StagingPool _staging = new(StagingSlots, MemoryTier.MaxShardBytes);
+    private readonly SparePool<MemoryWrite> _memoryWrites;
+    private readonly SparePool<DiskWrite> _diskWrites;
+    private readonly SparePool<FolderWrite> _folderWrites;
+
+    public ShardPlacer(
+        ShardIndex index, MemoryTier? memory, DiskTier disk, DiskKeeper diskKeeper, ReferenceTier references, Evictor evictor, StoreMetrics metrics, TimeProvider time)
+    {
+        (_memory, _disk, _evictor) = (memory, disk, evictor);
+        _memoryWrites = new SparePool<MemoryWrite>(() => new MemoryWrite(_memoryWrites!, memory!, index, metrics, time));
+        _diskWrites = new SparePool<DiskWrite>(() => new DiskWrite(_diskWrites!, _staging, diskKeeper, metrics));
+        _folderWrites = new SparePool<FolderWrite>(() => new FolderWrite(_folderWrites!, _staging, references, metrics));
+    }
 
     /// <summary>The staging memory.</summary>
     public MemoryRegion Staging => _staging.Region;
@@ -30,7 +45,7 @@ internal sealed class ShardPlacer(
         if (folder is not null)
         {
             var staging = await _staging.RentAsync(shard.Size, cancellationToken).ConfigureAwait(false);
-            return new ShardWrite(shard, metrics, new FolderWrite(shard, folder, staging, _staging, references));
+            return _folderWrites.Take().Begin(shard, folder, staging);
         }
 
         if (await TryPlaceInMemoryAsync(shard, cancellationToken).ConfigureAwait(false) is { } inMemory)
@@ -38,11 +53,11 @@ internal sealed class ShardPlacer(
             return inMemory;
         }
 
-        var reservation = await evictor.ReserveDiskAsync(shard.Size, cancellationToken).ConfigureAwait(false) ?? throw Full(shard);
+        var reservation = await _evictor.ReserveDiskAsync(shard.Size, cancellationToken).ConfigureAwait(false) ?? throw Full(shard);
         try
         {
             var staging = await _staging.RentAsync(shard.Size, cancellationToken).ConfigureAwait(false);
-            return new ShardWrite(shard, metrics, new DiskWrite(shard, staging, _staging, reservation, diskKeeper));
+            return _diskWrites.Take().Begin(shard, staging, reservation);
         }
         catch
         {
@@ -53,10 +68,10 @@ internal sealed class ShardPlacer(
 
     /// <summary>Room in the arena, evicting if need be; null when there is no arena, or the shard does not fit, or everything there must stay.</summary>
     public async ValueTask<ShardWrite?> TryPlaceInMemoryAsync(ShardInfo shard, CancellationToken cancellationToken) =>
-        memory is not null
+        _memory is not null
         && shard.Size <= MemoryTier.MaxShardBytes
-        && await evictor.AllocateMemoryAsync(shard.Size, cancellationToken).ConfigureAwait(false) is { } unit
-            ? new ShardWrite(shard, metrics, new MemoryWrite(shard, unit, memory, index, time))
+        && await _evictor.AllocateMemoryAsync(shard.Size, cancellationToken).ConfigureAwait(false) is { } unit
+            ? _memoryWrites.Take().Begin(shard, unit)
             : null;
 
     public void Dispose() => _staging.Dispose();
@@ -65,6 +80,6 @@ internal sealed class ShardPlacer(
         StoreError.Full,
         string.Create(
             CultureInfo.InvariantCulture,
-            $"no room for shard {shard.Digest.ToShortString()} of {shard.Size} bytes: memory tier {memory?.UsedBytes ?? 0} of {memory?.QuotaBytes ?? 0} bytes, disk tier {disk.UsedBytes} of {disk.QuotaBytes} bytes, and all of it is pinned, leased or being written; give --memory or --disk more, or pull to a folder"),
+            $"no room for shard {shard.Digest.ToShortString()} of {shard.Size} bytes: memory tier {_memory?.UsedBytes ?? 0} of {_memory?.QuotaBytes ?? 0} bytes, disk tier {_disk.UsedBytes} of {_disk.QuotaBytes} bytes, and all of it is pinned, leased or being written; give --memory or --disk more, or pull to a folder"),
         shard.Digest);
 }

@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace P2PWeights.Transfer.Choosing;
 
 /// <summary>
@@ -15,6 +17,7 @@ internal sealed class PathSlot(ITransferPath path, PeerSession session, TimeSpan
 
     /// <summary>The channel, which stays open until the result is returned; or the reason why there is none.</summary>
     /// <exception cref="ObjectDisposedException">The session is being closed.</exception>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     public async ValueTask<BorrowedChannel> BorrowAsync(CancellationToken cancellationToken)
     {
         Shared shared;

@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace P2PWeights.Transfer.Choosing;
 
 /// <summary>
@@ -20,23 +22,23 @@ internal sealed class PeerChannel : IAsyncDisposable
     public PeerPaths State => _state;
 
     /// <summary>
-    /// The next path for a shard, to be disposed when the shard's part on it is over. Null when every allowed path has been tried for it; why each failed says
-    /// <see cref="PeerPaths.Problems"/>.
+    /// Begins a shard's turn on its next path. False when every allowed path has been tried for it; why each failed says <see cref="PeerPaths.Problems"/>.
     /// </summary>
-    /// <param name="tried">Bits of the paths that the shard has been tried by; those that turn out not to reach the peer are added.</param>
+    /// <param name="turn">The shard's; knows by which paths it has been tried, and is told of those that turn out not to reach the peer.</param>
     /// <param name="unreachable">Told each path that was to carry the shard and does not reach the peer.</param>
     /// <exception cref="ObjectDisposedException">The session was closed.</exception>
-    public async ValueTask<PathTurn?> NextAsync(TriedPaths tried, Action<int> unreachable, CancellationToken cancellationToken)
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    public async ValueTask<bool> NextAsync(PathTurn turn, Action<int> unreachable, CancellationToken cancellationToken)
     {
         while (true)
         {
-            var choice = await _state.ChooseAsync(tried.Bits, cancellationToken).ConfigureAwait(false);
+            var choice = await _state.ChooseAsync(turn.Tried, cancellationToken).ConfigureAwait(false);
             if (choice.Kind == ChoiceKind.None)
             {
-                return null;
+                return false;
             }
 
-            tried.Bits |= choice.Bit;
+            turn.Try(choice);
             BorrowedChannel borrowed;
             try
             {
@@ -51,7 +53,8 @@ internal sealed class PeerChannel : IAsyncDisposable
 
             if (borrowed.Channel is not null)
             {
-                return new PathTurn(_paths[choice.Path].Name, choice, borrowed, _state);
+                turn.Begin(_paths[choice.Path].Name, choice, borrowed, _state);
+                return true;
             }
 
             unreachable(choice.Path);
@@ -66,11 +69,4 @@ internal sealed class PeerChannel : IAsyncDisposable
             await slot.DisposeAsync().ConfigureAwait(false);
         }
     }
-}
-
-/// <summary>The paths that one shard has been tried by.</summary>
-internal sealed class TriedPaths
-{
-    /// <summary>A bit per path.</summary>
-    public uint Bits { get; set; }
 }

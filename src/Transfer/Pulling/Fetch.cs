@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Runtime.CompilerServices;
 using P2PWeights.Store;
 using P2PWeights.Store.Content;
@@ -32,24 +33,36 @@ internal sealed record FetchContext(
 
 /// <summary>
 /// Carries out one assignment: a path, adoption or else room in the store and bytes from the source, verification. A path that fails is followed by the next one at
-/// once. Reports its end to the pull's loop exactly once.
+/// once. Reports its end to the pull's loop exactly once; after that it may be used for another assignment, and it is its own work item, so that a shard allocates nothing.
 /// </summary>
-internal sealed class Fetch(FetchContext context, PullSource source, PeerChannel channel, Assignment assignment, ShardInfo shard) : IDisposable
+internal sealed class Fetch : IThreadPoolWorkItem, IDisposable
 {
-    private readonly CancellationTokenSource _cancel = CancellationTokenSource.CreateLinkedTokenSource(context.Loop.Stopping);
-    private readonly TriedPaths _tried = new();
+    private readonly FetchContext _context;
+    private readonly CancellationTokenSource _cancel;
+    private readonly PathTurn _turn = new();
+    private readonly Action<int> _received;
+    private readonly Action _end;
+    private ConfiguredValueTaskAwaitable<FetchEnd>.ConfiguredValueTaskAwaiter _running;
+    private PeerChannel _channel = null!;
     private ShardWrite? _write;
     private int _place = -1;
-    private long _received;
+    private long _receivedBytes;
     private volatile int _path = -1;
     private volatile FetchStage _stage;
     private volatile bool _hasStalled;
 
-    public PullSource Source => source;
+    public Fetch(FetchContext context)
+    {
+        _context = context;
+        _cancel = CancellationTokenSource.CreateLinkedTokenSource(context.Loop.Stopping);
+        (_received, _end) = (OnBytes, OnEnd);
+    }
 
-    public Assignment Assignment => assignment;
+    public PullSource Source { get; private set; } = null!;
 
-    public ShardInfo Shard => shard;
+    public Assignment Assignment { get; private set; }
+
+    public ShardInfo Shard { get; private set; }
 
     /// <summary>How far it is. Written by the fetch, read by the pull's loop.</summary>
     public FetchStage Stage => _stage;
@@ -64,10 +77,23 @@ internal sealed class Fetch(FetchContext context, PullSource source, PeerChannel
     public string? GivenUp { get; private set; }
 
     /// <summary>Bytes that came for it until now, by whatever path.</summary>
-    public long ReceivedBytes => Interlocked.Read(ref _received);
+    public long ReceivedBytes => Interlocked.Read(ref _receivedBytes);
 
     /// <summary>How it ended, once that was told.</summary>
     public FetchEnd? End { get; private set; }
+
+    /// <summary>Whether another assignment may follow when it has ended: none, once it was cancelled.</summary>
+    public bool IsReusable => !_cancel.IsCancellationRequested;
+
+    /// <summary>Takes on an assignment, for <see cref="PullLoop.Run(IThreadPoolWorkItem)"/> to carry out.</summary>
+    /// <param name="source">Its session is up.</param>
+    public void Begin(PullSource source, Assignment assignment, ShardInfo shard)
+    {
+        (Source, Assignment, Shard, _channel) = (source, assignment, shard, source.Channel!);
+        (IsReceived, GivenUp, End, _write) = (false, null, null, null);
+        (_stage, _path, _receivedBytes, _hasStalled) = (FetchStage.Choosing, -1, 0, false);
+        _turn.Reset();
+    }
 
     /// <summary>Gives the fetch up; it ends with <see cref="FetchEnd.GivenUp"/> unless it is through already.</summary>
     /// <param name="stalled">Because no byte came: its path's channel is not to be used any more.</param>
@@ -78,14 +104,39 @@ internal sealed class Fetch(FetchContext context, PullSource source, PeerChannel
         _cancel.Cancel();
     }
 
-    /// <summary>Runs to the end, which is told to the loop.</summary>
-    public async Task RunAsync()
+    public void Dispose() => _cancel.Dispose();
+
+    [SuppressMessage("Reliability", "CA2012:Use ValueTasks correctly", Justification = "its result is taken once, by OnEnd; to await it would make a state machine per shard")]
+    void IThreadPoolWorkItem.Execute()
     {
-        End = await BringAsync(_cancel.Token).ConfigureAwait(false);
-        context.Loop.Post(context.Ended, this);
+        _running = BringAsync(_cancel.Token).ConfigureAwait(false).GetAwaiter();
+        if (_running.IsCompleted)
+        {
+            OnEnd();
+        }
+        else
+        {
+            _running.UnsafeOnCompleted(_end);
+        }
     }
 
-    public void Dispose() => _cancel.Dispose();
+    /// <summary>Tells the loop, which may use this again at once.</summary>
+    private void OnEnd()
+    {
+        var (loop, ended) = (_context.Loop, _context.Ended);
+        Exception? fault = null;
+        try
+        {
+            End = _running.GetResult();
+            loop.Post(ended, this);
+        }
+        catch (Exception e)
+        {
+            fault = e;
+        }
+
+        loop.EndWork(fault);
+    }
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     private async ValueTask<FetchEnd> BringAsync(CancellationToken cancellationToken)
@@ -95,15 +146,21 @@ internal sealed class Fetch(FetchContext context, PullSource source, PeerChannel
             while (true)
             {
                 Enter(FetchStage.Choosing);
-                using var turn = await channel.NextAsync(_tried, source.Unreachable, cancellationToken).ConfigureAwait(false);
-                if (turn is null)
+                if (!await _channel.NextAsync(_turn, Source.Unreachable, cancellationToken).ConfigureAwait(false))
                 {
-                    return new FetchEnd.Unserved(FetchOutcome.Failed(FailureReasons.Unreachable, $"no allowed path brought a shard ({channel.State.Problems()})"));
+                    return new FetchEnd.Unserved(FetchOutcome.Failed(FailureReasons.Unreachable, $"no allowed path brought a shard ({_channel.State.Problems()})"));
                 }
 
-                if (await TryAsync(turn, cancellationToken).ConfigureAwait(false) is { } end)
+                try
                 {
-                    return end;
+                    if (await TryAsync(cancellationToken).ConfigureAwait(false) is { } end)
+                    {
+                        return end;
+                    }
+                }
+                finally
+                {
+                    _turn.End();
                 }
             }
         }
@@ -117,7 +174,7 @@ internal sealed class Fetch(FetchContext context, PullSource source, PeerChannel
         }
         catch (OperationCanceledException)
         {
-            return new FetchEnd.GivenUp();
+            return FetchEnd.GivenUp.Instance;
         }
         finally
         {
@@ -128,69 +185,69 @@ internal sealed class Fetch(FetchContext context, PullSource source, PeerChannel
 
     /// <summary>Has the shard come by this path. Null when the path failed: the next may do.</summary>
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    private async ValueTask<FetchEnd?> TryAsync(PathTurn turn, CancellationToken cancellationToken)
+    private async ValueTask<FetchEnd?> TryAsync(CancellationToken cancellationToken)
     {
-        _path = turn.Index;
-        var begun = context.Time.GetTimestamp();
+        _path = _turn.Index;
+        var begun = _context.Time.GetTimestamp();
         try
         {
-            var outcome = await AdoptAsync(turn, cancellationToken).ConfigureAwait(false);
+            var outcome = await AdoptAsync(cancellationToken).ConfigureAwait(false);
             var adopted = outcome.Status == FetchStatus.Ok;
             if (outcome.Status == FetchStatus.NotAdopted)
             {
                 Enter(FetchStage.Opening);
-                _write ??= await context.Store.BeginWriteAsync(shard, context.Folder, cancellationToken).ConfigureAwait(false);
-                outcome = await FillAsync(turn, _write, cancellationToken).ConfigureAwait(false);
+                _write ??= await _context.Store.BeginWriteAsync(Shard, _context.Folder, cancellationToken).ConfigureAwait(false);
+                outcome = await FillAsync(_write.Value, cancellationToken).ConfigureAwait(false);
             }
 
             switch (outcome.Status)
             {
                 case FetchStatus.Ok:
                     Enter(FetchStage.Committing);
-                    context.Loop.Post(context.Received, this);
+                    _context.Loop.Post(_context.Received, this);
                     if (!adopted)
                     {
-                        await _write!.CommitAsync(cancellationToken).ConfigureAwait(false);
+                        await _write!.Value.CommitAsync(cancellationToken).ConfigureAwait(false);
                     }
 
-                    turn.Succeeded();
-                    context.Metrics.Fetched(turn.Path, context.Time.GetElapsedTime(begun));
-                    return new FetchEnd.Verified(turn.Index);
+                    _turn.Succeeded();
+                    _context.Metrics.Fetched(_turn.Path, _context.Time.GetElapsedTime(begun));
+                    return FetchEnd.Verified.Instance;
                 case FetchStatus.PathFailed or FetchStatus.NotAdopted:
                     var reason = outcome.Reason ?? FailureReasons.Failed;
-                    source.Failed(turn.Index, reason);
-                    turn.Failed(reason, outcome.Detail ?? "it does not carry this shard");
+                    Source.Failed(_turn.Index, reason);
+                    _turn.Failed(reason, outcome.Detail ?? "it does not carry this shard");
                     return null;
                 default:
-                    source.Failed(turn.Index, WordOf(outcome.Status));
+                    Source.Failed(_turn.Index, WordOf(outcome.Status));
                     return new FetchEnd.Unserved(outcome);
             }
         }
         catch (StoreException e) when (e.Error == StoreError.WrongDigest)
         {
-            source.Failed(turn.Index, FailureReasons.WrongBytes);
-            return new FetchEnd.WrongBytes(e.Message, turn.WrongBytes(e.Message));
+            Source.Failed(_turn.Index, FailureReasons.WrongBytes);
+            return new FetchEnd.WrongBytes(e.Message, _turn.WrongBytes(e.Message));
         }
         catch (StoreException)
         {
-            source.Failed(turn.Index, FailureReasons.Store);
+            Source.Failed(_turn.Index, FailureReasons.Store);
             throw;
         }
         catch (ObjectDisposedException)
         {
-            source.Failed(turn.Index, FailureReasons.Disconnected);
+            Source.Failed(_turn.Index, FailureReasons.Disconnected);
             throw;
         }
         catch (OperationCanceledException) when (_hasStalled)
         {
             // The pull demoted the path; what is left is to have its channel opened anew.
-            turn.Failed(FailureReasons.Stall, "no byte came in time");
+            _turn.Failed(FailureReasons.Stall, "no byte came in time");
             throw;
         }
     }
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    private async ValueTask<FetchOutcome> AdoptAsync(PathTurn turn, CancellationToken cancellationToken)
+    private async ValueTask<FetchOutcome> AdoptAsync(CancellationToken cancellationToken)
     {
         // A write that is open is the store's room for this shard: it is filled, whatever path comes next.
         if (_write is not null)
@@ -201,45 +258,45 @@ internal sealed class Fetch(FetchContext context, PullSource source, PeerChannel
         Ask();
         try
         {
-            var outcome = await turn.Channel.AdoptAsync(shard, context.Folder, cancellationToken).ConfigureAwait(false);
+            var outcome = await _turn.Channel.AdoptAsync(Shard, _context.Folder, cancellationToken).ConfigureAwait(false);
             if (outcome.Status == FetchStatus.Ok)
             {
-                OnBytes(shard.Size);
+                OnBytes(Shard.Size);
             }
 
             return outcome;
         }
         finally
         {
-            source.Answered(_path);
+            Source.Answered(_path);
         }
     }
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    private async ValueTask<FetchOutcome> FillAsync(PathTurn turn, ShardWrite write, CancellationToken cancellationToken)
+    private async ValueTask<FetchOutcome> FillAsync(ShardWrite write, CancellationToken cancellationToken)
     {
         Ask();
         try
         {
-            return await turn.Channel.FetchAsync(write, OnBytes, cancellationToken).ConfigureAwait(false);
+            return await _turn.Channel.FetchAsync(write, _received, cancellationToken).ConfigureAwait(false);
         }
         finally
         {
-            source.Answered(_path);
+            Source.Answered(_path);
         }
     }
 
     private void Ask()
     {
         Enter(FetchStage.Asked);
-        source.Asked(_path);
+        Source.Asked(_path);
     }
 
     private void OnBytes(int bytes)
     {
-        Interlocked.Add(ref _received, bytes);
-        source.Received(_path, bytes);
-        context.Tally.Received(_path, bytes);
+        Interlocked.Add(ref _receivedBytes, bytes);
+        Source.Received(_path, bytes);
+        _context.Tally.Received(_path, bytes);
     }
 
     private void Enter(FetchStage stage)
@@ -247,14 +304,14 @@ internal sealed class Fetch(FetchContext context, PullSource source, PeerChannel
         LeaveStage();
         _stage = stage;
         _place = StageCounts.IndexOf(stage, _path);
-        context.Stages.Enter(_place);
+        _context.Stages.Enter(_place);
     }
 
     private void LeaveStage()
     {
         if (_place >= 0)
         {
-            context.Stages.Leave(_place);
+            _context.Stages.Leave(_place);
             _place = -1;
         }
     }
@@ -272,8 +329,11 @@ internal sealed class Fetch(FetchContext context, PullSource source, PeerChannel
 /// <summary>How a <see cref="Fetch"/> ended.</summary>
 internal abstract record FetchEnd
 {
-    /// <summary>The shard is in the store; it came by this path.</summary>
-    public sealed record Verified(int Path) : FetchEnd;
+    /// <summary>The shard is in the store; it came by the path that the fetch was on last.</summary>
+    public sealed record Verified : FetchEnd
+    {
+        public static Verified Instance { get; } = new();
+    }
 
     /// <summary>The source did not give it.</summary>
     public sealed record Unserved(FetchOutcome Outcome) : FetchEnd;
@@ -286,5 +346,8 @@ internal abstract record FetchEnd
     public sealed record StoreFailed(StoreException Why) : FetchEnd;
 
     /// <summary>Cancelled by the pull.</summary>
-    public sealed record GivenUp : FetchEnd;
+    public sealed record GivenUp : FetchEnd
+    {
+        public static GivenUp Instance { get; } = new();
+    }
 }

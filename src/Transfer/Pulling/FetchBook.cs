@@ -5,6 +5,7 @@ internal sealed class FetchBook
 {
     private readonly Dictionary<int, List<Fetch>> _fetches = [];
     private readonly Stack<List<Fetch>> _spare = new();
+    private readonly Stack<Fetch> _idle = new();
 
     /// <summary>Every fetch under way.</summary>
     public IEnumerable<Fetch> All => _fetches.Values.SelectMany(list => list);
@@ -12,6 +13,23 @@ internal sealed class FetchBook
     /// <summary>Shards that are being fetched.</summary>
     public IEnumerable<int> Ordinals => _fetches.Keys;
 
+    /// <summary>A fetch that nothing is asked of now: an ended one if there is one, so that a pull makes as many as are under way at once.</summary>
+    public Fetch Take(FetchContext context) => _idle.TryPop(out var idle) ? idle : new Fetch(context);
+
+    /// <summary>Takes back a fetch that has ended and was removed.</summary>
+    public void TakeBack(Fetch fetch)
+    {
+        if (fetch.IsReusable)
+        {
+            _idle.Push(fetch);
+        }
+        else
+        {
+            fetch.Dispose();
+        }
+    }
+
+    /// <summary>A fetch begins.</summary>
     public void Add(Fetch fetch)
     {
         if (!_fetches.TryGetValue(fetch.Assignment.Ordinal, out var fetches))
@@ -37,7 +55,17 @@ internal sealed class FetchBook
         return fetches;
     }
 
-    public void Clear() => _fetches.Clear();
+    /// <summary>Ends with all fetches, none of which runs any more.</summary>
+    public void Clear()
+    {
+        foreach (var fetch in All.Concat(_idle))
+        {
+            fetch.Dispose();
+        }
+
+        _fetches.Clear();
+        _idle.Clear();
+    }
 
     public IEnumerable<Fetch> Of(PullSource source) => All.Where(fetch => fetch.Source == source);
 }

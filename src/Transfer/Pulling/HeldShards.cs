@@ -96,14 +96,16 @@ internal sealed class HeldShards(ShardStore store, CheckpointFolder? folder)
     {
         try
         {
-            using var lease = await store.LeaseAsync(shard.Digest, cancellationToken).ConfigureAwait(false);
-            if (lease is null)
+            if (await store.LeaseAsync(shard.Digest, cancellationToken).ConfigureAwait(false) is not { } lease)
             {
                 return false;
             }
 
-            await lease.ReadAsync(destination, cancellationToken).ConfigureAwait(false);
-            return true;
+            using (lease)
+            {
+                await lease.ReadAsync(destination, cancellationToken).ConfigureAwait(false);
+                return true;
+            }
         }
         catch (StoreException)
         {

@@ -277,11 +277,12 @@ internal sealed class Pull
     private void StartFetch(Assignment assignment)
     {
         var source = _sources.Of(assignment.Source);
-        var fetch = new Fetch(_fetching, source, source.Channel!, assignment, _request.Manifest.Shards[assignment.Ordinal]);
+        var fetch = _fetches.Take(_fetching);
+        fetch.Begin(source, assignment, _request.Manifest.Shards[assignment.Ordinal]);
         _fetches.Add(fetch);
         source.Hedges += assignment.Hedge ? 1 : 0;
         source.Retries += !assignment.Hedge && _failedOnce.Contains(assignment.Ordinal) ? 1 : 0;
-        _loop.Run(fetch.RunAsync);
+        _loop.Run(fetch);
     }
 
     private void OnReceived(Fetch fetch)
@@ -294,14 +295,14 @@ internal sealed class Pull
     {
         var (source, end) = (fetch.Source, fetch.End);
         var isNew = _planner.Open.Contains(fetch.Assignment.Ordinal);
-        if (end is FetchEnd.Verified verified)
+        if (end is FetchEnd.Verified)
         {
             _planner.Done(fetch.Assignment);
             if (isNew)
             {
                 _patience.Lives(Now);
                 _tally.Fetched(fetch.Shard.Size);
-                source.Carried(verified.Path, fetch.Shard.Size);
+                source.Carried(fetch.Path, fetch.Shard.Size);
             }
         }
         else
@@ -354,7 +355,7 @@ internal sealed class Pull
             }
         }
 
-        fetch.Dispose();
+        _fetches.TakeBack(fetch);
     }
 
     /// <summary>At the end of the pull: nothing runs any more, so what still stands in the books is only to be given back.</summary>
@@ -363,11 +364,6 @@ internal sealed class Pull
         foreach (var ordinal in _fetches.Ordinals)
         {
             _context.Flights.End(_request.Manifest.Shards[ordinal].Digest);
-        }
-
-        foreach (var fetch in _fetches.All)
-        {
-            fetch.Dispose();
         }
 
         _fetches.Clear();

@@ -31,6 +31,24 @@ internal sealed class PullLoop(TimeProvider time)
     /// <summary>Runs work beside the loop. Work tells of its end by a post; what fails without one is a fault of this program, and ends the pull rather than hang it.</summary>
     public void Run(Func<Task> work) => _tasks.Add(WatchAsync(work));
 
+    /// <summary>The same for what happens with every shard: work that is its own work item, so that to start it allocates nothing. It tells of its end by <see cref="EndWork"/>, and then no more.</summary>
+    public void Run(IThreadPoolWorkItem work)
+    {
+        _tasks.Begin();
+        ThreadPool.UnsafeQueueUserWorkItem(work, preferLocal: false);
+    }
+
+    /// <summary>Work that is its own work item has ended.</summary>
+    public void EndWork(Exception? fault)
+    {
+        if (fault is not null)
+        {
+            Post(() => Fail(fault));
+        }
+
+        _tasks.End();
+    }
+
     /// <summary>Posts the same again and again, until the pull ends.</summary>
     public void RunEvery(TimeSpan interval, Action news) => Run(async () =>
     {

@@ -101,14 +101,14 @@ internal sealed class LeaseLaneGrants(Guid peer, ServingContext context)
 
     private async ValueTask<byte[]> LocateFileAsync(uint request, ShardInfo shard, CancellationToken cancellationToken)
     {
-        var lease = await LeaseAsync(shard, LeaseKind.File, cancellationToken).ConfigureAwait(false);
-        if (lease is { IsBorrowed: true })
+        var leased = await LeaseAsync(shard, LeaseKind.File, cancellationToken).ConfigureAwait(false);
+        if (leased is { IsBorrowed: true } borrowed)
         {
             // Promised to this node alone, and by another: what is promised on is a copy in memory of its own.
-            lease.Dispose();
+            borrowed.Dispose();
             try
             {
-                lease = await LeaseAsync(shard, LeaseKind.Memory, cancellationToken).ConfigureAwait(false);
+                leased = await LeaseAsync(shard, LeaseKind.Memory, cancellationToken).ConfigureAwait(false);
             }
             catch (StoreException full)
             {
@@ -116,7 +116,7 @@ internal sealed class LeaseLaneGrants(Guid peer, ServingContext context)
             }
         }
 
-        if (lease is null)
+        if (leased is not { } lease)
         {
             return FrameCodec.Encode(request, FrameType.NotFound);
         }
@@ -165,21 +165,21 @@ internal sealed class LeaseLaneGrants(Guid peer, ServingContext context)
         }
 
         byte[] answer;
-        ShardLease? lease = null;
+        ShardLease? leased = null;
         try
         {
-            lease = await LeaseAsync(shard, LeaseKind.Memory, cancellationToken).ConfigureAwait(false);
-            if (lease is not null && await context.GrantRate.TryTakeAsync(shard.Size, cancellationToken).ConfigureAwait(false))
+            leased = await LeaseAsync(shard, LeaseKind.Memory, cancellationToken).ConfigureAwait(false);
+            if (leased is { } lease && await context.GrantRate.TryTakeAsync(shard.Size, cancellationToken).ConfigureAwait(false))
             {
                 return await ExportAsync(request, lease, exporter, cancellationToken).ConfigureAwait(false);
             }
 
-            answer = lease is null ? FrameCodec.Encode(request, FrameType.NotFound) : Busy(request);
-            lease?.Dispose();
+            answer = leased is null ? FrameCodec.Encode(request, FrameType.NotFound) : Busy(request);
+            leased?.Dispose();
         }
         catch (Exception failure)
         {
-            lease?.Dispose();
+            leased?.Dispose();
             await GiveUpAsync(exporter).ConfigureAwait(false);
             if (failure is StoreException or TransferException or IOException)
             {
@@ -230,16 +230,16 @@ internal sealed class LeaseLaneGrants(Guid peer, ServingContext context)
     {
         try
         {
-            var lease = kind == LeaseKind.File
+            var leased = kind == LeaseKind.File
                 ? await context.Store.LeaseAsync(shard.Digest, cancellationToken).ConfigureAwait(false)
                 : await context.Store.LeaseInMemoryAsync(shard.Digest, cancellationToken).ConfigureAwait(false);
-            if (lease is not null && lease.Shard.Size != shard.Size)
+            if (leased is { } lease && lease.Shard.Size != shard.Size)
             {
                 lease.Dispose();
                 return null;
             }
 
-            return lease;
+            return leased;
         }
         catch (StoreException e) when (kind == LeaseKind.File || e.Error != StoreError.Full)
         {

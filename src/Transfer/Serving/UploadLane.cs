@@ -9,7 +9,7 @@ namespace P2PWeights.Transfer.Serving;
 
 /// <summary>
 /// Listener's side of one data lane: reads fetches ahead while it answers them in order, so the lane never idles between two shards. Every fetch gets exactly
-/// one answer. Serving a shard allocates nothing but the lease on it.
+/// one answer. Serving a shard allocates nothing.
 /// </summary>
 internal sealed class UploadLane(FrameConnection connection, Guid peer, ServingContext context)
 {
@@ -145,16 +145,19 @@ internal sealed class UploadLane(FrameConnection connection, Guid peer, ServingC
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     private async ValueTask ServeAsync(ShardSender sender, uint id, ShardInfo shard, CancellationToken cancellationToken)
     {
-        using var lease = await LeaseAsync(shard, cancellationToken).ConfigureAwait(false);
-        if (lease is null)
+        if (await LeaseAsync(shard, cancellationToken).ConfigureAwait(false) is not { } lease)
         {
             await AnswerAsync(id, FrameType.NotFound, cancellationToken).ConfigureAwait(false);
             return;
         }
 
-        new FrameHeader(FrameType.Data, id, shard.Size).Write(_header);
-        await connection.SendAsync(_header, cancellationToken).ConfigureAwait(false);
-        await sender.SendAsync(lease, cancellationToken).ConfigureAwait(false);
+        using (lease)
+        {
+            new FrameHeader(FrameType.Data, id, shard.Size).Write(_header);
+            await connection.SendAsync(_header, cancellationToken).ConfigureAwait(false);
+            await sender.SendAsync(lease, cancellationToken).ConfigureAwait(false);
+        }
+
         context.CountServed(shard.Size);
     }
 
@@ -164,14 +167,14 @@ internal sealed class UploadLane(FrameConnection connection, Guid peer, ServingC
     {
         try
         {
-            var lease = await context.Store.LeaseAsync(shard.Digest, cancellationToken).ConfigureAwait(false);
-            if (lease is not null && lease.Shard.Size != shard.Size)
+            var leased = await context.Store.LeaseAsync(shard.Digest, cancellationToken).ConfigureAwait(false);
+            if (leased is { } lease && lease.Shard.Size != shard.Size)
             {
                 lease.Dispose();
                 return null;
             }
 
-            return lease;
+            return leased;
         }
         catch (StoreException e)
         {

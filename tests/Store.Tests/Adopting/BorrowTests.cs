@@ -22,14 +22,14 @@ public sealed class BorrowTests
         using (var lease = await both.LeaseAsync())
         {
             Assert.NotNull(lease);
-            Assert.True(lease.IsBorrowed);
-            Assert.True(lease.Memory.IsEmpty);
-            Assert.Equal((Tiers.Reference, both.Offset), (lease.Tier, lease.Offset));
+            Assert.True(lease.Value.IsBorrowed);
+            Assert.True(lease.Value.Memory.IsEmpty);
+            Assert.Equal((Tiers.Reference, both.Offset), (lease.Value.Tier, lease.Value.Offset));
             var bytes = new byte[Size];
-            await lease.ReadAsync(bytes, StoreFixture.Deadline);
+            await lease.Value.ReadAsync(bytes, StoreFixture.Deadline);
             Assert.True(bytes.AsSpan().SequenceEqual(both.Bytes), both.Borrower.Seeded.ToString());
             var part = new byte[1000];
-            await lease.ReadAsync(Size - 1000, part, StoreFixture.Deadline);
+            await lease.Value.ReadAsync(Size - 1000, part, StoreFixture.Deadline);
             Assert.Equal(both.Bytes[^1000..], part);
         }
 
@@ -59,7 +59,7 @@ public sealed class BorrowTests
         var promise = both.Borrow(both.Shard);
         using (var own = await both.Owner.Store.LeaseAsync(both.Shard.Digest, StoreFixture.Deadline))
         {
-            MemoryMarshal.AsMemory(own!.Memory).Span[5000] ^= 1;
+            MemoryMarshal.AsMemory(own!.Value.Memory).Span[5000] ^= 1;
         }
 
         Assert.Null(await both.LeaseAsync());
@@ -97,7 +97,7 @@ public sealed class BorrowTests
 
         Assert.Equal(Tiers.Memory, await both.Owner.Store.EvictAsync(both.Shard.Digest, Tiers.Memory, StoreFixture.Deadline));
 
-        await AssertUnreadableAsync(lease!);
+        await AssertUnreadableAsync(lease!.Value);
         Assert.Null(await both.LeaseAsync());
     }
 
@@ -110,7 +110,7 @@ public sealed class BorrowTests
         using (var lease = await both.LeaseAsync())
         {
             promise.IsValid = false;
-            await AssertUnreadableAsync(lease!);
+            await AssertUnreadableAsync(lease!.Value);
             Assert.Null(await both.LeaseAsync());
             Assert.Equal(0, promise.Returned);
         }
@@ -129,7 +129,7 @@ public sealed class BorrowTests
         await both.Owner.ReopenAsync();
 
         Assert.NotNull(await both.Owner.Store.GetAsync(both.Shard.Digest));
-        await AssertUnreadableAsync(lease!);
+        await AssertUnreadableAsync(lease!.Value);
         Assert.Null(await both.LeaseAsync());
     }
 
@@ -145,7 +145,7 @@ public sealed class BorrowTests
         await both.Owner.CloseAsync();
         File.WriteAllBytes(both.ArenaPath, File.ReadAllBytes(both.ArenaPath)[..(int)Math.Min(length, both.Offset + (Size / 2))]);
 
-        await AssertUnreadableAsync(lease!);
+        await AssertUnreadableAsync(lease!.Value);
         Assert.Null(await both.LeaseAsync());
         Assert.False(await both.Borrower.Store.KeepBorrowedAsync(both.Shard.Digest, StoreFixture.Deadline));
     }
@@ -198,8 +198,8 @@ public sealed class BorrowTests
 
         Assert.Equal(0, promise.Returned);
         var bytes = new byte[Size];
-        await lease!.ReadAsync(bytes, StoreFixture.Deadline);
-        lease.Dispose();
+        await lease!.Value.ReadAsync(bytes, StoreFixture.Deadline);
+        lease.Value.Dispose();
         Assert.Equal(1, promise.Returned);
     }
 
@@ -216,7 +216,7 @@ public sealed class BorrowTests
 
         Assert.Equal(1, promise.Returned);
         using var lease = await both.LeaseAsync();
-        Assert.False(lease!.IsBorrowed);
+        Assert.False(lease!.Value.IsBorrowed);
         Assert.Equal((1, Size), (both.Borrower.Store.Usage.Tiers[2].Shards, both.Borrower.Store.Usage.Tiers[2].Bytes));
     }
 
@@ -280,7 +280,7 @@ public sealed class BorrowTests
             await both.Owner.Store.PutAsync(both.Shard, both.Bytes);
             using (var lease = await both.Owner.Store.LeaseAsync(both.Shard.Digest, StoreFixture.Deadline))
             {
-                both.Offset = lease!.Offset;
+                both.Offset = lease!.Value.Offset;
             }
 
             both.ArenaPath = both.Owner.Store.Arena!.Path;

@@ -49,7 +49,7 @@ public sealed class KilledOwnerTests
             {
                 await PlacesAsync(next);
 
-                await Assert.ThrowsAsync<StoreException>(() => lease!.ReadAsync(new byte[Size], StoreFixture.Deadline).AsTask());
+                await Assert.ThrowsAsync<StoreException>(() => lease!.Value.ReadAsync(new byte[Size], StoreFixture.Deadline).AsTask());
                 Assert.Null(await store.LeaseAsync(shard.Digest, StoreFixture.Deadline));
 
                 // The new owner found its shards again and has not moved them: what is there can still be copied, and is hashed.
@@ -79,7 +79,7 @@ public sealed class KilledOwnerTests
             }
 
             using var lease = await store.LeaseAsync(shard.Digest, default);
-            offsets.Add(lease!.Offset);
+            offsets.Add(lease!.Value.Offset);
         }
 
         Console.WriteLine($"{offsets[0]} {offsets[1]} {store.Arena!.Path}");

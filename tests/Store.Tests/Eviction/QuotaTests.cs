@@ -18,7 +18,7 @@ public sealed class QuotaTests
             shards.Add(await PutNewAsync(fixture, MiB));
         }
 
-        (await store.LeaseAsync(shards[0].Digest, StoreFixture.Deadline))!.Dispose();
+        (await store.LeaseAsync(shards[0].Digest, StoreFixture.Deadline))!.Value.Dispose();
         shards.Add(await PutNewAsync(fixture, MiB));
 
         Assert.True(store.Contains(shards[0].Digest));
@@ -82,7 +82,7 @@ public sealed class QuotaTests
             var full = await Assert.ThrowsAsync<StoreException>(() => store.PutAsync(next, nextBytes));
             Assert.Equal(StoreError.Full, full.Error);
             Assert.Contains($"{16 * MiB}", full.Message);
-            Assert.True(lease!.Memory.Span.SequenceEqual(bytes), fixture.Seeded.ToString());
+            Assert.True(lease!.Value.Memory.Span.SequenceEqual(bytes), fixture.Seeded.ToString());
         }
 
         await store.PutAsync(next, nextBytes);

@@ -20,9 +20,9 @@ public sealed class LeaseInMemoryTests : IAsyncDisposable
         using var lease = await store.LeaseInMemoryAsync(shard.Digest, StoreFixture.Deadline);
 
         Assert.NotNull(lease);
-        Assert.Equal(Tiers.Memory, lease.Tier);
-        Assert.Equal(store.Arena!.Path, lease.Path);
-        Assert.True(lease.Memory.Span.SequenceEqual(bytes), _fixture.Seeded.ToString());
+        Assert.Equal(Tiers.Memory, lease.Value.Tier);
+        Assert.Equal(store.Arena!.Path, lease.Value.Path);
+        Assert.True(lease.Value.Memory.Span.SequenceEqual(bytes), _fixture.Seeded.ToString());
         Assert.Equal(Tiers.Memory | Tiers.Reference, store.Locate(shard.Digest));
         Assert.False((await store.EvictAsync(shard.Digest, Tiers.Memory, StoreFixture.Deadline)).HasFlag(Tiers.Memory));
     }
@@ -36,9 +36,9 @@ public sealed class LeaseInMemoryTests : IAsyncDisposable
         // The arena has two such blocks: were each copy brought for itself, most would find no room.
         var leases = await Task.WhenAll(Enumerable.Range(0, 20).Select(_ => Task.Run(() => store.LeaseInMemoryAsync(shard.Digest, StoreFixture.Deadline).AsTask())));
 
-        Assert.All(leases, lease => Assert.Equal(leases[0]!.Offset, lease!.Offset));
+        Assert.All(leases, lease => Assert.Equal(leases[0]!.Value.Offset, lease!.Value.Offset));
         Assert.Equal(16 << 20, store.Usage.Tiers.Single(tier => tier.Tier == Tiers.Memory).Bytes);
-        Array.ForEach(leases, lease => lease!.Dispose());
+        Array.ForEach(leases, lease => lease!.Value.Dispose());
     }
 
     [Fact]
@@ -52,7 +52,7 @@ public sealed class LeaseInMemoryTests : IAsyncDisposable
         var failure = await Assert.ThrowsAsync<StoreException>(() => store.LeaseInMemoryAsync(shards[2].Shard.Digest, StoreFixture.Deadline).AsTask());
         Assert.Equal(StoreError.Full, failure.Error);
 
-        first!.Dispose();
+        first!.Value.Dispose();
         using var third = await store.LeaseInMemoryAsync(shards[2].Shard.Digest, StoreFixture.Deadline);
         Assert.NotNull(third);
     }
@@ -96,12 +96,12 @@ public sealed class LeaseInMemoryTests : IAsyncDisposable
         var store = await _fixture.OpenAsync(memory: 0);
         var (referenced, bytes) = await ReferenceAsync(store, 5000);
         using var reference = await store.LeaseAsync(referenced.Digest, StoreFixture.Deadline);
-        Assert.Equal(bytes, await File.ReadAllBytesAsync(reference!.Path));
-        Assert.False(reference.IsUnfinished);
+        Assert.Equal(bytes, await File.ReadAllBytesAsync(reference!.Value.Path));
+        Assert.False(reference.Value.IsUnfinished);
         var (stored, storedBytes) = _fixture.NewShard(7000);
         await store.PutAsync(stored, storedBytes);
         using var onDisk = await store.LeaseAsync(stored.Digest, StoreFixture.Deadline);
-        Assert.Equal(storedBytes, await File.ReadAllBytesAsync(onDisk!.Path));
+        Assert.Equal(storedBytes, await File.ReadAllBytesAsync(onDisk!.Value.Path));
     }
 
     private async Task<(ShardInfo Shard, byte[] Bytes)> ReferenceAsync(ShardStore store, int size)

@@ -17,9 +17,9 @@ public sealed class ProofTests : IAsyncDisposable
 
         var leases = await Task.WhenAll(Enumerable.Range(0, 20).Select(_ => Task.Run(() => store.LeaseAsync(shard.Digest, StoreFixture.Deadline).AsTask())));
 
-        Assert.All(leases, lease => Assert.True(lease!.Memory.Span.SequenceEqual(bytes), _fixture.Seeded.ToString()));
+        Assert.All(leases, lease => Assert.True(lease!.Value.Memory.Span.SequenceEqual(bytes), _fixture.Seeded.ToString()));
         Assert.Equal(1, store.Proofs - before);
-        Array.ForEach(leases, lease => lease!.Dispose());
+        Array.ForEach(leases, lease => lease!.Value.Dispose());
     }
 
     [Fact]
@@ -30,7 +30,7 @@ public sealed class ProofTests : IAsyncDisposable
         await store.PutAsync(shard, bytes);
         var before = store.Proofs;
 
-        (await store.LeaseAsync(shard.Digest, StoreFixture.Deadline))!.Dispose();
+        (await store.LeaseAsync(shard.Digest, StoreFixture.Deadline))!.Value.Dispose();
         Assert.Equal(before, store.Proofs);
         await store.ScrubAsync([shard.Digest], bytesPerSecond: 0, progress: null, StoreFixture.Deadline);
 

@@ -24,9 +24,9 @@ public sealed class ReferenceTests
             foreach (var (shard, offset) in shards)
             {
                 using var lease = await fixture.Store.LeaseAsync(shard.Digest, StoreFixture.Deadline);
-                Assert.Equal((Tiers.Reference, offset), (lease!.Tier, lease.Offset));
+                Assert.Equal((Tiers.Reference, offset), (lease!.Value.Tier, lease.Value.Offset));
                 var bytes = new byte[shard.Size];
-                await lease.ReadAsync(bytes, StoreFixture.Deadline);
+                await lease.Value.ReadAsync(bytes, StoreFixture.Deadline);
                 Assert.Equal(shard.Digest, Blake3.Hash(bytes));
             }
         }
@@ -185,7 +185,7 @@ public sealed class ReferenceTests
         var leases = new List<ShardLease>();
         foreach (var digest in digests)
         {
-            leases.Add((await store.LeaseAsync(digest, StoreFixture.Deadline))!);
+            leases.Add((await store.LeaseAsync(digest, StoreFixture.Deadline))!.Value);
         }
 
         var bytes = new byte[100];

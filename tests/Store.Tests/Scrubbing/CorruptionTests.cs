@@ -155,7 +155,7 @@ public sealed class CorruptionTests
         using var lease = await store.LeaseAsync(shard.Digest, StoreFixture.Deadline);
         var name = shard.Digest.ToString();
         return (shard, tier == Tiers.Memory
-            ? (Directory.GetFiles(fixture.ArenaRoot, "arena", SearchOption.AllDirectories).Single(), lease!.Offset)
+            ? (Directory.GetFiles(fixture.ArenaRoot, "arena", SearchOption.AllDirectories).Single(), lease!.Value.Offset)
             : (Path.Combine(fixture.DataFolder, "shards", name[..2], name), 0));
     }
 

@@ -69,7 +69,7 @@ public sealed class ConcurrencyTests
                         if (lease is not null)
                         {
                             var read = new byte[shard.Size];
-                            await lease.ReadAsync(read, StoreFixture.Deadline);
+                            await lease.Value.ReadAsync(read, StoreFixture.Deadline);
                             Assert.True(read.AsSpan().SequenceEqual(bytes));
                         }
                     }

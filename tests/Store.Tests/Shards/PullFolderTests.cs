@@ -31,7 +31,7 @@ public sealed class PullFolderTests
             }
 
             var read = new byte[shards[0].Bytes.Length];
-            await lease!.ReadAsync(read, StoreFixture.Deadline);
+            await lease!.Value.ReadAsync(read, StoreFixture.Deadline);
             Assert.Equal(shards[0].Bytes, read);
         }
 

@@ -40,17 +40,17 @@ public abstract class ShardContractTests : IAsyncLifetime, IAsyncDisposable
 
         using var lease = await Store.LeaseAsync(shard.Digest, StoreFixture.Deadline);
         Assert.NotNull(lease);
-        Assert.Equal(Tier, lease.Tier);
-        Assert.Equal(shard, lease.Shard);
+        Assert.Equal(Tier, lease.Value.Tier);
+        Assert.Equal(shard, lease.Value.Shard);
         var read = new byte[size];
-        await lease.ReadAsync(read, StoreFixture.Deadline);
+        await lease.Value.ReadAsync(read, StoreFixture.Deadline);
         Assert.True(bytes.AsSpan().SequenceEqual(read), _fixture.Seeded.ToString());
 
         // The file position serves sendfile: it must lead to the same bytes.
         var fromFile = new byte[size];
-        Assert.Equal(size, await RandomAccess.ReadAsync(lease.File, fromFile, lease.Offset));
+        Assert.Equal(size, await RandomAccess.ReadAsync(lease.Value.File, fromFile, lease.Value.Offset));
         Assert.True(bytes.AsSpan().SequenceEqual(fromFile), _fixture.Seeded.ToString());
-        Assert.Equal(Tier == Tiers.Memory, !lease.Memory.IsEmpty);
+        Assert.Equal(Tier == Tiers.Memory, !lease.Value.Memory.IsEmpty);
     }
 
     [Fact]
@@ -168,14 +168,57 @@ public abstract class ShardContractTests : IAsyncLifetime, IAsyncDisposable
 
         var lease = await Store.LeaseAsync(shard.Digest, StoreFixture.Deadline);
         Assert.Equal(1, Store.Usage.Leases);
-        lease!.Dispose();
-        lease.Dispose();
+        lease!.Value.Dispose();
+        lease.Value.Dispose();
 
         Assert.Equal(0, Store.Usage.Leases);
     }
 
+    [Fact]
+    public async Task Lease_that_has_ended_reaches_nothing_of_the_next_one()
+    {
+        var shards = Enumerable.Range(0, 2).Select(_ => _fixture.NewShard(1000)).ToArray();
+        await using var folder = OpenFolder([.. shards.Select(shard => shard.Shard)]);
+        foreach (var (shard, bytes) in shards)
+        {
+            await Store.PutAsync(shard, bytes, folder);
+        }
+
+        var ended = (await Store.LeaseAsync(shards[0].Shard.Digest, StoreFixture.Deadline))!.Value;
+        ended.Dispose();
+        using var next = (await Store.LeaseAsync(shards[1].Shard.Digest, StoreFixture.Deadline))!.Value;
+        ended.Dispose();
+
+        Assert.Equal(1, Store.Usage.Leases);
+        Assert.Equal(shards[1].Shard, next.Shard);
+        Assert.Throws<ObjectDisposedException>(() => ended.Offset);
+        await Assert.ThrowsAsync<ObjectDisposedException>(() => ended.ReadAsync(new byte[1000], StoreFixture.Deadline).AsTask());
+        var read = new byte[1000];
+        await next.ReadAsync(read, StoreFixture.Deadline);
+        Assert.Equal(shards[1].Bytes, read);
+    }
+
+    [Fact]
+    public async Task Write_that_has_ended_reaches_nothing_of_the_next_one()
+    {
+        var shards = Enumerable.Range(0, 2).Select(_ => _fixture.NewShard(1000)).ToArray();
+        await using var folder = OpenFolder([.. shards.Select(shard => shard.Shard)]);
+        var ended = await Store.BeginWriteAsync(shards[0].Shard, folder, StoreFixture.Deadline);
+        ended.Dispose();
+        using var next = await Store.BeginWriteAsync(shards[1].Shard, folder, StoreFixture.Deadline);
+        ended.Dispose();
+
+        Assert.Throws<ObjectDisposedException>(() => ended.Buffer);
+        await Assert.ThrowsAsync<ObjectDisposedException>(() => ended.CommitAsync(StoreFixture.Deadline).AsTask());
+        shards[1].Bytes.CopyTo(next.Buffer);
+        await next.CommitAsync(StoreFixture.Deadline);
+        Assert.Throws<InvalidOperationException>(() => next.Buffer);
+        Assert.True(Store.Contains(shards[1].Shard.Digest));
+        Assert.False(Store.Contains(shards[0].Shard.Digest));
+    }
+
     /// <summary>The folder that writes go to; null for the tiers.</summary>
-    private protected virtual CheckpointFolder? OpenFolder(ShardInfo shard) => null;
+    private protected virtual CheckpointFolder? OpenFolder(params ShardInfo[] shards) => null;
 }
 
 public sealed class MemoryTierContractTests : ShardContractTests
@@ -198,14 +241,14 @@ public sealed class FolderContractTests : ShardContractTests
 
     protected override long MemoryBytes => 64 << 20;
 
-    private protected override CheckpointFolder? OpenFolder(ShardInfo shard)
+    private protected override CheckpointFolder? OpenFolder(params ShardInfo[] shards)
     {
-        // The shard lies in the middle of one file and is all of another.
+        // Each shard lies in the middle of one file and is all of another.
         var manifest = Manifest.Create(
             Manifest.DefaultMaxShardBytes,
             [
-                ("a/whole.bin", shard.Size, [shard]),
-                ("middle.bin", shard.Size + 20L, [Fixture.NewShard(13).Shard, shard, Fixture.NewShard(7).Shard]),
+                .. shards.Select((shard, i) => ($"a/whole{i}.bin", (long)shard.Size, (IReadOnlyList<ShardInfo>)[shard])),
+                .. shards.Select((shard, i) => ($"middle{i}.bin", shard.Size + 20L, (IReadOnlyList<ShardInfo>)[Fixture.NewShard(13).Shard, shard, Fixture.NewShard(7).Shard])),
             ],
             [],
             ImmutableDictionary<string, string>.Empty);

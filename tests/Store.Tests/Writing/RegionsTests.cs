@@ -26,9 +26,9 @@ public sealed class RegionsTests : IAsyncDisposable
             }
 
             using var lease = await store.LeaseAsync(shard.Digest, StoreFixture.Deadline);
-            if (!lease!.Memory.IsEmpty)
+            if (!lease!.Value.Memory.IsEmpty)
             {
-                AssertWithin(regions, lease.Memory);
+                AssertWithin(regions, lease.Value.Memory);
             }
         }
 
@@ -45,7 +45,7 @@ public sealed class RegionsTests : IAsyncDisposable
         var arena = store.Arena!;
         Assert.True(store.Regions[0].Address >= arena.Address + 4096);
         Assert.Equal(new FileInfo(arena.Path).Length, arena.Length);
-        Assert.Equal(arena.Address + (nint)lease!.Offset, AddressOf(lease.Memory));
+        Assert.Equal(arena.Address + (nint)lease!.Value.Offset, AddressOf(lease.Value.Memory));
     }
 
     [Fact]

@@ -40,5 +40,5 @@ public sealed class LeaseLaneTableTests
     }
 
     private void Add(long expires, long limit = long.MaxValue) =>
-        _table.Add(new GrantedLease(_table.NextId(), null!, null) { Expires = expires, Limit = limit });
+        _table.Add(new GrantedLease(_table.NextId(), default, null) { Expires = expires, Limit = limit });
 }

@@ -58,7 +58,7 @@ public abstract class LeasedPathContract : TransferPathContract
             var bytes = new byte[Large];
             if (lease is not null)
             {
-                await lease.ReadAsync(bytes, TestNode.Deadline);
+                await lease.Value.ReadAsync(bytes, TestNode.Deadline);
                 Assert.True(bytes.AsSpan().SequenceEqual(checkpoint.Bytes[0]), checkpoint.Seeded.ToString());
             }
         }

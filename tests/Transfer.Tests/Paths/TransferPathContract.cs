@@ -164,7 +164,7 @@ public abstract class TransferPathContract
             {
                 using var lease = await pair.Node.Store.LeaseAsync(shard.Digest, TestNode.Deadline);
                 var bytes = new byte[shard.Size];
-                await lease!.ReadAsync(bytes, TestNode.Deadline);
+                await lease!.Value.ReadAsync(bytes, TestNode.Deadline);
                 Assert.True(bytes.AsSpan().SequenceEqual(checkpoint.Bytes[ordinal]), checkpoint.Seeded.ToString());
             }
         }
@@ -207,7 +207,7 @@ public abstract class TransferPathContract
         await pair.Source.HoldAsync(checkpoint);
         using (var lease = await pair.Source.Store.LeaseAsync(digest, TestNode.Deadline))
         {
-            MemoryMarshal.AsMemory(lease!.Memory).Span[checkpoint.Seeded.Random.Next(1 << 20)] ^= 1;
+            MemoryMarshal.AsMemory(lease!.Value.Memory).Span[checkpoint.Seeded.Random.Next(1 << 20)] ^= 1;
         }
 
         using (var write = await pair.BeginAsync(checkpoint))

@@ -180,7 +180,7 @@ public sealed class PullTests
         await node.HoldAsync(checkpoint);
         using (var lease = await node.Store.LeaseAsync(checkpoint.Manifest.Shards[1].Digest, TestNode.Deadline))
         {
-            MemoryMarshal.AsMemory(lease!.Memory).Span[17] ^= 1;
+            MemoryMarshal.AsMemory(lease!.Value.Memory).Span[17] ^= 1;
         }
 
         node.Meet(checkpoint, publisher.Info);

@@ -18,7 +18,7 @@ internal sealed class PendingFetch(DataLane lane) : IValueTaskSource<FetchOutcom
     private ManualResetValueTaskSourceCore<FetchOutcome> _source;
     private FetchOutcome _outcome;
     private bool _isCancelled;
-    private ShardWrite? _write;
+    private ShardWrite _write;
     private Action<int>? _received;
     private int _state;
     private int _ended;
@@ -32,7 +32,7 @@ internal sealed class PendingFetch(DataLane lane) : IValueTaskSource<FetchOutcom
     public CancellationToken Cancelled { get; private set; }
 
     /// <summary>Where the bytes go.</summary>
-    public Memory<byte> Buffer => _write!.Buffer;
+    public Memory<byte> Buffer => _write.Buffer;
 
     /// <summary>Ends when the buffer is no longer written to. To be awaited once.</summary>
     public ValueTask<FetchOutcome> Outcome => new(this, _source.Version);
@@ -53,7 +53,7 @@ internal sealed class PendingFetch(DataLane lane) : IValueTaskSource<FetchOutcom
     {
         if (Interlocked.Decrement(ref _owners) == 0)
         {
-            (_write, _received, Cancelled) = (null, null, default);
+            (_write, _received, Cancelled) = (default, null, default);
             lane.TakeBack(this);
         }
     }

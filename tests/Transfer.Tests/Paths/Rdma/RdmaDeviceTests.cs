@@ -116,7 +116,7 @@ public sealed class RdmaDeviceTests
 
         public RdmaHost Here { get; private set; } = null!;
 
-        public ShardLease Lease { get; private set; } = null!;
+        public ShardLease Lease { get; private set; }
 
         public RdmaExporter Exporter { get; private set; } = null!;
 
@@ -132,7 +132,7 @@ public sealed class RdmaDeviceTests
             var options = new TransferOptions();
             link._source = await TestNode.StartAsync("source");
             await link._source.HoldAsync(link._checkpoint);
-            link.Lease = (await link._source.Store.LeaseInMemoryAsync(link._checkpoint.Manifest.Shards[0].Digest, TestNode.Deadline))!;
+            link.Lease = (await link._source.Store.LeaseInMemoryAsync(link._checkpoint.Manifest.Shards[0].Digest, TestNode.Deadline))!.Value;
             link._there = RdmaHost.Start(options, link._source.Store.Regions, NullLogger.Instance);
             link.Here = RdmaHost.Start(options, [RegionOf(link._memory)], NullLogger.Instance);
             await link._there.GetDevicesAsync(TestNode.Deadline);
