@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using P2PWeights.Store.Reuse;
 
 namespace P2PWeights.Transfer.Choosing;
 
@@ -17,7 +18,7 @@ internal sealed class PathSlot(ITransferPath path, PeerSession session, TimeSpan
 
     /// <summary>The channel, which stays open until the result is returned; or the reason why there is none.</summary>
     /// <exception cref="ObjectDisposedException">The session is being closed.</exception>
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    [AsyncMethodBuilder(typeof(ReusedValueTask<>))]
     public async ValueTask<BorrowedChannel> BorrowAsync(CancellationToken cancellationToken)
     {
         Shared shared;

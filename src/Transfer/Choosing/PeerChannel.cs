@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using P2PWeights.Store.Reuse;
 
 namespace P2PWeights.Transfer.Choosing;
 
@@ -27,7 +28,7 @@ internal sealed class PeerChannel : IAsyncDisposable
     /// <param name="turn">The shard's; knows by which paths it has been tried, and is told of those that turn out not to reach the peer.</param>
     /// <param name="unreachable">Told each path that was to carry the shard and does not reach the peer.</param>
     /// <exception cref="ObjectDisposedException">The session was closed.</exception>
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    [AsyncMethodBuilder(typeof(ReusedValueTask<>))]
     public async ValueTask<bool> NextAsync(PathTurn turn, Action<int> unreachable, CancellationToken cancellationToken)
     {
         while (true)

@@ -1,5 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Runtime.CompilerServices;
+using P2PWeights.Store.Reuse;
 using P2PWeights.Store;
 using P2PWeights.Store.Content;
 using P2PWeights.Store.Folders;
@@ -138,7 +139,7 @@ internal sealed class Fetch : IThreadPoolWorkItem, IDisposable
         loop.EndWork(fault);
     }
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    [AsyncMethodBuilder(typeof(ReusedValueTask<>))]
     private async ValueTask<FetchEnd> BringAsync(CancellationToken cancellationToken)
     {
         try
@@ -184,7 +185,7 @@ internal sealed class Fetch : IThreadPoolWorkItem, IDisposable
     }
 
     /// <summary>Has the shard come by this path. Null when the path failed: the next may do.</summary>
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    [AsyncMethodBuilder(typeof(ReusedValueTask<>))]
     private async ValueTask<FetchEnd?> TryAsync(CancellationToken cancellationToken)
     {
         _path = _turn.Index;
@@ -246,7 +247,7 @@ internal sealed class Fetch : IThreadPoolWorkItem, IDisposable
         }
     }
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    [AsyncMethodBuilder(typeof(ReusedValueTask<>))]
     private async ValueTask<FetchOutcome> AdoptAsync(CancellationToken cancellationToken)
     {
         // A write that is open is the store's room for this shard: it is filled, whatever path comes next.
@@ -272,7 +273,7 @@ internal sealed class Fetch : IThreadPoolWorkItem, IDisposable
         }
     }
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    [AsyncMethodBuilder(typeof(ReusedValueTask<>))]
     private async ValueTask<FetchOutcome> FillAsync(ShardWrite write, CancellationToken cancellationToken)
     {
         Ask();

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Collections.Immutable;
 using P2PWeights.Store;
 using P2PWeights.Store.Content;
 
@@ -9,6 +10,9 @@ internal sealed class SwarmRegistry : IDisposable
 {
     private readonly ConcurrentDictionary<Digest, Swarm> _swarms = new();
     private readonly ShardStore _store;
+
+    /// <summary>The same swarms for <see cref="OnChanged"/>, which runs for every shard: to enumerate the dictionary would copy it.</summary>
+    private ImmutableArray<Swarm> _all = [];
 
     public SwarmRegistry(ShardStore store)
     {
@@ -35,6 +39,8 @@ internal sealed class SwarmRegistry : IDisposable
         var swarm = _swarms.GetOrAdd(manifest.Digest, added);
         if (ReferenceEquals(swarm, added))
         {
+            // Before the scan: what changes from here on is told to the swarm.
+            ImmutableInterlocked.Update(ref _all, static (all, joined) => all.Add(joined), swarm);
             swarm.Scan(_store.Contains);
             MembershipChanged?.Invoke();
         }
@@ -44,8 +50,9 @@ internal sealed class SwarmRegistry : IDisposable
 
     public void Leave(Digest manifest)
     {
-        if (_swarms.TryRemove(manifest, out _))
+        if (_swarms.TryRemove(manifest, out var left))
         {
+            ImmutableInterlocked.Update(ref _all, static (all, gone) => all.Remove(gone), left);
             MembershipChanged?.Invoke();
         }
     }
@@ -69,7 +76,7 @@ internal sealed class SwarmRegistry : IDisposable
 
     private void OnChanged(ShardChange change)
     {
-        foreach (var swarm in _swarms.Values)
+        foreach (var swarm in _all)
         {
             swarm.Set(change.Shard.Digest, change.Gained);
         }

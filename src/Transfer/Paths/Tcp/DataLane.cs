@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Threading.Channels;
+using P2PWeights.Store.Reuse;
 using P2PWeights.Store;
 using P2PWeights.Store.Content;
 using P2PWeights.Transfer.Connections;
@@ -59,7 +60,7 @@ internal sealed class DataLane : IAsyncDisposable
     }
 
     /// <summary>Fetches one shard; see <see cref="IPathChannel.FetchAsync"/>.</summary>
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    [AsyncMethodBuilder(typeof(ReusedValueTask<>))]
     public async ValueTask<FetchOutcome> FetchAsync(ShardWrite write, Action<int> received, CancellationToken cancellationToken)
     {
         PendingFetch? fetch;
@@ -252,7 +253,7 @@ internal sealed class DataLane : IAsyncDisposable
     }
 
     /// <summary>Receives into the write until it is full or the fetch is given up. Returns the bytes still to come.</summary>
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    [AsyncMethodBuilder(typeof(ReusedValueTask<>))]
     private async ValueTask<int> FillAsync(PendingFetch fetch, CancellationToken cancellationToken)
     {
         var rest = fetch.Buffer;

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using P2PWeights.Store.Reuse;
 using P2PWeights.Store;
 using P2PWeights.Transfer.Connections;
 
@@ -20,7 +21,7 @@ internal sealed class TcpChannel(PeerSession peer, int lanes, TimeSpan stallTime
         }
     }
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    [AsyncMethodBuilder(typeof(ReusedValueTask<>))]
     public async ValueTask<FetchOutcome> FetchAsync(ShardWrite write, Action<int> received, CancellationToken cancellationToken)
     {
         var slot = Take(write.Shard.Size);
