@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Runtime.CompilerServices;
 using System.Threading.Tasks.Sources;
 
@@ -20,6 +21,7 @@ public struct ReusedValueTask<TResult>
         : _failure is { } failure ? ValueTask.FromException<TResult>(failure)
         : new ValueTask<TResult>(_result!);
 
+    [SuppressMessage("Design", "CA1000:Do not declare static members on generic types", Justification = "the compiler calls it")]
     public static ReusedValueTask<TResult> Create() => default;
 
     /// <summary>Runs the method to its first wait. The base library's builder sees to it that what the method does to the thread's contexts ends with that.</summary>
@@ -27,9 +29,7 @@ public struct ReusedValueTask<TResult>
         where TStateMachine : IAsyncStateMachine => default(AsyncValueTaskMethodBuilder).Start(ref stateMachine);
 
     /// <summary>Only for builders that box what they are given; this one has its own place for it.</summary>
-    public readonly void SetStateMachine(IAsyncStateMachine stateMachine)
-    {
-    }
+    public readonly void SetStateMachine(IAsyncStateMachine stateMachine) => ArgumentNullException.ThrowIfNull(stateMachine);
 
     public void SetResult(TResult result)
     {
