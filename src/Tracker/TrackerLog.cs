@@ -1,3 +1,4 @@
+using System.Net;
 using Microsoft.Extensions.Logging;
 
 namespace P2PWeights.Tracker;
@@ -40,4 +41,28 @@ internal static partial class TrackerLog
 
     [LoggerMessage(12, LogLevel.Debug, "A connection closed before its first bytes came")]
     public static partial void SilentConnection(ILogger logger);
+
+    [LoggerMessage(40, LogLevel.Information, "Advertises itself by multicast DNS as {Instance}, cluster {Cluster}, at {Endpoint}")]
+    public static partial void Advertised(ILogger logger, string instance, string cluster, EndPoint endpoint);
+
+    [LoggerMessage(41, LogLevel.Warning, "Somebody else has the name under which this tracker advertised itself; it is {Instance} from now on")]
+    public static partial void NameTaken(ILogger logger, string instance);
+
+    [LoggerMessage(42, LogLevel.Information, "Found tracker {Instance} at {Address} by multicast DNS")]
+    public static partial void TrackerDiscovered(ILogger logger, string instance, Uri address);
+
+    [LoggerMessage(43, LogLevel.Information, "Tracker {Instance} at {Address} is gone, says multicast DNS")]
+    public static partial void TrackerGone(ILogger logger, string instance, Uri address);
+
+    [LoggerMessage(44, LogLevel.Information, "Tracker {Instance} on this network is not used: {Reason}")]
+    public static partial void TrackerRejected(ILogger logger, string instance, string reason);
+
+    [LoggerMessage(45, LogLevel.Warning, "Multicast DNS leaves out the interface {Interface}: {Reason}")]
+    public static partial void LinkNotJoined(ILogger logger, string @interface, string reason);
+
+    [LoggerMessage(46, LogLevel.Debug, "A multicast DNS packet was not sent on {Interface}: {Reason}")]
+    public static partial void MulticastNotSent(ILogger logger, string @interface, string reason);
+
+    [LoggerMessage(47, LogLevel.Error, "Multicast DNS broke and is off until the next start")]
+    public static partial void DiscoveryBroke(ILogger logger, Exception exception);
 }
