@@ -11,7 +11,7 @@ namespace P2PWeights.Tracker.Discovery.Advertising;
 internal sealed class ServiceResponder : IMulticastParty
 {
     private const int ManyContentions = 15;
-    private static readonly TimeSpan Lately = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan Quiet = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan SlowDown = TimeSpan.FromSeconds(5);
 
     private readonly Advertisement _advertisement;
@@ -19,8 +19,9 @@ internal sealed class ServiceResponder : IMulticastParty
     private readonly Action<Contention, ServiceNames> _contended;
     private readonly Dictionary<LinkId, LinkResponder> _links = [];
     private readonly List<Outgoing> _ready = [];
-    private readonly Queue<TimeSpan> _contentions = new();
     private ServiceNames _names;
+    private TimeSpan _lastContention;
+    private int _contentions;
 
     /// <param name="names">To try first.</param>
     /// <param name="contended">Told each time that somebody else wants our names, with those that we go on with.</param>
@@ -61,13 +62,10 @@ internal sealed class ServiceResponder : IMulticastParty
             return;
         }
 
-        _contentions.Enqueue(now);
-        while (_contentions.Count > ManyContentions || now - _contentions.Peek() > Lately)
-        {
-            _contentions.Dequeue();
-        }
-
-        var from = _contentions.Count == ManyContentions ? now + SlowDown : now;
+        // Counted until there is a quiet time.
+        _contentions = now - _lastContention > Quiet ? 1 : _contentions + 1;
+        _lastContention = now;
+        var from = _contentions >= ManyContentions ? now + SlowDown : now;
         if (contention == Contention.Disputed)
         {
             responder.Probe(from);

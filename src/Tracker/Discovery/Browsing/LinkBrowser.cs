@@ -23,6 +23,7 @@ internal sealed class LinkBrowser
     private readonly RecordCache _cache;
     private readonly Dictionary<DnsQuestion, Repetition> _missing = [];
     private Repetition _browse;
+    private bool _mayMiss;
 
     public LinkBrowser(Link link, TimeSpan now, Random random)
     {
@@ -32,40 +33,43 @@ internal sealed class LinkBrowser
 
     public Link Link { get; set; }
 
-    public TimeSpan NextDue => _missing.Values.Select(missing => missing.Due).Append(_browse.Due).Append(_cache.NextDue).Min();
+    /// <summary>Something came or went since the last look at <see cref="Services"/>.</summary>
+    public bool IsChanged { get; private set; }
+
+    public TimeSpan NextDue => _mayMiss ? TimeSpan.Zero : _missing.Values.Select(missing => missing.Due).Append(_browse.Due).Append(_cache.NextDue).Min();
+
+    /// <summary>Records that were left out because there was no room for them.</summary>
+    public int Refused { get; private set; }
 
     /// <summary>Takes in what a response says of the service.</summary>
-    /// <returns>How many records were left out because there is no room for them.</returns>
-    public int Receive(DnsMessage response, TimeSpan now)
+    public void Receive(DnsMessage response, TimeSpan now)
     {
         List<DnsRecord> records = [.. response.Answers, .. response.Additionals];
-        var refused = 0;
 
         // In this order each record finds the one that names it.
         foreach (var pointer in records.Where(record => record.Type == RecordType.Pointer && record.Name.Equals(ServiceNames.Service) && record.Target.Parent.Equals(ServiceNames.Service)))
         {
-            refused += _cache.Take(pointer with { IsUnique = false }, MaxInstances, now) ? 0 : 1;
+            Take(pointer with { IsUnique = false }, MaxInstances, now);
         }
 
         var instances = Instances().ToHashSet();
         foreach (var record in records.Where(record => record.Type is RecordType.Service or RecordType.Text && instances.Contains(record.Name)))
         {
-            refused += _cache.Take(record, MaxPerName, now) ? 0 : 1;
+            Take(record, MaxPerName, now);
         }
 
         var hosts = instances.SelectMany(Hosts).ToHashSet();
         foreach (var record in records.Where(record => record.Type is RecordType.A or RecordType.Aaaa && hosts.Contains(record.Name)))
         {
-            refused += _cache.Take(record, MaxPerName, now) ? 0 : 1;
+            Take(record, MaxPerName, now);
         }
-
-        return refused;
     }
 
     /// <summary>The questions to be asked now.</summary>
     public IReadOnlyList<Outgoing> Poll(TimeSpan now)
     {
-        _cache.Expire(now);
+        IsChanged |= _cache.Expire(now);
+        _mayMiss = false;
         HashSet<DnsQuestion> questions = [.. _cache.Refresh(now), .. Missing(now)];
         var browse = new DnsQuestion(ServiceNames.Service, RecordType.Pointer);
         if (_browse.Due <= now)
@@ -84,6 +88,7 @@ internal sealed class LinkBrowser
     /// <summary>The instances of which everything is known.</summary>
     public IEnumerable<FoundService> Services()
     {
+        IsChanged = false;
         foreach (var instance in Instances())
         {
             // Of several SRV or TXT records, the newest one counts: the others are on their way out.
@@ -96,6 +101,14 @@ internal sealed class LinkBrowser
                 }
             }
         }
+    }
+
+    private void Take(DnsRecord record, int most, TimeSpan now)
+    {
+        var outcome = _cache.Take(record, most, now);
+        Refused += outcome == TakeOutcome.Refused ? 1 : 0;
+        _mayMiss |= outcome == TakeOutcome.New;
+        IsChanged |= outcome == TakeOutcome.New;
     }
 
     private IEnumerable<DnsName> Instances() => _cache.Find(ServiceNames.Service, RecordType.Pointer).Select(pointer => pointer.Target);

@@ -29,8 +29,7 @@ internal sealed class RecordCache(Random random)
 
     /// <summary>Takes a record in, or its end.</summary>
     /// <param name="most">Records that this name and type may have.</param>
-    /// <returns>False when there is no room for it.</returns>
-    public bool Take(DnsRecord record, int most, TimeSpan now)
+    public TakeOutcome Take(DnsRecord record, int most, TimeSpan now)
     {
         var set = _entries.GetValueOrDefault((record.Name, record.Type)) ?? [];
         if (record.IsUnique)
@@ -46,27 +45,28 @@ internal sealed class RecordCache(Random random)
             if (record.TtlSeconds == 0)
             {
                 known.EndBy(now + Grace);
-                return true;
+                return TakeOutcome.Known;
             }
 
-            set.Remove(known);
-            _count--;
+            // At its place, so that the order in which different ones came stays.
+            set[set.IndexOf(known)] = new Entry(record, now, random);
+            return TakeOutcome.Known;
         }
 
         if (record.TtlSeconds == 0)
         {
-            return true;
+            return TakeOutcome.Known;
         }
 
         if (set.Count >= most || _count >= MaxRecords)
         {
-            return false;
+            return TakeOutcome.Refused;
         }
 
         set.Add(new Entry(record, now, random));
         _count++;
         _entries[(record.Name, record.Type)] = set;
-        return true;
+        return TakeOutcome.New;
     }
 
     public IEnumerable<DnsRecord> Find(DnsName name, RecordType type) => _entries.TryGetValue((name, type), out var set) ? set.Select(entry => entry.Record) : [];

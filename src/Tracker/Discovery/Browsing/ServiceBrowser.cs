@@ -39,19 +39,23 @@ internal sealed class ServiceBrowser(Random random, Action<IReadOnlyList<FoundSe
     {
         if (message.IsResponse && _links.TryGetValue(link, out var browser))
         {
-            if (browser.Receive(message, now) is > 0 and var count)
+            var before = browser.Refused;
+            browser.Receive(message, now);
+            if (browser.Refused > before)
             {
-                refused(count);
+                refused(browser.Refused - before);
             }
-
-            Tell();
         }
     }
 
     public IReadOnlyList<Outgoing> Poll(TimeSpan now)
     {
         List<Outgoing> outgoing = [.. _links.Values.SelectMany(link => link.Poll(now))];
-        Tell();
+        if (_links.Values.Any(link => link.IsChanged))
+        {
+            Tell();
+        }
+
         return outgoing;
     }
 

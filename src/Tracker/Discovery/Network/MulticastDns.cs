@@ -225,7 +225,7 @@ internal sealed class MulticastDns : IAsyncDisposable
     {
         // One byte more than the longest packet, so that a longer one shows.
         var buffer = new byte[MulticastSocket.MaxPacketBytes + 1];
-        var budget = new RateBudget(perSecond: 500, burst: 1000);
+        var budget = new RateBudget(perSecond: 300, burst: 600);
         while (!stop.IsCancellationRequested)
         {
             try
