@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using P2PWeights.Tracker.Discovery;
 using P2PWeights.Transfer;
 
 namespace P2PWeights.Client;
@@ -9,8 +10,11 @@ public sealed class NodeOptions
     /// <summary>Name for people. Default: the machine's name.</summary>
     public string Name { get; init; } = Environment.MachineName;
 
-    /// <summary>Base addresses of the trackers. At least one.</summary>
+    /// <summary>Base addresses of the trackers, tried in order. At least one, unless trackers are discovered too.</summary>
     public required IReadOnlyList<Uri> Trackers { get; init; }
+
+    /// <summary>Looks for more trackers on the networks of this machine by multicast DNS; null for not. They come behind <see cref="Trackers"/>.</summary>
+    public DiscoveryOptions? Discover { get; init; }
 
     /// <summary><c>host:port</c> of the peer protocol; port 0 lets the system choose. Default <c>127.0.0.1:0</c>.</summary>
     public string Listen { get; init; } = "127.0.0.1:0";

@@ -11,6 +11,7 @@ using P2PWeights.Store.Content;
 using P2PWeights.Store.Folders;
 using P2PWeights.Store.Telemetry;
 using P2PWeights.Tracker;
+using P2PWeights.Tracker.Discovery;
 using P2PWeights.Transfer;
 
 namespace P2PWeights.Client;
@@ -33,6 +34,7 @@ public sealed class PeerNode : INodeApi, IAsyncDisposable
     private readonly Teardown _teardown;
     private readonly ShardStore _store;
     private readonly TransferService _transfer;
+    private readonly TrackerDiscovery? _discovery;
     private readonly TrackerClient _tracker;
     private readonly TrackerSync _sync;
     private readonly AskedSwarms _asked;
@@ -49,7 +51,8 @@ public sealed class PeerNode : INodeApi, IAsyncDisposable
         _operations = new NodeOperations(time);
         _started = time.GetTimestamp();
         _self = PeerIdentity.Describe(store.NodeId, options, transfer.LocalEndPoint);
-        _tracker = teardown.AddSync(new TrackerClient(options.Trackers, options.ClusterKey, time));
+        _discovery = options.Discover is { } discover ? teardown.Add(new TrackerDiscovery(discover, options.ClusterKey, time, log)) : null;
+        _tracker = teardown.AddSync(new TrackerClient(KnownTrackers, options.ClusterKey, time));
         _sync = teardown.Add(new TrackerSync(store, transfer, _tracker, _self, time, log));
         _asked = teardown.Add(new AskedSwarms(store, transfer, _tracker, _sync, log));
         _catalog = new CheckpointCatalog(_tracker, store);
@@ -62,9 +65,9 @@ public sealed class PeerNode : INodeApi, IAsyncDisposable
     /// <exception cref="NodeException">The data folder is in use, or an address cannot be used.</exception>
     public static async Task<PeerNode> StartAsync(NodeOptions options, TimeProvider time, ILoggerFactory loggers, CancellationToken cancellationToken)
     {
-        if (options.Trackers.Count == 0)
+        if (options.Trackers.Count == 0 && options.Discover is null)
         {
-            throw new NodeException(NodeError.Usage, "a node needs the address of at least one tracker");
+            throw new NodeException(NodeError.Usage, "a node needs the address of at least one tracker, or to discover it");
         }
 
         var teardown = new Teardown();
@@ -139,7 +142,7 @@ public sealed class PeerNode : INodeApi, IAsyncDisposable
             SoftwareVersion,
             _self.Endpoints[0],
             _time.GetElapsedTime(_started),
-            string.Join(',', _options.Trackers),
+            string.Join(',', KnownTrackers()),
             _sync.Reachable,
             [.. tiers],
             _store.Manifests.Count,
@@ -196,6 +199,11 @@ public sealed class PeerNode : INodeApi, IAsyncDisposable
 
         _sync.Start();
         _asked.Start();
+        if (_discovery is { } discovery)
+        {
+            discovery.Changed += _sync.Hurry;
+        }
+
         if (_options.ScrubBytesPerSecond > 0 && !_options.Ephemeral)
         {
             _teardown.Add(new BackgroundScrub(_scrubber, _options.ScrubBytesPerSecond, _time, _log)).Start();
@@ -208,6 +216,11 @@ public sealed class PeerNode : INodeApi, IAsyncDisposable
             NodeLog.Listening(_log, socket);
         }
     }
+
+    /// <summary>The trackers of the settings, then those found on the network.</summary>
+    private IReadOnlyList<Uri> KnownTrackers() => _discovery is { } discovery
+        ? [.. _options.Trackers.Concat(discovery.Trackers.Select(found => found.Address)).Distinct()]
+        : _options.Trackers;
 
     private async Task<(CheckpointInfo Found, Manifest Manifest)> ResolveAsync(string checkpoint, CancellationToken cancellationToken)
     {

@@ -18,7 +18,12 @@ public sealed class TrackerClient : IDisposable
 
     /// <param name="trackers">Base addresses, tried in order from the last that worked.</param>
     /// <param name="clusterKey">Shared secret; null for none.</param>
-    public TrackerClient(IReadOnlyList<Uri> trackers, string? clusterKey, TimeProvider time) => _caller = new TrackerCaller(trackers, clusterKey, time);
+    public TrackerClient(IReadOnlyList<Uri> trackers, string? clusterKey, TimeProvider time)
+        : this(() => trackers, clusterKey, time) => ArgumentOutOfRangeException.ThrowIfZero(trackers.Count);
+
+    /// <param name="trackers">Base addresses as they are now, asked before each try; while there are none, a call waits for one until its deadline.</param>
+    /// <param name="clusterKey">Shared secret; null for none.</param>
+    public TrackerClient(Func<IReadOnlyList<Uri>> trackers, string? clusterKey, TimeProvider time) => _caller = new TrackerCaller(trackers, clusterKey, time);
 
     /// <summary>Tells the tracker what this peer gained and lost and which swarms it is in; learns neighbours, scarce shards and news of the catalog.</summary>
     public async Task<SyncResponse> SyncAsync(SyncRequest request, CancellationToken cancellationToken)

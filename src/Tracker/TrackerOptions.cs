@@ -1,3 +1,5 @@
+using P2PWeights.Tracker.Discovery;
+
 namespace P2PWeights.Tracker;
 
 /// <summary>Settings of a <see cref="TrackerServer"/>.</summary>
@@ -14,6 +16,9 @@ public sealed class TrackerOptions
 
     /// <summary>Neighbours handed out per swarm. Default 16.</summary>
     public int Neighbours { get; init; } = 16;
+
+    /// <summary>Tells the networks of this machine by multicast DNS where it listens; null for not.</summary>
+    public DiscoveryOptions? Advertise { get; init; }
 
     /// <summary>Shared secret of the cluster; null for none.</summary>
     public string? ClusterKey { get; init; }

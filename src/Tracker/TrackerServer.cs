@@ -11,6 +11,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using P2PWeights.Store.Telemetry;
+using P2PWeights.Tracker.Discovery;
 using P2PWeights.Tracker.Http;
 
 namespace P2PWeights.Tracker;
@@ -32,6 +33,7 @@ public sealed class TrackerServer : IAsyncDisposable
     private readonly ILogger _logger;
     private readonly CancellationTokenSource _stopping = new();
     private readonly Task _housekeeping;
+    private TrackerAdvertiser? _advertiser;
     private int _disposed;
 
     private TrackerServer(WebApplication app, MetricsText metrics, TrackerCore core, TimeProvider time, ILogger logger)
@@ -42,7 +44,7 @@ public sealed class TrackerServer : IAsyncDisposable
     }
 
     /// <summary>Opens the catalog and starts to listen.</summary>
-    /// <exception cref="TrackerException">The folder is in use or the address cannot be used.</exception>
+    /// <exception cref="TrackerException">The folder is in use, the address cannot be used, or it cannot be advertised.</exception>
     public static async Task<TrackerServer> StartAsync(TrackerOptions options, TimeProvider time, ILoggerFactory loggers, CancellationToken cancellationToken)
     {
         var logger = loggers.CreateLogger<TrackerServer>();
@@ -71,6 +73,19 @@ public sealed class TrackerServer : IAsyncDisposable
         var server = new TrackerServer(app, metrics, core, time, logger);
         var status = core.Status();
         TrackerLog.Started(logger, server.Address, options.DataDirectory, status.Checkpoints, status.Epoch);
+        if (options.Advertise is { } advertise)
+        {
+            try
+            {
+                server._advertiser = new TrackerAdvertiser(advertise, options.ClusterKey, new IPEndPoint(endpoint.Address, server.Address.Port), time, core.Metrics.Meter, logger);
+            }
+            catch
+            {
+                await server.DisposeAsync().ConfigureAwait(false);
+                throw;
+            }
+        }
+
         return server;
     }
 
@@ -82,6 +97,11 @@ public sealed class TrackerServer : IAsyncDisposable
         if (Interlocked.Exchange(ref _disposed, 1) != 0)
         {
             return;
+        }
+
+        if (_advertiser is { } advertiser)
+        {
+            await advertiser.DisposeAsync().ConfigureAwait(false);
         }
 
         await _stopping.CancelAsync().ConfigureAwait(false);

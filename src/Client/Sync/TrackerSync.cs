@@ -92,6 +92,9 @@ internal sealed class TrackerSync : IAsyncDisposable
         _hasNews = true;
     }
 
+    /// <summary>Asks for a sync now: what kept the last one from working may have changed.</summary>
+    public void Hurry() => _now.Set();
+
     /// <summary>Returns once the tracker knows everything that the store held and every swarm that was joined at the time of the call.</summary>
     /// <exception cref="TrackerException">The next sync failed.</exception>
     public async Task AnnounceAsync(CancellationToken cancellationToken)

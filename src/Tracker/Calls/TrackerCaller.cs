@@ -11,7 +11,7 @@ namespace P2PWeights.Tracker.Calls;
 
 /// <summary>
 /// Gets a request answered by one of several trackers: each try has a deadline, tries are repeated with growing, jittered pauses, each goes to the next
-/// tracker in the list, starting from the one that answered last. Thread-safe.
+/// tracker in the list as it is at that moment, starting from the one that answered last. Thread-safe.
 /// </summary>
 internal sealed class TrackerCaller : IDisposable
 {
@@ -30,17 +30,17 @@ internal sealed class TrackerCaller : IDisposable
     private const int MaxReplyBytes = 256 << 20;
 
     private static readonly ResiliencePropertyKey<bool> Repeatable = new("repeatable");
+    private static readonly ResiliencePropertyKey<Func<bool>> MayGoOn = new("may-go-on");
 
     private readonly HttpClient _http;
-    private readonly IReadOnlyList<Uri> _trackers;
+    private readonly Func<IReadOnlyList<Uri>> _trackers;
     private readonly TimeProvider _time;
     private readonly ResiliencePipeline<TrackerReply> _small;
     private readonly ResiliencePipeline<TrackerReply> _large;
-    private int _lastGood;
+    private volatile Uri? _lastGood;
 
-    public TrackerCaller(IReadOnlyList<Uri> trackers, string? clusterKey, TimeProvider time)
+    public TrackerCaller(Func<IReadOnlyList<Uri>> trackers, string? clusterKey, TimeProvider time)
     {
-        ArgumentOutOfRangeException.ThrowIfZero(trackers.Count);
         (_trackers, _time) = (trackers, time);
         _http = new HttpClient(new SocketsHttpHandler
         {
@@ -70,21 +70,24 @@ internal sealed class TrackerCaller : IDisposable
     public async Task<TrackerReply> CallAsync(TrackerCall call, CancellationToken cancellationToken)
     {
         var start = _time.GetTimestamp();
-        var first = Volatile.Read(ref _lastGood);
+        var first = _lastGood;
         var tries = 0;
         var reason = "no answer";
         var context = ResilienceContextPool.Shared.Get(cancellationToken);
         context.Properties.Set(Repeatable, call.Repeatable);
+
+        // So many rounds; while no tracker is known, until the deadline.
+        context.Properties.Set(MayGoOn, () => _trackers().Count is var count && (count == 0 || tries < (1 + ExtraRounds) * count));
         try
         {
             return await (call.Large ? _large : _small).ExecuteAsync(
                 async attempt =>
                 {
-                    var index = (first + tries++) % _trackers.Count;
                     try
                     {
-                        var reply = await AttemptAsync(call, _trackers[index], attempt.CancellationToken).ConfigureAwait(false);
-                        Volatile.Write(ref _lastGood, index);
+                        var tracker = Next(first, tries++);
+                        var reply = await AttemptAsync(call, tracker, attempt.CancellationToken).ConfigureAwait(false);
+                        _lastGood = tracker;
                         return reply;
                     }
                     catch (AttemptFailedException e)
@@ -97,7 +100,7 @@ internal sealed class TrackerCaller : IDisposable
         }
         catch (AttemptFailedException e) when (e.Answered)
         {
-            throw new TrackerException(TrackerError.Unavailable, $"{e.Tracker.GetLeftPart(UriPartial.Authority)} cannot do it: {e.Message}", e);
+            throw new TrackerException(TrackerError.Unavailable, $"{e.Tracker!.GetLeftPart(UriPartial.Authority)} cannot do it: {e.Message}", e);
         }
         catch (Exception e) when (e is AttemptFailedException or TimeoutRejectedException)
         {
@@ -115,12 +118,12 @@ internal sealed class TrackerCaller : IDisposable
         .AddTimeout(total)
         .AddRetry(new RetryStrategyOptions<TrackerReply>
         {
-            MaxRetryAttempts = (_trackers.Count - 1) + (ExtraRounds * _trackers.Count),
+            MaxRetryAttempts = int.MaxValue,
             Delay = TimeSpan.FromMilliseconds(100),
             MaxDelay = TimeSpan.FromSeconds(1),
             BackoffType = DelayBackoffType.Exponential,
             UseJitter = true,
-            ShouldHandle = static arguments => ValueTask.FromResult(arguments.Outcome.Exception switch
+            ShouldHandle = static arguments => ValueTask.FromResult(arguments.Context.Properties.GetValue(MayGoOn, static () => false)() && arguments.Outcome.Exception switch
             {
                 AttemptFailedException e => e.MayRetry,
                 TimeoutRejectedException => arguments.Context.Properties.GetValue(Repeatable, false),
@@ -129,6 +132,21 @@ internal sealed class TrackerCaller : IDisposable
         })
         .AddTimeout(attempt)
         .Build();
+
+    /// <summary>The tracker of a try: the one that answered last, or the first of the list, then those behind it.</summary>
+    private Uri Next(Uri? first, int tries)
+    {
+        var trackers = _trackers();
+        var start = 0;
+        for (var i = 0; i < trackers.Count; i++)
+        {
+            start = trackers[i] == first ? i : start;
+        }
+
+        return trackers.Count > 0
+            ? trackers[(start + tries) % trackers.Count]
+            : throw new AttemptFailedException(null, "none is known yet", mayRetry: true, answered: false);
+    }
 
     private async Task<TrackerReply> AttemptAsync(TrackerCall call, Uri tracker, CancellationToken cancellationToken)
     {
@@ -197,10 +215,13 @@ internal sealed class TrackerCaller : IDisposable
 
     private TrackerException Unreachable(TimeSpan waited, string reason, Exception cause)
     {
-        var where = string.Join(" or ", _trackers.Select(tracker => tracker.GetLeftPart(UriPartial.Authority)));
+        var where = string.Join(" or ", _trackers().Select(tracker => tracker.GetLeftPart(UriPartial.Authority)));
+        var seconds = string.Create(CultureInfo.InvariantCulture, $"{waited.TotalSeconds:0.0} s");
         return new TrackerException(
             TrackerError.Unreachable,
-            string.Create(CultureInfo.InvariantCulture, $"no tracker answered at {where} within {waited.TotalSeconds:0.0} s ({reason}); is `p2pw tracker` running there?"),
+            where.Length > 0
+                ? $"no tracker answered at {where} within {seconds} ({reason}); is `p2pw tracker` running there?"
+                : $"no tracker was found on the network within {seconds}; is `p2pw tracker --advertise` running there, with the same --cluster and cluster key?",
             cause);
     }
 }

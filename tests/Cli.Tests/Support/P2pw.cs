@@ -36,9 +36,13 @@ public static class P2pw
     }
 
     /// <summary>Starts a command and leaves it running.</summary>
-    public static RunningCommand Start(IReadOnlyDictionary<string, string?> environment, params string[] arguments)
+    public static RunningCommand Start(IReadOnlyDictionary<string, string?> environment, params string[] arguments) => Start([], environment, arguments);
+
+    /// <summary>Starts a command by way of another that becomes it, <c>ip netns exec NAME</c> say.</summary>
+    internal static RunningCommand Start(IReadOnlyList<string> launcher, IReadOnlyDictionary<string, string?> environment, params string[] arguments)
     {
-        var start = new ProcessStartInfo(Executable, arguments) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
+        string[] line = [.. launcher, Executable, .. arguments];
+        var start = new ProcessStartInfo(line[0], line[1..]) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
         // Nothing that happens to be set around the tests may reach the command.
         foreach (var variable in start.Environment.Keys.Where(key => key.StartsWith("P2PW_", StringComparison.Ordinal) || key == "XDG_RUNTIME_DIR").ToList())
             start.Environment.Remove(variable);

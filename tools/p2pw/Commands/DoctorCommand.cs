@@ -54,9 +54,24 @@ internal sealed class DoctorCommand : CliCommand
             findings.AddRange(RdmaChecks.All(options));
             var socket = named?.Socket ?? (environment.TryGetValue(NodeLocator.Variable, out var variable) ? variable : options.Socket!);
             findings.Add(await ReachChecks.NodeAsync(socket, demanded: named?.Socket is not null, cancellationToken));
-            var trackers = named is { Socket: null } ? named : new Target(null, options.Trackers, options.ClusterKey);
-            findings.Add(await ReachChecks.TrackerAsync(trackers, demanded: named is { Socket: null }, cancellationToken));
-            findings.Add(await ReachChecks.ClockAsync(trackers.Trackers[0], TimeProvider.System, cancellationToken));
+            var trackers = named is { Socket: null } ? named : new Target(null, options.Trackers, options.ClusterKey, options.Discover);
+            var demanded = named is { Socket: null };
+            if (trackers.Discover is { } discover)
+            {
+                var (finding, found) = await ReachChecks.DiscoveryAsync(discover, trackers.ClusterKey, demanded, cancellationToken);
+                findings.Add(finding);
+                trackers = trackers with { Trackers = [.. trackers.Trackers.Concat(found).Distinct()] };
+            }
+            else
+            {
+                findings.Add(new("discovery", Outcome.Note, "off: trackers are named; --discover finds those that run with --advertise on the same network"));
+            }
+
+            if (trackers.Trackers.Count > 0)
+            {
+                findings.Add(await ReachChecks.TrackerAsync(trackers, demanded, cancellationToken));
+                findings.Add(await ReachChecks.ClockAsync(trackers.Trackers[0], TimeProvider.System, cancellationToken));
+            }
         }
 
         terminal.Result(

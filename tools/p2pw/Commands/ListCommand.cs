@@ -25,7 +25,7 @@ internal sealed class ListCommand : CliCommand
 
     protected override async Task<int> RunAsync(ParseResult arguments, Terminal terminal, CancellationToken cancellationToken)
     {
-        using var catalog = _target.Read(arguments).OpenCatalog();
+        using var catalog = (await _target.ReadAsync(arguments, cancellationToken)).OpenCatalog();
         var checkpoints = await catalog.ListAsync(arguments.GetValue(_name), cancellationToken);
         terminal.Result(checkpoints.Select(JsonShapes.Of), text =>
         {

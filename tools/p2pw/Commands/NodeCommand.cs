@@ -16,6 +16,7 @@ internal sealed class NodeCommand : CliCommand
             "node",
             "Store and serve shards; one per machine.",
             "p2pw node --name n1 --tracker http://127.0.0.1:7400 --listen 127.0.0.1:7501 --data /data/p2pw --memory 2GiB --disk 20GiB --socket /data/p2pw/node.sock",
+            "p2pw node --listen 0.0.0.0:7501 --cluster-key-file /etc/p2pweights/key --discover --cluster prod",
             "p2pw node --config /etc/p2pweights/node.json")
     {
         _settings.AddTo(this);

@@ -17,7 +17,7 @@ internal sealed class PeersCommand : CliCommand
 
     protected override async Task<int> RunAsync(ParseResult arguments, Terminal terminal, CancellationToken cancellationToken)
     {
-        var target = _target.Read(arguments);
+        var target = await _target.ReadAsync(arguments, cancellationToken);
         if (target.Socket is null)
         {
             using var tracker = target.OpenTracker();

@@ -73,7 +73,7 @@ internal sealed class PublishCommand : CliCommand
             Texts.Option(_metadata.Name, arguments.GetValue(_metadata) ?? [], pairs => Texts.ParsePairs(pairs)),
             arguments.GetValue(_maxShard) is { } size ? Texts.Option(_maxShard.Name, size, Texts.ParseShardSize) : Manifest.DefaultMaxShardBytes);
         TimeSpan? serveFor = arguments.GetValue(_serveFor) is { } duration ? Texts.Option(_serveFor.Name, duration, Texts.ParseDuration) : null;
-        var target = _target.Read(arguments);
+        var target = await _target.ReadAsync(arguments, cancellationToken);
         if (target.Socket is not null)
         {
             _ephemeral.RefuseAll(arguments);

@@ -27,7 +27,7 @@ internal sealed class PullCommand : CliCommand
             "p2pw pull llama-3/8b@latest --to ./llama",
             "p2pw pull llama-3/8b@step-100 --node /run/p2pweights/node.sock",
             "p2pw pull llama-3/8b@step-100 --to ./llama --tracker http://tracker:7400",
-            "p2pw pull llama-3/8b@step-100 --to ./llama --tracker http://tracker:7400 --paths tcp")
+            "p2pw pull llama-3/8b@step-100 --to ./llama --discover --paths tcp")
     {
         Add(_checkpoint);
         Add(_to);
@@ -40,7 +40,7 @@ internal sealed class PullCommand : CliCommand
         var checkpoint = Texts.Checkpoint(arguments.GetRequiredValue(_checkpoint)).ToString();
         var folder = arguments.GetValue(_to) is { } to ? Texts.Option(_to.Name, to, Texts.ParsePath) : null;
         var request = new CheckpointPullRequest(checkpoint, folder);
-        var target = _target.Read(arguments);
+        var target = await _target.ReadAsync(arguments, cancellationToken);
         if (target.Socket is not null)
         {
             _ephemeral.RefuseAll(arguments);

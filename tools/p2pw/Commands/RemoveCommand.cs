@@ -25,7 +25,7 @@ internal sealed class RemoveCommand : CliCommand
     protected override async Task<int> RunAsync(ParseResult arguments, Terminal terminal, CancellationToken cancellationToken)
     {
         var checkpoint = Texts.Checkpoint(arguments.GetRequiredValue(_checkpoint));
-        using var catalog = _target.Read(arguments).OpenCatalog();
+        using var catalog = (await _target.ReadAsync(arguments, cancellationToken)).OpenCatalog();
         await catalog.RemoveAsync(checkpoint, cancellationToken);
         terminal.Result(new { Removed = checkpoint.ToString() }, text => text.WriteLine($"removed {checkpoint} from the catalog"));
         return 0;

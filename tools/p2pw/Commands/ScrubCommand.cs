@@ -16,7 +16,7 @@ internal sealed class ScrubCommand : CliCommand
 
     protected override async Task<int> RunAsync(ParseResult arguments, Terminal terminal, CancellationToken cancellationToken)
     {
-        var target = _target.Read(arguments);
+        var target = await _target.ReadAsync(arguments, cancellationToken);
         if (target.Socket is null)
             throw new NodeException(
                 NodeError.Usage,

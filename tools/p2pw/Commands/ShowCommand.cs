@@ -24,7 +24,7 @@ internal sealed class ShowCommand : CliCommand
     {
         var checkpoint = Texts.Checkpoint(arguments.GetRequiredValue(_checkpoint));
         var tensors = arguments.GetValue(_tensors);
-        using var catalog = _target.Read(arguments).OpenCatalog();
+        using var catalog = (await _target.ReadAsync(arguments, cancellationToken)).OpenCatalog();
         var details = await catalog.ShowAsync(checkpoint, cancellationToken);
         terminal.Result(JsonShapes.Of(details, tensors), text => Reports.Write(text, details, tensors));
         return 0;

@@ -47,7 +47,7 @@ internal sealed class StatusCommand : CliCommand
 
     protected override async Task<int> RunAsync(ParseResult arguments, Terminal terminal, CancellationToken cancellationToken)
     {
-        var target = _target.Read(arguments);
+        var target = await _target.ReadAsync(arguments, cancellationToken);
         if (arguments.GetValue(_watch) is { } watched)
         {
             var checkpoint = Texts.Checkpoint(watched);

@@ -24,7 +24,7 @@ internal sealed class TagCommand : CliCommand
     {
         var checkpoint = Texts.Checkpoint(arguments.GetRequiredValue(_checkpoint));
         var tag = Texts.Checkpoint($"{checkpoint.Name}@{arguments.GetRequiredValue(_tag)}");
-        using var catalog = _target.Read(arguments).OpenCatalog();
+        using var catalog = (await _target.ReadAsync(arguments, cancellationToken)).OpenCatalog();
         await catalog.TagAsync(checkpoint, tag.Version, cancellationToken);
         terminal.Result(new { Tag = tag.ToString(), Checkpoint = checkpoint.ToString() }, text => text.WriteLine($"{tag} is {checkpoint} now"));
         return 0;

@@ -16,7 +16,8 @@ internal sealed class TrackerCommand : CliCommand
             "tracker",
             "Serve the catalog, and tell peers of each other.",
             "p2pw tracker --listen 127.0.0.1:7400 --data /var/lib/p2pweights/tracker",
-            "p2pw tracker --listen 0.0.0.0:7400 --cluster-key-file /etc/p2pweights/key")
+            "p2pw tracker --listen 0.0.0.0:7400 --cluster-key-file /etc/p2pweights/key",
+            "p2pw tracker --listen 0.0.0.0:7400 --cluster-key-file /etc/p2pweights/key --advertise --cluster prod")
     {
         _settings.AddTo(this);
         _process.AddTo(this);

@@ -27,7 +27,7 @@ internal sealed class VerifyCommand : CliCommand
     {
         var folder = Texts.Option("DIR", arguments.GetRequiredValue(_folder), Texts.ParsePath);
         var checkpoint = Texts.Checkpoint(arguments.GetRequiredValue(_checkpoint));
-        var target = _target.Read(arguments);
+        var target = await _target.ReadAsync(arguments, cancellationToken);
         if (!Directory.Exists(folder))
             throw new NodeException(NodeError.Usage, $"there is no folder {folder}. Nothing was compared.");
 

@@ -26,7 +26,7 @@ internal sealed class WhyCommand : CliCommand
     protected override async Task<int> RunAsync(ParseResult arguments, Terminal terminal, CancellationToken cancellationToken)
     {
         var checkpoint = Texts.Checkpoint(arguments.GetRequiredValue(_checkpoint)).ToString();
-        var target = _target.Read(arguments);
+        var target = await _target.ReadAsync(arguments, cancellationToken);
         if (target.Socket is null)
             throw new NodeException(
                 NodeError.Usage,

@@ -2,6 +2,7 @@ using P2PWeights.Cli.Output;
 using P2PWeights.Cli.Targets;
 using P2PWeights.Client;
 using P2PWeights.Tracker;
+using P2PWeights.Tracker.Discovery;
 
 namespace P2PWeights.Cli.Doctor;
 
@@ -48,6 +49,30 @@ internal static class ReachChecks
         catch (TrackerException exception)
         {
             return new("tracker", Outcome.Failure, exception.Message);
+        }
+    }
+
+    /// <summary>Looks for trackers as a node with <c>--discover</c> does.</summary>
+    /// <param name="demanded">Whether the user asked for it on the command line, so that silence is a failure.</param>
+    /// <returns>What was found, and the addresses.</returns>
+    public static async Task<(Finding Finding, IReadOnlyList<Uri> Trackers)> DiscoveryAsync(
+        DiscoveryOptions options, string? clusterKey, bool demanded, CancellationToken cancellationToken)
+    {
+        const string Check = "discovery";
+        var silence = demanded ? Outcome.Failure : Outcome.Warning;
+        try
+        {
+            var search = await TrackerSearch.RunAsync(options, clusterKey, cancellationToken);
+            var names = string.Join(", ", search.Trackers.Select(tracker => $"{tracker.Instance} at {tracker.Address}"));
+            return (
+                search.Trackers.Count > 0
+                    ? new(Check, Outcome.Ok, $"cluster '{options.Cluster}': {names}")
+                    : new(Check, silence, search.Nobody(options).ReplaceLineEndings(" ")),
+                [.. search.Trackers.Select(tracker => tracker.Address)]);
+        }
+        catch (TrackerException exception)
+        {
+            return (new(Check, silence, exception.Message), []);
         }
     }
 

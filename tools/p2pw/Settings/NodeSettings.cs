@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using P2PWeights.Cli.Targets;
 using P2PWeights.Client;
+using P2PWeights.Tracker.Discovery;
 using P2PWeights.Transfer;
 
 namespace P2PWeights.Cli.Settings;
@@ -11,6 +12,8 @@ internal sealed class NodeSettings() : ServingSettings("NODE")
     private readonly Setting<string> _name = new("name", "NAME", "Name for people.", Texts.ParseName, Environment.MachineName);
     private readonly Setting<IReadOnlyList<Uri>> _tracker =
         new("tracker", "URL[,URL]", "Trackers, tried in order.", Texts.ParseTrackers, "http://127.0.0.1:7400");
+    private readonly Setting<bool> _discover =
+        new("discover", "", "Find trackers by multicast DNS: those that run with --advertise on the same network. Without --tracker, only those.", Texts.ParseSwitch, "false");
     private readonly Setting<string> _listen =
         new("listen", "HOST:PORT", "Where to listen for peers; port 0 lets the system choose.", Texts.ParseEndpoint, "127.0.0.1:7501");
     private readonly Setting<string> _advertise =
@@ -47,13 +50,14 @@ internal sealed class NodeSettings() : ServingSettings("NODE")
         new("ephemeral", "", "Keep the memory tier for no next start, and do not scrub: for a node that lives as long as a job.", Texts.ParseSwitch, "false");
 
     public override IReadOnlyList<Setting> All =>
-        [_name, _tracker, _listen, _advertise, _data, _memory, _arena, _disk, _socket, _labels, _paths, .. _offSwitches.Values, _rdmaDevices, _rdmaGidIndex, _rdmaTrafficClass, _uploadLimit, _downloadLimit, _noSourceTimeout, _scrubRate, _ephemeral, ClusterKeyFile, Insecure, Level];
+        [_name, _tracker, _discover, Cluster, _listen, _advertise, _data, _memory, _arena, _disk, _socket, _labels, _paths, .. _offSwitches.Values, _rdmaDevices, _rdmaGidIndex, _rdmaTrafficClass, _uploadLimit, _downloadLimit, _noSourceTimeout, _scrubRate, _ephemeral, ClusterKeyFile, Insecure, Level];
 
     /// <summary>The settings as the node wants them.</summary>
     public NodeOptions Options(SettingsReader values, IReadOnlyDictionary<string, string> environment) => new()
     {
         Name = values.Required(_name),
-        Trackers = values.Required(_tracker),
+        Trackers = values.Required(_discover) && !values.IsSet(_tracker) ? [] : values.Required(_tracker),
+        Discover = values.Required(_discover) ? new DiscoveryOptions { Cluster = values.Required(Cluster) } : null,
         Listen = values.Required(_listen),
         Advertise = values.Optional(_advertise),
         DataDirectory = values.Required(_data),

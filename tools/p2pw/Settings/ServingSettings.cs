@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Microsoft.Extensions.Logging;
 using P2PWeights.Client;
+using P2PWeights.Tracker.Discovery;
 
 namespace P2PWeights.Cli.Settings;
 
@@ -24,6 +25,12 @@ internal abstract class ServingSettings(string scope)
 
     protected Setting<bool> Insecure { get; } =
         new("insecure", "", "Listen beyond loopback without a cluster key.", Texts.ParseSwitch, "false");
+
+    /// <summary>Name of the flag that names the cluster where trackers are discovered.</summary>
+    public const string ClusterName = "cluster";
+
+    protected Setting<string> Cluster { get; } =
+        new(ClusterName, "NAME", "Name of the cluster, by which its trackers are discovered.", Texts.ParseCluster, DiscoveryOptions.DefaultCluster);
 
     protected Setting<LogLevel> Level { get; } =
         new("log-level", "LEVEL", "Least level that is logged: debug, information, warning, error.", Texts.ParseLogLevel, "information");

@@ -16,6 +16,8 @@ internal sealed record EffectiveSetting(string Name, string? Value, string Sourc
 /// </summary>
 internal sealed class SettingsReader
 {
+    private const string Default = "default";
+
     private readonly Dictionary<string, EffectiveSetting> _effective;
 
     /// <param name="scope"><c>NODE</c> or <c>TRACKER</c>: the middle of the environment variables.</param>
@@ -59,6 +61,9 @@ internal sealed class SettingsReader
     public static IReadOnlyDictionary<string, string> Environment() =>
         System.Environment.GetEnvironmentVariables().Cast<DictionaryEntry>().ToDictionary(entry => (string)entry.Key, entry => (string?)entry.Value ?? "", StringComparer.Ordinal);
 
+    /// <summary>Whether somebody set it: what holds is not merely the default.</summary>
+    public bool IsSet(Setting setting) => _effective[setting.Name].Source != Default;
+
     /// <summary>The value of a setting that has one or a default.</summary>
     /// <exception cref="NodeException">Nobody set it.</exception>
     public T Required<T>(Setting<T> setting) => _effective[setting.Name].Value is { } text
@@ -77,6 +82,6 @@ internal sealed class SettingsReader
             return new(setting.Name, variable, setting.Variable(scope));
         if (file is not null && file.Values.TryGetValue(setting.Name, out var value))
             return new(setting.Name, value, file.Path);
-        return new(setting.Name, setting.Fallback, "default");
+        return new(setting.Name, setting.Fallback, Default);
     }
 }

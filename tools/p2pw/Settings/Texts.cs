@@ -5,6 +5,7 @@ using System.Net;
 using Microsoft.Extensions.Logging;
 using P2PWeights.Client;
 using P2PWeights.Store.Content;
+using P2PWeights.Tracker.Discovery;
 using P2PWeights.Transfer;
 
 namespace P2PWeights.Cli.Settings;
@@ -119,6 +120,9 @@ internal static class Texts
         text.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries) is { Length: > 0 } names
             ? names
             : throw new FormatException($"'{text}' names nothing");
+
+    /// <summary>Reads the name of a cluster.</summary>
+    public static string ParseCluster(string text) => DiscoveryOptions.ClusterProblem(text) is { } problem ? throw new FormatException($"'{text}': {problem}") : text;
 
     public static LogLevel ParseLogLevel(string text) => text.ToLowerInvariant() switch
     {

@@ -1,4 +1,5 @@
 using P2PWeights.Tracker;
+using P2PWeights.Tracker.Discovery;
 
 namespace P2PWeights.Cli.Settings;
 
@@ -12,7 +13,10 @@ internal sealed class TrackerSettings() : ServingSettings("TRACKER")
         new("lease", "DURATION", "How long a peer counts as alive without a word.", Texts.ParseDuration, "10s");
     private readonly Setting<int> _neighbours = new("neighbours", "N", "Peers handed out per swarm.", Texts.ParseCount, "16");
 
-    public override IReadOnlyList<Setting> All => [_listen, _data, _lease, _neighbours, ClusterKeyFile, Insecure, Level];
+    private readonly Setting<bool> _advertise =
+        new("advertise", "", "Tell the networks of this machine by multicast DNS where the tracker listens.", Texts.ParseSwitch, "false");
+
+    public override IReadOnlyList<Setting> All => [_listen, _data, _lease, _neighbours, _advertise, Cluster, ClusterKeyFile, Insecure, Level];
 
     /// <summary>The settings as the tracker wants them.</summary>
     public TrackerOptions Options(SettingsReader values, IReadOnlyDictionary<string, string> environment) => new()
@@ -21,6 +25,7 @@ internal sealed class TrackerSettings() : ServingSettings("TRACKER")
         DataDirectory = values.Required(_data),
         Lease = values.Required(_lease),
         Neighbours = values.Required(_neighbours),
+        Advertise = values.Required(_advertise) ? new DiscoveryOptions { Cluster = values.Required(Cluster) } : null,
         ClusterKey = ClusterKeyOf(values, environment, values.Required(_listen)),
     };
 }

@@ -32,6 +32,7 @@ internal sealed class EphemeralNode : IAsyncDisposable
             {
                 Name = $"{Environment.MachineName}-{Environment.ProcessId}",
                 Trackers = target.Trackers,
+                Discover = target.Discover,
                 Listen = listen,
                 DataDirectory = data.FullName,
                 MemoryBytes = 0,

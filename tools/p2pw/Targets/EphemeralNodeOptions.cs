@@ -69,7 +69,7 @@ internal sealed class EphemeralNodeOptions
         if (Array.Find(all, option => arguments.GetResult(option) is { Implicit: false }) is { } given)
         {
             throw new NodeException(
-                NodeError.Usage, $"{given.Name} goes with --tracker, where the command moves the bytes itself. A running node does it by its own settings: start that one with {given.Name}. Nothing was done.");
+                NodeError.Usage, $"{given.Name} goes with --tracker or --discover, where the command moves the bytes itself. A running node does it by its own settings: start that one with {given.Name}. Nothing was done.");
         }
     }
 

@@ -1,5 +1,6 @@
 using P2PWeights.Client;
 using P2PWeights.Tracker;
+using P2PWeights.Tracker.Discovery;
 
 namespace P2PWeights.Cli.Targets;
 
@@ -7,7 +8,8 @@ namespace P2PWeights.Cli.Targets;
 /// <param name="Socket">Socket of the node; null when the command goes to the trackers.</param>
 /// <param name="Trackers">Trackers; empty when the command goes to a node.</param>
 /// <param name="ClusterKey">Shared secret, needed towards trackers that have one.</param>
-internal sealed record Target(string? Socket, IReadOnlyList<Uri> Trackers, string? ClusterKey)
+/// <param name="Discover">How the trackers were found, when nobody named them.</param>
+internal sealed record Target(string? Socket, IReadOnlyList<Uri> Trackers, string? ClusterKey, DiscoveryOptions? Discover = null)
 {
     /// <summary>The running node.</summary>
     public NodeClient OpenNode() => new(Socket ?? throw new InvalidOperationException("the target is a tracker"));
