@@ -99,7 +99,7 @@ public sealed class DiscoveryTests
     /// <summary>Waits for a node to be in step with the tracker at a port.</summary>
     private static Task FoundAsync(NetworkLab lab, string node, int port) => Eventually.TrueAsync(
         $"{node} to find the tracker at port {port}",
-        async () => await StatusAsync(lab, node) is var status && status.Contains($":{port}/", StringComparison.Ordinal) && status.Contains("\"trackerReachable\":true", StringComparison.Ordinal));
+        async () => await StatusAsync(lab, node) is var status && status.Contains($":{port}/", StringComparison.Ordinal) && status.Contains("\"tracker_reachable\":true", StringComparison.Ordinal));
 
     private static async Task<string> StatusAsync(NetworkLab lab, string node) => (await lab.RunAsync(NetworkLab.Left, "status", "--node", node, "--json")).Output.Replace(" ", "", StringComparison.Ordinal);
 }

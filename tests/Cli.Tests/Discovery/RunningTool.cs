@@ -10,6 +10,7 @@ internal sealed class RunningTool : IDisposable
     private readonly Process _process;
     private readonly StringBuilder _said = new();
     private readonly Task _readers;
+    private bool _disposed;
 
     public RunningTool(IReadOnlyDictionary<string, string> environment, string[] line)
     {
@@ -54,6 +55,12 @@ internal sealed class RunningTool : IDisposable
 
     public void Dispose()
     {
+        if (_disposed)
+        {
+            return;
+        }
+
+        _disposed = true;
         if (!_process.HasExited)
         {
             _process.Kill(entireProcessTree: true);
