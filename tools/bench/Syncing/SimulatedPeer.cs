@@ -34,8 +34,7 @@ internal sealed class SimulatedPeer(int number, Manifest manifest, bool isPublis
     private int _gained;
     private bool _full = true;
 
-    /// <summary>Held for the time of a sync.</summary>
-    public SemaphoreSlim Turn { get; } = new(1);
+    public int Number => number;
 
     /// <summary>The next sync.</summary>
     /// <param name="gain">Shards gained since the last.</param>

@@ -11,9 +11,8 @@ internal static class TrackerBench
     /// <summary>Connections that the peers share.</summary>
     private const int Connections = 16;
 
-    /// <summary>At the start each peer syncs twice, and all faster than later: the first to come hold leases from when there were few peers.</summary>
-    private const int JoinSyncs = 2;
-    private const int JoinFactor = 2;
+    /// <summary>Syncs per peer until all have entered and hold a lease from when there were that many: the first to come have shorter ones.</summary>
+    private const double JoinSyncs = 2.5;
 
     /// <summary>Part of the syncs that come from nodes that just started again, and say everything.</summary>
     private const double Restarts = 0.005;
@@ -55,20 +54,24 @@ internal static class TrackerBench
         var connections = Enumerable.Range(0, Connections).Select(_ => new SyncConnection(tracker.Address)).ToList();
         try
         {
-            var simulated = Enumerable.Range(0, peers).Select(i => new SimulatedPeer(i, manifest, isPublisher: i == 0, random)).ToList();
+            var load = new SyncLoad(connections, plan.Rate, random);
+            for (var i = 0; i < peers; i++)
+            {
+                load.Add(new SimulatedPeer(i, manifest, isPublisher: i == 0, random));
+            }
+
             var syncs = plan.Rate * plan.Seconds;
             writer.Explain(string.Create(
                 CultureInfo.InvariantCulture,
                 $"{peers} peers x {plan.Shards} shards, {plan.Rate} syncs/s over {Connections} HTTP/2 connections, {plan.Gain} shards gained per sync, seed {plan.Seed}"));
-            await PhaseAsync("join", JoinFactor * plan.Rate, JoinSyncs * peers, gain: 0, restarts: 0);
-            await PhaseAsync("swarm", plan.Rate, syncs, plan.Gain, Restarts);
-            await PhaseAsync("heartbeat", plan.Rate, (int)(syncs * HeartbeatPart), gain: 0, restarts: 0);
+            await PhaseAsync("join", (int)(JoinSyncs * peers), gain: 0, restarts: 0);
+            await PhaseAsync("swarm", syncs, plan.Gain, Restarts);
+            await PhaseAsync("heartbeat", (int)(syncs * HeartbeatPart), gain: 0, restarts: 0);
 
-            async Task PhaseAsync(string phase, int rate, int count, int gain, double restarts)
+            async Task PhaseAsync(string phase, int count, int gain, double restarts)
             {
                 var (cpu, own) = (tracker.CpuSeconds(), TrackerProcess.OwnCpuSeconds());
                 var resident = new List<long>();
-                var load = new SyncLoad(simulated, connections, rate, random);
                 var latencies = await load.RunAsync(count, gain, restarts, () => resident.Add(tracker.Resident().Now >> 20), cancellationToken);
                 Write(writer, $"tracker/{peers}x{plan.Shards}/{phase}", latencies, tracker, tracker.CpuSeconds() - cpu, TrackerProcess.OwnCpuSeconds() - own, resident);
             }
