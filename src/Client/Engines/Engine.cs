@@ -103,10 +103,10 @@ internal sealed class Engine : IEngine
         try
         {
             using var json = JsonDocument.Parse(answer);
-            var device = new EngineDevice(json.RootElement.GetProperty("device").GetString()!);
+            var device = new EngineDevice(json.RootElement.GetProperty("device").GetString() ?? "");
             return EngineRequests.IsDevice(device.Id) ? device : throw new FormatException($"the device is '{EngineText.Clean(device.Id)}'");
         }
-        catch (Exception e) when (e is JsonException or InvalidOperationException or KeyNotFoundException or FormatException or NullReferenceException)
+        catch (Exception e) when (e is JsonException or InvalidOperationException or KeyNotFoundException or FormatException)
         {
             throw new EngineException(EngineError.Protocol, $"engine {address.Url} does not say what its device is: {e.Message}; is it a process with p2pweights.engine?", e);
         }
