@@ -38,6 +38,12 @@ public readonly record struct PathOpening
 public interface IPathChannel : IAsyncDisposable
 {
     /// <summary>
+    /// Whether that it could be opened shows that this path sees the peer's bytes, as the proof of a common host does: then no shard is waited for as the path's proof. What such a path brings is
+    /// verified like everything else, and if it fails it is demoted like any other.
+    /// </summary>
+    bool IsProved => false;
+
+    /// <summary>
     /// Has the store take the shard from where the peer keeps it, without its bytes passing through a buffer of this node. Only a path that sees the peer's memory or
     /// files can; all others answer <see cref="FetchStatus.NotAdopted"/>, and the shard is fetched.
     /// </summary>

@@ -52,8 +52,14 @@ internal sealed class PeerChannel : IAsyncDisposable
                 throw;
             }
 
-            if (borrowed.Channel is not null)
+            if (borrowed.Channel is { } channel)
             {
+                if (choice.IsProof && channel.IsProved)
+                {
+                    // Before this shard has come: the others need not wait for it.
+                    _state.Succeeded(choice);
+                }
+
                 turn.Begin(_paths[choice.Path].Name, choice, borrowed, _state);
                 return true;
             }

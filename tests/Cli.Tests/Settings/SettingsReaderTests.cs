@@ -49,7 +49,7 @@ public sealed class SettingsReaderTests : IDisposable
     [Fact]
     public void Every_fault_is_reported_at_once()
     {
-        var environment = new Dictionary<string, string> { ["P2PW_NODE_MEMROY"] = "1", ["P2PW_TRACKER_LEASE"] = "not ours", ["P2PW_NODE"] = "a socket" };
+        var environment = new Dictionary<string, string> { ["P2PW_NODE_MEMROY"] = "1", ["P2PW_TRACKER_LEASE"] = "not ours", ["P2PW_NODE"] = "a socket", ["P2PW_MEMORY"] = "2MiB" };
 
         var exception = Assert.Throws<NodeException>(() => Read("--memory much --advertise x", environment, """{ "memroy": 1 }"""));
 
@@ -57,6 +57,7 @@ public sealed class SettingsReaderTests : IDisposable
         Assert.Contains("memory (from --memory): 'much'", exception.Message, StringComparison.Ordinal);
         Assert.Contains("advertise (from --advertise): 'x'", exception.Message, StringComparison.Ordinal);
         Assert.Contains("P2PW_NODE_MEMROY", exception.Message, StringComparison.Ordinal);
+        Assert.Contains("environment variable P2PW_MEMORY: there is no such setting; memory is P2PW_NODE_MEMORY.", exception.Message, StringComparison.Ordinal);
         Assert.Contains("'memroy'", exception.Message, StringComparison.Ordinal);
         Assert.DoesNotContain("P2PW_TRACKER", exception.Message, StringComparison.Ordinal);
     }

@@ -27,6 +27,9 @@ internal sealed class ServingProcess
         using var loggers = LoggerFactory.Create(logging => logging
             .SetMinimumLevel(level)
             .AddFilter("Microsoft", LogLevel.Warning)
+
+            // A start that fails is told once, as the failure of the command, not with a stack before that.
+            .AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.None)
             .AddSimpleConsole(console =>
             {
                 console.SingleLine = true;

@@ -22,7 +22,12 @@ internal abstract class Setting(string name, string valueName, string descriptio
     };
 
     /// <summary>The environment variable within <paramref name="scope"/> (<c>NODE</c>, <c>TRACKER</c>).</summary>
-    public string Variable(string scope) => $"P2PW_{scope}_{Name.Replace('-', '_').ToUpperInvariant()}";
+    public string Variable(string scope) => $"P2PW_{scope}_{Capitals}";
+
+    /// <summary>What somebody writes who forgets the command: no variable of ours.</summary>
+    public string VariableWithoutScope => $"P2PW_{Capitals}";
+
+    private string Capitals => Name.Replace('-', '_').ToUpperInvariant();
 
     /// <summary>Checks that the text can be read.</summary>
     /// <exception cref="FormatException">It cannot; the message says what is expected.</exception>

@@ -48,6 +48,8 @@ internal sealed class SettingsReader
         var variables = known.Select(setting => setting.Variable(scope)).ToHashSet(StringComparer.Ordinal);
         faults.AddRange(environment.Keys.Where(name => name.StartsWith($"P2PW_{scope}_", StringComparison.Ordinal) && !variables.Contains(name)).Order(StringComparer.Ordinal)
             .Select(name => $"environment variable {name}: there is no such setting."));
+        faults.AddRange(known.Where(setting => environment.ContainsKey(setting.VariableWithoutScope))
+            .Select(setting => $"environment variable {setting.VariableWithoutScope}: there is no such setting; {setting.Name} is {setting.Variable(scope)}."));
         faults.AddRange(file?.Values.Keys.Where(key => !_effective.ContainsKey(key))
             .Select(key => $"configuration {file.Path}: there is no setting '{key}'. Known: {string.Join(", ", known.Select(setting => setting.Name))}.") ?? []);
         if (faults.Count > 0)

@@ -19,6 +19,9 @@ internal sealed class LocalChannel(ShardStore store, LendingPeer peer) : IPathCh
     private readonly CancellationTokenSource _stop = new();
     private int _disposed;
 
+    /// <summary>By what stands in the peer's arena; of a peer without one the first file that it names has to show it.</summary>
+    public bool IsProved => peer.Arena is not null;
+
     /// <inheritdoc/>
     public ValueTask<FetchOutcome> AdoptAsync(ShardInfo shard, CheckpointFolder? folder, CancellationToken cancellationToken) => shard.Size > 0
         ? WithRangeAsync(shard, (range, token) => AdoptAsync(shard, range, folder, token), cancellationToken)

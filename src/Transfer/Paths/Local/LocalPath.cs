@@ -22,6 +22,12 @@ internal sealed class LocalPath(ShardStore store, TimeProvider time, ILogger log
     /// <inheritdoc/>
     public async ValueTask<PathOpening> OpenAsync(PeerSession peer, CancellationToken cancellationToken)
     {
+        // While the lane to it is up it is the process that gave the proof, so none is asked for again.
+        if (TryUse(peer.Peer.Id) is { } known)
+        {
+            return PathOpening.Open(new LocalChannel(store, known));
+        }
+
         var leases = await peer.LeasesAsync(cancellationToken).ConfigureAwait(false);
         var challenge = HostProof.NewChallenge();
         var answer = await leases.ProveHostAsync(challenge, cancellationToken).ConfigureAwait(false);
@@ -41,7 +47,7 @@ internal sealed class LocalPath(ShardStore store, TimeProvider time, ILogger log
             }
         }
 
-        return PathOpening.Open(new LocalChannel(store, await UseAsync(peer, arena, cancellationToken).ConfigureAwait(false)));
+        return PathOpening.Open(new LocalChannel(store, await BeginAsync(peer, arena, cancellationToken).ConfigureAwait(false)));
     }
 
     public async ValueTask DisposeAsync()
@@ -51,19 +57,19 @@ internal sealed class LocalPath(ShardStore store, TimeProvider time, ILogger log
         _stop.Dispose();
     }
 
-    /// <summary>The conversation with the peer for leases, for another user; one that is down, or was with an earlier process of the peer, is left to its end.</summary>
-    /// <param name="arena">Taken over.</param>
-    private async Task<LendingPeer> UseAsync(PeerSession peer, ForeignArena? arena, CancellationToken cancellationToken)
+    /// <summary>The conversation with the peer for leases, for another user; null when there is none, or it is down: that one is left to its end.</summary>
+    private LendingPeer? TryUse(Guid peer)
     {
         lock (_gate)
         {
-            if (_lending.TryGetValue(peer.Peer.Id, out var known) && known.Arena?.Nonce == arena?.Nonce && known.TryUse())
-            {
-                arena?.Dispose();
-                return known;
-            }
+            return _lending.TryGetValue(peer, out var known) && known.TryUse() ? known : null;
         }
+    }
 
+    /// <summary>A new conversation with the peer for leases.</summary>
+    /// <param name="arena">The peer's, proved; taken over.</param>
+    private async Task<LendingPeer> BeginAsync(PeerSession peer, ForeignArena? arena, CancellationToken cancellationToken)
+    {
         PeerSession? session = null;
         try
         {
