@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Diagnostics;
+using System.Runtime;
 using Microsoft.Extensions.Logging.Abstractions;
 using P2PWeights.Bench.Measuring;
 using P2PWeights.Store;
@@ -17,7 +18,14 @@ internal sealed class RdmaReader : IAsyncDisposable
     /// <summary>Shards asked for at the same time: one is being located while others are read.</summary>
     private const int InFlight = 3;
 
+    private const int MaxHandshakes = 3;
+
     private static readonly TimeSpan ReadyDeadline = TimeSpan.FromMinutes(3);
+
+    /// <summary>Code is warm when nothing was compiled for this long while all of it ran; the runtime compiles what is called often again in the background.</summary>
+    private static readonly TimeSpan WarmTime = TimeSpan.FromSeconds(2);
+
+    private static readonly TimeSpan LongestWarmUp = TimeSpan.FromMinutes(1);
 
     private readonly SharedMemoryFolder _folder = new();
     private readonly ConnectionWatch _watch = new(TimeProvider.System);
@@ -59,16 +67,9 @@ internal sealed class RdmaReader : IAsyncDisposable
     public async Task<Sample> ReadAsync(long bytes, CancellationToken cancellationToken)
     {
         var count = (int)Math.Max(1, bytes / BenchShards.Bytes);
-        var next = -1;
         var (sourceCpu, ownCpu) = (CpuClock.SecondsOf(_source!.Id), CpuClock.SecondsOf(Environment.ProcessId));
         var started = Stopwatch.GetTimestamp();
-        await Task.WhenAll(Enumerable.Range(0, InFlight).Select(async _ =>
-        {
-            for (var read = Interlocked.Increment(ref next); read < count; read = Interlocked.Increment(ref next))
-            {
-                await ReadShardAsync(_shards[read % _shards.Count], compare: false, cancellationToken);
-            }
-        }));
+        await ReadShardsAsync(count, number => _shards[number % BenchShards.Count], cancellationToken);
         var seconds = Stopwatch.GetElapsedTime(started).TotalSeconds;
         return Sample.Of(
             (long)count * BenchShards.Bytes, seconds, CpuClock.SecondsOf(_source.Id) - sourceCpu, CpuClock.SecondsOf(Environment.ProcessId) - ownCpu);
@@ -117,12 +118,54 @@ internal sealed class RdmaReader : IAsyncDisposable
         _store = await RdmaSource.OpenStoreAsync(_folder, cancellationToken);
         var options = new TransferOptions { Paths = [PathNames.Rdma], RdmaDevices = [device] };
         _host = RdmaHost.Start(options, _store.Regions, NullLogger.Instance);
-        _session = await PeerSession.OpenAsync(source, new Dialler(new Identity(_store.NodeId, "reader", null), _watch, TimeProvider.System), TimeProvider.System, cancellationToken);
-
+        _session = await ConnectAsync(source, new Dialler(new Identity(_store.NodeId, "reader", null), _watch, TimeProvider.System), cancellationToken);
         await _host.Ready.WaitAsync(cancellationToken);
         var opening = await new RdmaPath(_host, _noCap, TimeProvider.System).OpenAsync(_session, cancellationToken);
         _channel = opening.Channel ?? throw new BenchException($"the path rdma does not open between two processes of this machine: {opening.Reason}");
         await ReadShardAsync(_shards[0], compare: true, cancellationToken);
+        await WarmUpAsync(cancellationToken);
+    }
+
+    /// <summary>The first handshake compiles what it needs, on both sides, which takes longer than the protocol waits where processors are emulated.</summary>
+    private static async Task<PeerSession> ConnectAsync(PeerInfo source, Dialler dialler, CancellationToken cancellationToken)
+    {
+        for (var attempt = 1; ; attempt++)
+        {
+            try
+            {
+                return await PeerSession.OpenAsync(source, dialler, TimeProvider.System, cancellationToken);
+            }
+            catch (IOException) when (attempt < MaxHandshakes)
+            {
+            }
+        }
+    }
+
+    /// <summary>A node runs for weeks, so what is measured is compiled code: reads a small shard until the compiler has nothing left to do, here or in the source, which is called as often.</summary>
+    private async Task WarmUpAsync(CancellationToken cancellationToken)
+    {
+        var begun = Stopwatch.GetTimestamp();
+        var (methods, quietSince) = (0L, begun);
+        while (Stopwatch.GetElapsedTime(quietSince) < WarmTime && Stopwatch.GetElapsedTime(begun) < LongestWarmUp)
+        {
+            await ReadShardsAsync(16, _ => _shards[BenchShards.Count], cancellationToken);
+            if (JitInfo.GetCompiledMethodCount() is var now && now != methods)
+            {
+                (methods, quietSince) = (now, Stopwatch.GetTimestamp());
+            }
+        }
+    }
+
+    private Task ReadShardsAsync(int count, Func<int, ShardInfo> choose, CancellationToken cancellationToken)
+    {
+        var next = -1;
+        return Task.WhenAll(Enumerable.Range(0, InFlight).Select(async _ =>
+        {
+            for (var read = Interlocked.Increment(ref next); read < count; read = Interlocked.Increment(ref next))
+            {
+                await ReadShardAsync(choose(read), compare: false, cancellationToken);
+            }
+        }));
     }
 
     private async Task ReadShardAsync(ShardInfo shard, bool compare, CancellationToken cancellationToken)
