@@ -56,7 +56,7 @@ public interface IPathChannel : IAsyncDisposable
     /// part of the buffer. After cancellation the buffer is no longer written to.
     /// </summary>
     /// <param name="write">Where the bytes go; stays owned by the caller.</param>
-    /// <param name="received">Told the number of new bytes as they come, so that a stall can be seen.</param>
+    /// <param name="received">Told the number of new bytes as they come, so that a stall can be seen; 0 for other signs that the peer is at it.</param>
     ValueTask<FetchOutcome> FetchAsync(ShardWrite write, Action<int> received, CancellationToken cancellationToken);
 }
 

@@ -8,7 +8,8 @@ namespace P2PWeights.Transfer.Leasing;
 /// <param name="shard">With <see cref="FrameType.Locate"/>: the shard.</param>
 /// <param name="kind">With <see cref="FrameType.Locate"/>: the kind of lease.</param>
 /// <param name="sent">Timestamp taken before the request is sent.</param>
-internal sealed class LeaseRequest(FrameType asked, ShardInfo shard, LeaseKind kind, long sent)
+/// <param name="working">Called when the peer says that it is working on it.</param>
+internal sealed class LeaseRequest(FrameType asked, ShardInfo shard, LeaseKind kind, long sent, Action? working)
 {
     private readonly TaskCompletionSource<object> _answer = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
@@ -24,6 +25,9 @@ internal sealed class LeaseRequest(FrameType asked, ShardInfo shard, LeaseKind k
     public Task<object> Answer => _answer.Task;
 
     public bool IsAbandoned => _answer.Task.IsCanceled;
+
+    /// <summary>The peer is working on it.</summary>
+    public void IsWorkedOn() => working?.Invoke();
 
     /// <summary>False when the request was given up before.</summary>
     public bool TryAnswer(object answer) => _answer.TrySetResult(answer);

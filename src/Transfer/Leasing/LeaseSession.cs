@@ -59,7 +59,7 @@ internal sealed class LeaseSession : IAsyncDisposable
     /// <exception cref="IOException">The lane ended, or no answer came in time.</exception>
     /// <exception cref="TransferException">The peer broke the protocol.</exception>
     public async ValueTask<HostProofMessage> ProveHostAsync(ReadOnlyMemory<byte> challenge, CancellationToken cancellationToken) =>
-        (HostProofMessage)await AskAsync(new ProveHostMessage(challenge), default, default, cancellationToken).ConfigureAwait(false);
+        (HostProofMessage)await AskAsync(new ProveHostMessage(challenge), default, default, null, cancellationToken).ConfigureAwait(false);
 
     /// <summary>Has the peer connect its queue pairs to these. Ends the memory leases that were given for queue pairs connected before.</summary>
     /// <returns>The peer's queue pairs: at least one device, each under an index of <paramref name="mine"/> with as many queue pairs.</returns>
@@ -67,7 +67,7 @@ internal sealed class LeaseSession : IAsyncDisposable
     /// <exception cref="IOException">The lane ended, or no answer came in time.</exception>
     public async ValueTask<QueuesConnectedMessage> ConnectQueuesAsync(ConnectQueuesMessage mine, CancellationToken cancellationToken)
     {
-        var answer = await AskAsync(mine, default, default, cancellationToken).ConfigureAwait(false);
+        var answer = await AskAsync(mine, default, default, null, cancellationToken).ConfigureAwait(false);
         if (answer is QueuesRefusedMessage refused)
         {
             throw new TransferException(TransferError.PathRefused, $"{_peer} connects no queue pairs: {refused.Reason}");
@@ -86,11 +86,15 @@ internal sealed class LeaseSession : IAsyncDisposable
     }
 
     /// <summary>Asks for a lease. Ends in an outcome, or in a cancellation: a lease that comes after that is given back.</summary>
-    public async ValueTask<LocateOutcome> LocateAsync(ShardInfo shard, LeaseKind kind, CancellationToken cancellationToken)
+    public ValueTask<LocateOutcome> LocateAsync(ShardInfo shard, LeaseKind kind, CancellationToken cancellationToken) => LocateAsync(shard, kind, null, cancellationToken);
+
+    /// <inheritdoc cref="LocateAsync(ShardInfo, LeaseKind, CancellationToken)"/>
+    /// <param name="working">Called now and then while the peer says that it is working on it, bringing the shard into memory for instance.</param>
+    public async ValueTask<LocateOutcome> LocateAsync(ShardInfo shard, LeaseKind kind, Action? working, CancellationToken cancellationToken)
     {
         try
         {
-            return (LocateOutcome)await AskAsync(new LocateMessage(shard, kind), shard, kind, cancellationToken).ConfigureAwait(false);
+            return (LocateOutcome)await AskAsync(new LocateMessage(shard, kind), shard, kind, working, cancellationToken).ConfigureAwait(false);
         }
         catch (IOException e)
         {
@@ -126,7 +130,7 @@ internal sealed class LeaseSession : IAsyncDisposable
     }
 
     /// <summary>Sends a request and waits for its answer.</summary>
-    private async ValueTask<object> AskAsync<T>(T message, ShardInfo shard, LeaseKind kind, CancellationToken cancellationToken)
+    private async ValueTask<object> AskAsync<T>(T message, ShardInfo shard, LeaseKind kind, Action? working, CancellationToken cancellationToken)
         where T : IFrameMessage<T>
     {
         using var deadline = new CancellationTokenSource(WireLimits.LeaseRequestTimeout, _time);
@@ -134,7 +138,7 @@ internal sealed class LeaseSession : IAsyncDisposable
         try
         {
             await _room.WaitAsync(either.Token).ConfigureAwait(false);
-            var (id, request) = Open(T.Type, shard, kind);
+            var (id, request) = Open(T.Type, shard, kind, working);
             _outgoing.Writer.TryWrite(FrameCodec.Encode(id, message));
             await using var registration = either.Token.UnsafeRegister((_, cancelled) => GiveUp(id, request, cancelled), null).ConfigureAwait(false);
             return await request.Answer.ConfigureAwait(false);
@@ -145,7 +149,7 @@ internal sealed class LeaseSession : IAsyncDisposable
         }
     }
 
-    private (uint Id, LeaseRequest Request) Open(FrameType asked, ShardInfo shard, LeaseKind kind)
+    private (uint Id, LeaseRequest Request) Open(FrameType asked, ShardInfo shard, LeaseKind kind, Action? working)
     {
         lock (_gate)
         {
@@ -157,7 +161,7 @@ internal sealed class LeaseSession : IAsyncDisposable
                     : new IOException($"the lease lane to {_peer} is down: {reason.Message}", reason);
             }
 
-            var request = new LeaseRequest(asked, shard, kind, _time.GetTimestamp());
+            var request = new LeaseRequest(asked, shard, kind, _time.GetTimestamp(), working);
             _requests.Add(++_lastId, request);
             return (_lastId, request);
         }
@@ -266,6 +270,9 @@ internal sealed class LeaseSession : IAsyncDisposable
             {
                 case FrameType.Pong:
                     break;
+                case FrameType.Locating:
+                    Find(header.RequestId)?.IsWorkedOn();
+                    break;
                 case FrameType.Renewed:
                     _held.TakeRenewed(header.RequestId, FrameCodec.Decode<RenewedMessage>(payload));
                     break;
@@ -276,15 +283,17 @@ internal sealed class LeaseSession : IAsyncDisposable
         }
     }
 
-    private void Answer(FrameHeader header, ReadOnlyMemory<byte> payload)
+    private LeaseRequest? Find(uint id)
     {
-        LeaseRequest request;
         lock (_gate)
         {
-            request = _requests.GetValueOrDefault(header.RequestId)
-                ?? throw FrameCodec.Violation($"{header.Type} answers request {header.RequestId}, which is not open");
+            return _requests.GetValueOrDefault(id);
         }
+    }
 
+    private void Answer(FrameHeader header, ReadOnlyMemory<byte> payload)
+    {
+        var request = Find(header.RequestId) ?? throw FrameCodec.Violation($"{header.Type} answers request {header.RequestId}, which is not open");
         var answer = Decode(request, header.Type, payload);
         lock (_gate)
         {

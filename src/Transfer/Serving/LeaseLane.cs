@@ -12,13 +12,13 @@ namespace P2PWeights.Transfer.Serving;
 /// </summary>
 internal sealed class LeaseLane(FrameConnection connection, Guid peer, ServingContext context) : IDisposable
 {
-    /// <summary>How late a lease may end.</summary>
+    /// <summary>How late a lease may end, and how often a caller is told that its Locate is worked on.</summary>
     private static readonly TimeSpan SweepInterval = TimeSpan.FromMilliseconds(250);
 
     private readonly LeaseLaneGrants _grants = new(peer, context);
     private readonly OwnedTasks _requests = new();
-    private readonly ConcurrentDictionary<uint, CancellationTokenSource> _locates = new();
-    private readonly Channel<byte[]> _answers = Channel.CreateUnbounded<byte[]>(new UnboundedChannelOptions { SingleReader = true });
+    private readonly ConcurrentDictionary<uint, OpenLocate> _locates = new();
+    private readonly Channel<(byte[] Frame, bool IsAnswer)> _outgoing = Channel.CreateUnbounded<(byte[] Frame, bool IsAnswer)>(new UnboundedChannelOptions { SingleReader = true });
     private readonly CancellationTokenSource _ended = new();
     private int _unanswered;
     private int _connecting;
@@ -101,7 +101,7 @@ internal sealed class LeaseLane(FrameConnection connection, Guid peer, ServingCo
     private void BeginLocate(uint id, LocateMessage wanted)
     {
         var given = CancellationTokenSource.CreateLinkedTokenSource(_ended.Token);
-        if (!_locates.TryAdd(id, given))
+        if (!_locates.TryAdd(id, new OpenLocate(given, context.Time.GetTimestamp())))
         {
             given.Dispose();
             throw FrameCodec.Violation($"request {id} is made while it is open");
@@ -128,11 +128,11 @@ internal sealed class LeaseLane(FrameConnection connection, Guid peer, ServingCo
     /// <summary>A request that is answered meanwhile is not cancelled any more: the peer gives the lease back.</summary>
     private void Cancel(uint id)
     {
-        if (_locates.TryGetValue(id, out var given))
+        if (_locates.TryGetValue(id, out var open))
         {
             try
             {
-                given.Cancel();
+                open.Given.Cancel();
             }
             catch (ObjectDisposedException)
             {
@@ -187,22 +187,39 @@ internal sealed class LeaseLane(FrameConnection connection, Guid peer, ServingCo
         }
     }
 
-    private void Answer(byte[] frame) => _answers.Writer.TryWrite(frame);
+    private void Answer(byte[] frame) => _outgoing.Writer.TryWrite((frame, true));
 
-    private async Task SendAsync(CancellationToken cancellationToken)
+    /// <summary>Shows callers whose Locates take long that this node is at it. One that is answered at the same moment gets this after the answer, and passes it over.</summary>
+    private void TellLocating()
     {
-        while (await _answers.Reader.WaitToReadAsync(cancellationToken).ConfigureAwait(false))
+        foreach (var (id, open) in _locates)
         {
-            while (_answers.Reader.TryRead(out var frame))
+            var waited = context.Time.GetElapsedTime(open.Begun);
+            if (waited >= WireLimits.LocatingDelay && waited < WireLimits.LocatingTime)
             {
-                // Counted down before the peer can see the answer and ask again.
-                Interlocked.Decrement(ref _unanswered);
-                await connection.SendAsync(frame, cancellationToken).ConfigureAwait(false);
+                _outgoing.Writer.TryWrite((FrameCodec.Encode(id, FrameType.Locating), false));
             }
         }
     }
 
-    /// <summary>Ends leases as they run out, until the connection has ended and none is left, or the node stops.</summary>
+    private async Task SendAsync(CancellationToken cancellationToken)
+    {
+        while (await _outgoing.Reader.WaitToReadAsync(cancellationToken).ConfigureAwait(false))
+        {
+            while (_outgoing.Reader.TryRead(out var next))
+            {
+                if (next.IsAnswer)
+                {
+                    // Counted down before the peer can see the answer and ask again.
+                    Interlocked.Decrement(ref _unanswered);
+                }
+
+                await connection.SendAsync(next.Frame, cancellationToken).ConfigureAwait(false);
+            }
+        }
+    }
+
+    /// <summary>Ends leases as they run out, and tells of Locates that take long, until the connection has ended and none is left, or the node stops.</summary>
     private async Task SweepAsync(CancellationToken cancellationToken)
     {
         using var timer = new PeriodicTimer(SweepInterval, context.Time);
@@ -211,6 +228,7 @@ internal sealed class LeaseLane(FrameConnection connection, Guid peer, ServingCo
             while (!_ended.IsCancellationRequested || _grants.Count > 0)
             {
                 await timer.WaitForNextTickAsync(cancellationToken).ConfigureAwait(false);
+                TellLocating();
                 await _grants.EndExpiredAsync().ConfigureAwait(false);
             }
         }
@@ -218,4 +236,8 @@ internal sealed class LeaseLane(FrameConnection connection, Guid peer, ServingCo
         {
         }
     }
+
+    /// <param name="Given">Cancelled when the caller gives the request up; disposed when it is answered.</param>
+    /// <param name="Begun">Timestamp of its arrival.</param>
+    private sealed record OpenLocate(CancellationTokenSource Given, long Begun);
 }

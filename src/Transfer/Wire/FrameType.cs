@@ -72,6 +72,9 @@ internal enum FrameType : byte
     /// <summary>No lease is to be had for a reason other than <see cref="Busy"/> and <see cref="NotFound"/>; says which. Another path may do.</summary>
     LocateRefused = 54,
 
+    /// <summary>Lease lane: the Locate of this request id is being worked on; its answer is to come.</summary>
+    Locating = 55,
+
     /// <summary>Lease lane: show me that we share a host. Answered by <see cref="HostProof"/>.</summary>
     ProveHost = 56,
 

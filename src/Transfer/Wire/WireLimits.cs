@@ -81,6 +81,12 @@ internal static class WireLimits
     /// <summary>For an answer to any request on a lease lane.</summary>
     public static readonly TimeSpan LeaseRequestTimeout = TimeSpan.FromSeconds(30);
 
+    /// <summary>A Locate that has waited this long, for a shard to be read from disk and hashed for instance, is said to be worked on, every now and then.</summary>
+    public static readonly TimeSpan LocatingDelay = TimeSpan.FromMilliseconds(500);
+
+    /// <summary>And not any more when it has waited this long: then it hangs, for all that the caller can know.</summary>
+    public static readonly TimeSpan LocatingTime = TimeSpan.FromSeconds(10);
+
     /// <summary>For a listener to connect queue pairs.</summary>
     public static readonly TimeSpan ConnectQueuesTimeout = TimeSpan.FromSeconds(10);
 

@@ -47,6 +47,38 @@ public sealed class LeaseTimeTests
     }
 
     [Fact]
+    public async Task Locate_that_takes_long_is_said_to_be_worked_on_until_it_takes_too_long()
+    {
+        var listener = new VirtualTime();
+        await using var pair = await LeasePair.OpenAsync(_checkpoint, listener: listener, caller: new VirtualTime());
+        var hold = new TaskCompletionSource();
+        pair.Queues.Hold = hold.Task;
+        await pair.Leases.ConnectQueuesAsync(FakeQueues.Offer(), TestNode.Deadline);
+        var signs = 0;
+        var waiting = pair.Leases.LocateAsync(Shard, LeaseKind.Memory, () => Interlocked.Increment(ref signs), TestNode.Deadline).AsTask();
+        await Eventually.HoldsAsync(() => pair.LeasesOut == 1, "the request waits to be exported");
+
+        await AdvanceUntilAsync(listener, () => Volatile.Read(ref signs) > 1, "two signs");
+        await PassAsync(WireLimits.LocatingTime);
+        var before = Volatile.Read(ref signs);
+        await PassAsync(WireLimits.LocatingTime);
+        Assert.Equal(before, Volatile.Read(ref signs));
+        hold.SetResult();
+        using var lease = (await waiting).Lease;
+        Assert.NotNull(lease);
+
+        // The lane stays in use, and an answer comes behind whatever was sent before it.
+        async Task PassAsync(TimeSpan time)
+        {
+            for (var passed = TimeSpan.Zero; passed < time; passed += Second)
+            {
+                listener.Advance(Second);
+                (await pair.LeaseAsync(Shard, LeaseKind.File)).Dispose();
+            }
+        }
+    }
+
+    [Fact]
     public async Task File_lease_is_renewed_for_as_long_as_it_is_held_and_memory_lease_for_a_minute()
     {
         var listener = new VirtualTime();

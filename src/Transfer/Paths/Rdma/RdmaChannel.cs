@@ -45,7 +45,9 @@ internal sealed class RdmaChannel : IPathChannel
         using var either = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token, cancellationToken);
         try
         {
-            var located = await _leases.LocateAsync(write.Shard, LeaseKind.Memory, either.Token).ConfigureAwait(false);
+            // A peer that brings the shard into its memory first has not stalled, nor has one that has just granted a lease.
+            var located = await _leases.LocateAsync(write.Shard, LeaseKind.Memory, () => received(0), either.Token).ConfigureAwait(false);
+            received(0);
             using var lease = located.Lease;
             return lease is { Memory: { } memory }
                 ? await ReadAsync(write, lease, memory, received, either.Token).ConfigureAwait(false)
