@@ -20,12 +20,12 @@ internal sealed class RdmaReader : IAsyncDisposable
 
     private const int MaxHandshakes = 3;
 
-    private static readonly TimeSpan ReadyDeadline = TimeSpan.FromMinutes(3);
+    private static readonly TimeSpan ReadyDeadline = TimeSpan.FromMinutes(5);
 
     /// <summary>Code is warm when nothing was compiled for this long while all of it ran; the runtime compiles what is called often again in the background.</summary>
-    private static readonly TimeSpan WarmTime = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan WarmTime = TimeSpan.FromSeconds(4);
 
-    private static readonly TimeSpan LongestWarmUp = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan LongestWarmUp = TimeSpan.FromMinutes(2);
 
     private readonly SharedMemoryFolder _folder = new();
     private readonly ConnectionWatch _watch = new(TimeProvider.System);

@@ -35,11 +35,16 @@ internal sealed class RdmaChannel : IPathChannel
         _watching = WatchAsync();
     }
 
+    /// <summary>Why no read can be posted any more, also when none has been tried since; null while one can.</summary>
+    private PathFailure? Lost => _scheduler.Broken ?? (Array.TrueForAll(_queues, queue => queue.Queue.Failure is not null)
+        ? new PathFailure(_queues[0].Queue.Failure?.Reason ?? FailureReasons.LaneLost, string.Join("; ", _queues.Select(queue => queue.Queue.Failure?.Detail).Distinct()))
+        : null);
+
     public async ValueTask<FetchOutcome> FetchAsync(ShardWrite write, Action<int> received, CancellationToken cancellationToken)
     {
-        if (_scheduler.Broken is { } broken)
+        if (Lost is { } lost)
         {
-            return await FailAsync(broken, cancellationToken).ConfigureAwait(false);
+            return await FailAsync(lost, cancellationToken).ConfigureAwait(false);
         }
 
         using var either = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token, cancellationToken);
@@ -49,9 +54,13 @@ internal sealed class RdmaChannel : IPathChannel
             var located = await _leases.LocateAsync(write.Shard, LeaseKind.Memory, () => received(0), either.Token).ConfigureAwait(false);
             received(0);
             using var lease = located.Lease;
-            return lease is { Memory: { } memory }
-                ? await ReadAsync(write, lease, memory, received, either.Token).ConfigureAwait(false)
-                : located.ToFetch();
+            if (lease is { Memory: { } memory })
+            {
+                return await ReadAsync(write, lease, memory, received, either.Token).ConfigureAwait(false);
+            }
+
+            // A cable has two ends: the peer refuses because its devices are lost, and so are the ones here, which is the reason to name.
+            return located.Status == FetchStatus.PathFailed && Lost is { } gone ? await FailAsync(gone, either.Token).ConfigureAwait(false) : located.ToFetch();
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {

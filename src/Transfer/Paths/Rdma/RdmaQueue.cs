@@ -44,7 +44,8 @@ internal sealed class RdmaQueue : IReadQueue
     /// <summary>What the other side needs to connect to it.</summary>
     public QueueEnd Address => new(_pair.Number, Sequence);
 
-    public bool IsBroken => Volatile.Read(ref _broken) != 0 || _device.Failure is not null;
+    /// <summary>Why nothing can be posted on it any more; null while it can.</summary>
+    public PathFailure? Failure => _device.Failure ?? (Volatile.Read(ref _broken) != 0 ? Closed() : null);
 
     private uint Sequence { get; }
 
@@ -226,10 +227,15 @@ internal sealed class RdmaQueue : IReadQueue
     /// <summary>Enters work that is about to be posted, under a number.</summary>
     private PathFailure? Begin(IWorkOwner owner, out ulong id)
     {
-        if (IsBroken || !TryEnter())
+        id = 0;
+        if (Failure is { } failure)
         {
-            id = 0;
-            return _device.Failure ?? new PathFailure(FailureReasons.LaneLost, $"{Name}: the queue pair is closed");
+            return failure;
+        }
+
+        if (!TryEnter())
+        {
+            return Closed();
         }
 
         id = _device.Work.Add(this, owner);
@@ -251,6 +257,8 @@ internal sealed class RdmaQueue : IReadQueue
 
         return _device.Failure ?? new PathFailure(FailureReasons.LaneLost, $"{Name}: the device takes no more work (errno {outcome.Error})");
     }
+
+    private PathFailure Closed() => new(FailureReasons.LaneLost, $"{Name}: the queue pair is closed");
 
     private bool TryEnter()
     {
