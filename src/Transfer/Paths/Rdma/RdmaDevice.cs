@@ -258,7 +258,7 @@ internal sealed class RdmaDevice : IAsyncDisposable
                 Fail($"the completion queue of {Name} overflowed");
                 break;
             case DeviceEventKind.PortError when happened.Port == Port:
-                Fail($"port {Port} of {Name} went down", isGone: false);
+                Fail($"port {Name} went down", isGone: false);
                 break;
             case DeviceEventKind.GidChange when happened.Port == Port && !HasGid():
                 Fail($"{Name} lost its address {Gid}", isGone: false);
