@@ -67,4 +67,13 @@ internal static partial class NodeLog
 
     [LoggerMessage(20, LogLevel.Information, "a peer asked about manifest {Manifest}, which could not be had from the tracker: {Reason}")]
     public static partial void AskedSwarmNotEntered(ILogger log, Digest manifest, string reason);
+
+    [LoggerMessage(30, LogLevel.Information, "update of {Engines} engines on {Devices} devices with {Checkpoint}: {Bytes} bytes in {Buckets} buckets, {Slots} slots of {SlotBytes} bytes")]
+    public static partial void UpdateStarted(ILogger log, string checkpoint, int engines, int devices, long bytes, int buckets, int slots, long slotBytes);
+
+    [LoggerMessage(31, LogLevel.Information, "updated {Updated} of {Engines} engines with {Checkpoint} in {Seconds:0.00} s; it waited most for {Limit}")]
+    public static partial void UpdateDone(ILogger log, string checkpoint, int updated, int engines, double seconds, string limit);
+
+    [LoggerMessage(32, LogLevel.Information, "the arena, {Bytes} bytes, is registered with the GPUs")]
+    public static partial void ArenaRegistered(ILogger log, long bytes);
 }

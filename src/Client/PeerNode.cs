@@ -1,11 +1,13 @@
 using System.Reflection;
 using Microsoft.Extensions.Logging;
 using P2PWeights.Client.Catalog;
+using P2PWeights.Client.Engines;
 using P2PWeights.Client.LocalApi;
 using P2PWeights.Client.Publishing;
 using P2PWeights.Client.Pulling;
 using P2PWeights.Client.Scrubbing;
 using P2PWeights.Client.Sync;
+using P2PWeights.Client.Updating;
 using P2PWeights.Store;
 using P2PWeights.Store.Content;
 using P2PWeights.Store.Folders;
@@ -43,6 +45,7 @@ public sealed class PeerNode : INodeApi, IAsyncDisposable
     private readonly Publisher _publisher;
     private readonly Puller _puller;
     private readonly Scrubber _scrubber;
+    private readonly Updater _updater;
     private int _disposed;
 
     private PeerNode(NodeOptions options, TimeProvider time, ILogger log, Teardown teardown, ShardStore store, TransferService transfer)
@@ -59,6 +62,7 @@ public sealed class PeerNode : INodeApi, IAsyncDisposable
         _publisher = new Publisher(store, transfer, _tracker, _catalog, _sync, time, log);
         _puller = new Puller(store, transfer, _catalog, _sync, time, log);
         _scrubber = new Scrubber(store, transfer, _sync, log);
+        _updater = teardown.AddSync(new Updater(store, _puller, _catalog, options.ArenaRoot, time, log));
     }
 
     /// <summary>Opens the store, starts to serve, joins the tracker. A tracker that does not answer yet is no failure: the node serves and keeps trying.</summary>
@@ -116,6 +120,12 @@ public sealed class PeerNode : INodeApi, IAsyncDisposable
 
     public Task<CheckpointPullReport> PullAsync(CheckpointPullRequest request, IProgress<PullProgress>? progress, CancellationToken cancellationToken) =>
         _operations.RunAsync("pull", token => _puller.PullAsync(request, progress, token), cancellationToken);
+
+    /// <summary>Brings a checkpoint into engines of this host.</summary>
+    /// <param name="engines">Stay owned by the caller; the request's own list is for whoever reads the report.</param>
+    internal Task<UpdateReport> UpdateAsync(
+        UpdateRequest request, IReadOnlyList<IEngine> engines, IProgress<UpdateProgress>? progress, CancellationToken cancellationToken) =>
+        _operations.RunAsync("update", token => _updater.UpdateAsync(request, engines, progress, token), cancellationToken);
 
     public Task<VerifyReport> VerifyAsync(string folder, string checkpoint, IProgress<long>? bytesHashed, CancellationToken cancellationToken) =>
         _operations.RunAsync(

@@ -9,6 +9,12 @@ namespace P2PWeights.Transfer;
 /// <param name="Folder">Where the shards become files; null for the tiers only.</param>
 public sealed record PullRequest(Manifest Manifest, IReadOnlyList<int> Wanted, CheckpointFolder? Folder)
 {
+    /// <summary>
+    /// For whoever uses the shards while they come: they are asked for in the order of <see cref="Wanted"/>, about this many bytes ahead of the first that is missing, so that the
+    /// next ones needed are not the last to arrive. 0 for all at once, the rarest first, which is best for the swarm.
+    /// </summary>
+    public long LookAheadBytes { get; init; }
+
     /// <summary>Where the pull's report is to be seen while it runs, and after it failed; null when nobody looks.</summary>
     public PullWatch? Watch { get; init; }
 }

@@ -8,10 +8,11 @@ internal static class CProbe
 {
     /// <summary>Compiles and runs a program that prints a name and a number per line, and asserts that they are the ones stated: none more, none less.</summary>
     /// <param name="source">Name of the C file, beside the tests.</param>
-    public static async Task AssertStatesAsync(string source, IReadOnlyDictionary<string, long> stated)
+    /// <param name="options">What the compiler needs to find the headers.</param>
+    public static async Task AssertStatesAsync(string source, IReadOnlyDictionary<string, long> stated, params string[] options)
     {
         using var folder = new TempFolder();
-        await RunAsync("/usr/bin/cc", "-O0", "-o", folder["probe"], Path.Combine(AppContext.BaseDirectory, source));
+        await RunAsync("/usr/bin/cc", ["-O0", .. options, "-o", folder["probe"], Path.Combine(AppContext.BaseDirectory, source)]);
         var expected = (await RunAsync(folder["probe"]))
             .Split('\n')
             .Select(line => line.Split(' '))

@@ -6,6 +6,7 @@ using P2PWeights.Bench.Paths;
 using P2PWeights.Bench.Pulling;
 using P2PWeights.Bench.Swarm;
 using P2PWeights.Bench.Syncing;
+using P2PWeights.Bench.Updating;
 using P2PWeights.Client;
 
 var root = new RootCommand("Side-by-side benchmarks: every figure is ours against a tool that people know, in alternating runs on this machine.")
@@ -18,6 +19,8 @@ var root = new RootCommand("Side-by-side benchmarks: every figure is ours agains
     SwarmBench.CreateCommand(),
     RdmaSource.CreateCommand(),
     TrackerBench.CreateCommand(),
+    UpdateBench.CreateCommand(),
+    EngineChild.CreateCommand(),
 };
 
 using var stop = new CancellationTokenSource();

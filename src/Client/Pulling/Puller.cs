@@ -25,11 +25,40 @@ internal sealed class Puller(ShardStore store, TransferService transfer, Checkpo
     public async Task<CheckpointPullReport> PullAsync(CheckpointPullRequest request, IProgress<PullProgress>? progress, CancellationToken cancellationToken)
     {
         var target = request.Folder is null ? null : LocalPath.RequireTarget(request.Folder, "the target folder");
-        var record = _history.Enter(request.Checkpoint, target);
+        return await RecordAsync(request.Checkpoint, target, record => PullAsync(request.Checkpoint, target, record, progress, cancellationToken)).ConfigureAwait(false);
+    }
+
+    /// <summary>Brings shards of a checkpoint into the tiers in the order in which they are wanted, for whoever uses them while they come.</summary>
+    /// <param name="name"><c>name@version</c>.</param>
+    /// <param name="wanted">Ordinals. What is held already costs nothing.</param>
+    /// <param name="lookAheadBytes">See <see cref="PullRequest.LookAheadBytes"/>.</param>
+    public Task<PullReport> PullInOrderAsync(
+        string name, Manifest manifest, IReadOnlyList<int> wanted, long lookAheadBytes, IProgress<PullProgress>? progress, CancellationToken cancellationToken) =>
+        RecordAsync(name, target: null, async record =>
+        {
+            record.Resolved(name, manifest.Digest);
+            NodeLog.PullStarted(log, name, manifest.Digest, "the tiers, for an update");
+            record.Enter(PullPhases.Fetching);
+            record.Divided(new PulledParts(manifest, null));
+            using var pulling = sync.Pulling(manifest.Digest, () => record.Progress);
+            var kept = JoinAsync(manifest, cancellationToken);
+            var seen = new ProgressRelay<PullProgress>(moved => Report(record, progress, moved));
+            var request = new PullRequest(manifest, wanted, null) { Watch = record.Watch, LookAheadBytes = lookAheadBytes };
+            var fetched = transfer.PullAsync(request, seen, cancellationToken);
+            await Task.WhenAll(kept, fetched).ConfigureAwait(false);
+            var report = await fetched.ConfigureAwait(false);
+            NodeLog.PullDone(log, name, report.BytesFetched, report.BytesReused, report.Elapsed.TotalSeconds);
+            return report;
+        });
+
+    /// <summary>Keeps the pull in the history, with how it ended.</summary>
+    private async Task<T> RecordAsync<T>(string asked, string? target, Func<PullRecord, Task<T>> pull)
+    {
+        var record = _history.Enter(asked, target);
         var failure = (State: PullState.Failed, Message: (string?)null);
         try
         {
-            var report = await PullAsync(request.Checkpoint, target, record, progress, cancellationToken).ConfigureAwait(false);
+            var report = await pull(record).ConfigureAwait(false);
             failure.State = PullState.Done;
             return report;
         }

@@ -3,102 +3,26 @@ using P2PWeights.Native.Verbs.Imports;
 
 namespace P2PWeights.Native.Verbs;
 
-/// <summary>
-/// One object of libibverbs. It holds its parents (a queue pair its domain and completion queue, those their device), so that disposing in any order
-/// releases in the right one: a parent that was disposed lives on until its last child is released. Whoever made an object disposes it.
-/// Thread-safe against disposal: an operation that began finishes first, and one on an object that is released gets <see cref="ObjectDisposedException"/>.
-/// </summary>
-public abstract class VerbsHandle : SafeHandle
+/// <summary>One object of libibverbs, with that library's way of saying what failed: a queue pair holds its domain and completion queue, those their device.</summary>
+public abstract class VerbsHandle : NativeHandle
 {
-    private readonly SafeHandle[] _parents;
-
-    /// <param name="parents">What must outlive the object; held from here on, even before the native object is there.</param>
+    /// <param name="parents">What must outlive the object.</param>
     private protected VerbsHandle(params ReadOnlySpan<SafeHandle> parents)
-        : base(0, ownsHandle: true)
+        : base(parents)
     {
-        _parents = parents.ToArray();
-        for (var held = 0; held < _parents.Length; held++)
-        {
-            try
-            {
-                var added = false;
-                _parents[held].DangerousAddRef(ref added);
-            }
-            catch (ObjectDisposedException)
-            {
-                ReleaseParents(held);
-                SetHandleAsInvalid();
-                throw;
-            }
-        }
     }
-
-    /// <summary>
-    /// A native object could not be released; it, and the parents that it holds, leak rather than be torn down under a device that may still use them.
-    /// Raised on the thread that released, which may be the finalizer's: do not throw.
-    /// </summary>
-    public static event Action<NativeException>? ReleaseFailed;
-
-    public sealed override bool IsInvalid => handle == 0;
 
     /// <summary>Takes over a native object just made; for NULL lets go of the parents and throws the exception for the call that failed.</summary>
     private protected void Own(nint native, string function, string? subject = null) =>
         Own(native, native != 0 ? null : Ibv.LastError(function, subject));
 
-    private protected void Own(nint native, NativeException? failure)
+    private protected sealed override NativeException? TryRelease(nint native)
     {
-        if (failure is null)
-        {
-            SetHandle(native);
-            return;
-        }
-
-        SetHandleAsInvalid();
-        ReleaseParents(_parents.Length);
-        throw failure;
-    }
-
-    /// <summary>The native object, kept from being released until the guard is disposed.</summary>
-    /// <exception cref="ObjectDisposedException">It was disposed already.</exception>
-    internal Hold Use() => new(this);
-
-    protected sealed override bool ReleaseHandle()
-    {
-        var returned = Release(handle, out var function);
-        if (returned != 0)
-        {
-            ReleaseFailed?.Invoke(Ibv.Error(function, returned));
-            return false;
-        }
-
-        ReleaseParents(_parents.Length);
-        return true;
+        var returned = Release(native, out var function);
+        return returned == 0 ? null : Ibv.Error(function, returned);
     }
 
     /// <summary>Releases the native object and says with which function.</summary>
     /// <returns>0, or what the function returned.</returns>
     private protected abstract int Release(nint native, out string function);
-
-    private void ReleaseParents(int held)
-    {
-        for (var index = 0; index < held; index++)
-            _parents[index].DangerousRelease();
-    }
-
-    /// <summary>See <see cref="Use"/>.</summary>
-    internal readonly ref struct Hold : IDisposable
-    {
-        private readonly VerbsHandle _held;
-
-        public Hold(VerbsHandle held)
-        {
-            var added = false;
-            held.DangerousAddRef(ref added);
-            _held = held;
-        }
-
-        public nint Pointer => _held.handle;
-
-        public void Dispose() => _held.DangerousRelease();
-    }
 }

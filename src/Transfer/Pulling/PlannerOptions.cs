@@ -14,6 +14,9 @@ internal sealed record PlannerOptions(long WindowBytes, int LanesPerSource)
     /// <summary>The same for a complete source while others pull too: what is asked for far ahead is what another node asks for as well.</summary>
     public TimeSpan SharedHorizon { get; init; } = TimeSpan.FromMilliseconds(50);
 
+    /// <summary>Shards are let in in their order, as long as those let in and not verified have fewer bytes; 0 for all at once.</summary>
+    public long LookAheadBytes { get; init; }
+
     /// <summary>Most shards asked of one source at a time; a lane takes <see cref="Wire.WireLimits.MaxOutstandingFetches"/>.</summary>
     public int MaxShardsPerSource { get; init; } = LanesPerSource * 64;
 }

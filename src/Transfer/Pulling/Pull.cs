@@ -40,7 +40,12 @@ internal sealed class Pull
         _loop = new PullLoop(context.Time);
         var wanted = request.Wanted.Distinct().ToArray();
         _planner = new PullPlanner(
-            context.Self, request.Manifest.Shards, wanted, new PlannerOptions(context.Options.WindowBytes, context.Options.LanesPerPeer), random);
+            context.Self, request.Manifest.Shards, wanted, new PlannerOptions(context.Options.WindowBytes, context.Options.LanesPerPeer)
+            {
+                // Less than the window would leave sources idle.
+                LookAheadBytes = request.LookAheadBytes > 0 ? Math.Max(request.LookAheadBytes, 2 * context.Options.WindowBytes) : 0,
+            },
+            random);
         _tally = new PullTally(wanted.Sum(ordinal => (long)request.Manifest.Shards[ordinal].Size), wanted.Length, context.Options.Paths);
         _patience = new PullPatience(context.Options.NoSourceTimeout);
         _held = new HeldShards(context.Store, request.Folder);

@@ -27,10 +27,14 @@ internal sealed class PullPlanner
     private readonly Dictionary<int, List<Flight>> _flights = [];
     private readonly Stack<List<Flight>> _spare = new();
     private readonly HashSet<int> _open;
+    private readonly Queue<int> _order;
+    private readonly HashSet<int> _later;
+    private readonly long _lookAhead;
     private readonly PublisherRelief _relief;
     private readonly HedgePlanner _hedges;
     private readonly int _largestShard;
     private long _windowUsed;
+    private long _admittedBytes;
     private TimeSpan _now;
 
     /// <param name="self">This node's id, which decides its share.</param>
@@ -42,22 +46,25 @@ internal sealed class PullPlanner
         _options = options;
         _missing = new RarityIndex(shards.Length, random);
         _holders = new int[shards.Length];
-        _open = [.. wanted];
-        foreach (var ordinal in _open)
+        _order = new Queue<int>(wanted);
+        _open = [.. _order];
+        _later = [.. _order];
+        _lookAhead = options.LookAheadBytes > 0 ? options.LookAheadBytes : long.MaxValue;
+        foreach (var ordinal in _order)
         {
-            _missing.Add(ordinal, 0);
             _largestShard = Math.Max(_largestShard, shards[ordinal].Size);
         }
 
         _bestFirst = (one, other) => one.IsComplete != other.IsComplete ? one.IsComplete.CompareTo(other.IsComplete) : Load(one).CompareTo(Load(other));
         _relief = new PublisherRelief(self, shards.Length, _sources, CanAsk);
         _hedges = new HedgePlanner(_open.Sum(ordinal => (long)shards[ordinal].Size), _largestShard);
+        Admit();
     }
 
     /// <summary>Shards not verified yet.</summary>
     public int Left => _open.Count;
 
-    /// <summary>Shards that are neither verified nor on their way.</summary>
+    /// <summary>Shards that may be asked for, and are neither verified nor on their way.</summary>
     public int Missing => _missing.Count;
 
     /// <summary>Shards on their way.</summary>
@@ -138,11 +145,19 @@ internal sealed class PullPlanner
             }
         }
 
-        return _missing.Count == 0 ? Hedge(now) : null;
+        return _missing.Count == 0 && _later.Count == 0 ? Hedge(now) : null;
     }
 
     /// <summary>The shard is not to be asked for, for now: somebody else brings it, or it is copied from the store.</summary>
-    public void SetAside(int ordinal) => Take(ordinal);
+    public void SetAside(int ordinal)
+    {
+        if (_later.Remove(ordinal))
+        {
+            _admittedBytes += _shards[ordinal].Size;
+        }
+
+        Take(ordinal);
+    }
 
     /// <summary>A shard that was set aside is to be asked for after all.</summary>
     public void PutBack(int ordinal)
@@ -186,7 +201,24 @@ internal sealed class PullPlanner
     public void Done(int ordinal)
     {
         Take(ordinal);
-        _open.Remove(ordinal);
+        if (_open.Remove(ordinal) && !_later.Remove(ordinal))
+        {
+            _admittedBytes -= _shards[ordinal].Size;
+            Admit();
+        }
+    }
+
+    /// <summary>Lets the next shards in, in their order, as far ahead of what is verified as is allowed.</summary>
+    private void Admit()
+    {
+        while (_admittedBytes < _lookAhead && _order.TryDequeue(out var next))
+        {
+            if (_later.Remove(next))
+            {
+                _admittedBytes += _shards[next].Size;
+                PutBack(next);
+            }
+        }
     }
 
     /// <summary>What to ask this source for, or -1.</summary>

@@ -325,6 +325,32 @@ public sealed class PullPlannerTests
         Assert.All(sources, s => Assert.Equal((0, 0L, 0), (s.Outstanding, s.OutstandingBytes, s.Useful)));
     }
 
+    [Fact]
+    public void With_a_look_ahead_shards_are_let_in_in_their_order()
+    {
+        int[] wanted = [7, 3, 5, 1, 9, 0];
+        var table = Enumerable.Range(0, 10).Select(_ => new ShardInfo(new Digest(_seeded.Bytes(Digest.Size)), Size)).ToImmutableArray();
+        var planner = new PullPlanner(
+            Guid.NewGuid(), table, wanted, new PlannerOptions(1L << 30, LanesPerSource: 2) { LookAheadBytes = 3 * Size }, _seeded.Random);
+        for (var sources = 0; sources < 3; sources++)
+            Add(planner, wanted);
+
+        var first = Drain(planner, TimeSpan.Zero);
+        Assert.Equal([3, 5, 7], first.Select(a => a.Ordinal).Order());
+        Assert.Equal(6, planner.Left);
+
+        // What is found meanwhile makes room for the next, also when it had not been let in.
+        planner.SetAside(9);
+        planner.Done(9);
+        planner.Done(first.Single(a => a.Ordinal == 5));
+        var second = Assert.Single(Drain(planner, TimeSpan.Zero));
+        Assert.Equal(1, second.Ordinal);
+        planner.Failed(second, wasReceived: false);
+        Assert.Equal(1, Assert.Single(Drain(planner, TimeSpan.Zero)).Ordinal);
+        planner.Done(first.Single(a => a.Ordinal == 3));
+        Assert.Equal(0, Assert.Single(Drain(planner, TimeSpan.Zero)).Ordinal);
+    }
+
     private static PlannedSource Add(PullPlanner planner, params int[] held) => Add(planner, Guid.NewGuid(), held);
 
     private static PlannedSource Add(PullPlanner planner, Guid peer, int[] held)

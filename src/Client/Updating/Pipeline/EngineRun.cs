@@ -1,0 +1,74 @@
+using System.Collections.Immutable;
+using P2PWeights.Client.Engines;
+
+namespace P2PWeights.Client.Updating.Pipeline;
+
+/// <summary>One engine during one update: wholly updated, or told that it is not. The failure of one rank ends the update of all its ranks.</summary>
+internal sealed class EngineRun : IAsyncDisposable
+{
+    private readonly CancellationTokenSource _failed = new();
+    private readonly Lock _gate = new();
+    private readonly TaskCompletionSource _allOpen = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private int _open;
+
+    /// <param name="lanes">Per channel, the lane of its device.</param>
+    public EngineRun(string name, ImmutableArray<IEngineChannel> channels, ImmutableArray<DeviceLane> lanes, StageMeter meter)
+    {
+        Name = name;
+        Ranks = [.. channels.Zip(lanes, (channel, lane) => new EngineRank(this, channel, lane, meter))];
+    }
+
+    public string Name { get; }
+
+    public ImmutableArray<EngineRank> Ranks { get; }
+
+    /// <summary>Why it is not updated; null while it may be.</summary>
+    public string? Failure { get; private set; }
+
+    /// <summary>What its own code said about that; null when it said nothing.</summary>
+    public string? Traceback { get; private set; }
+
+    /// <summary>Cancelled when it has failed.</summary>
+    public CancellationToken Failed => _failed.Token;
+
+    /// <summary>Raised once when it fails.</summary>
+    public event Action? HasFailed;
+
+    /// <summary>A rank has opened the slots. Completes when all have: before that no rank is handed anything, so that an engine which cannot begin is left as it was.</summary>
+    public Task OpenedAsync()
+    {
+        if (Interlocked.Increment(ref _open) == Ranks.Length)
+        {
+            _allOpen.TrySetResult();
+        }
+
+        return _allOpen.Task.WaitAsync(Failed);
+    }
+
+    /// <summary>Ends the update of this engine; the first reason stays.</summary>
+    public void Fail(string reason, string? traceback = null)
+    {
+        lock (_gate)
+        {
+            if (Failure is not null)
+            {
+                return;
+            }
+
+            (Failure, Traceback) = (reason, traceback);
+        }
+
+        HasFailed?.Invoke();
+        _failed.Cancel();
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var rank in Ranks)
+        {
+            await rank.DisposeAsync().ConfigureAwait(false);
+        }
+
+        _failed.Dispose();
+    }
+}

@@ -1,0 +1,172 @@
+using Microsoft.Extensions.Logging;
+using P2PWeights.Client.Catalog;
+using P2PWeights.Client.Engines;
+using P2PWeights.Client.Pulling;
+using P2PWeights.Client.Updating.Devices;
+using P2PWeights.Store;
+using P2PWeights.Store.Content;
+using P2PWeights.Transfer;
+
+namespace P2PWeights.Client.Updating;
+
+/// <summary>
+/// Brings checkpoints into running engines: catalog -> manifest -> plan -> pull and pipeline beside each other. One update at a time, because two would fight for the same
+/// GPU memory and links. The arena is registered with the GPUs at the first update, which takes a while, and stays registered.
+/// </summary>
+internal sealed class Updater(ShardStore store, Puller puller, CheckpointCatalog catalog, string slotRoot, TimeProvider time, ILogger log) : IDisposable
+{
+    private readonly SemaphoreSlim _turn = new(1);
+    private CudaDevices? _gpus;
+    private IDisposable? _arenaOnGpus;
+
+    /// <summary>
+    /// Updates engines. The report says what became of each; an exception comes only when nothing could be brought to any of them, or when the update broke off for all.
+    /// </summary>
+    /// <param name="engines">Stay owned by the caller.</param>
+    /// <exception cref="NodeException">Another update runs and the request does not wait, the checkpoint or the GPUs do not allow it, or it broke off; the message says what each engine holds.</exception>
+    public async Task<UpdateReport> UpdateAsync(UpdateRequest request, IReadOnlyList<IEngine> engines, IProgress<UpdateProgress>? progress, CancellationToken cancellationToken)
+    {
+        if (!await _turn.WaitAsync(request.Wait ? Timeout.InfiniteTimeSpan : TimeSpan.Zero, cancellationToken).ConfigureAwait(false))
+        {
+            throw new NodeException(NodeError.NotAllowed, "this node is updating engines already: ask again when it is done, or ask with --wait");
+        }
+
+        try
+        {
+            return await UpdateAloneAsync(request, engines, progress, cancellationToken).ConfigureAwait(false);
+        }
+        catch (UpdateException failure)
+        {
+            throw new NodeException(NodeError.Failed, failure.Message, failure);
+        }
+        finally
+        {
+            _turn.Release();
+        }
+    }
+
+    public void Dispose()
+    {
+        _arenaOnGpus?.Dispose();
+        _gpus?.Dispose();
+        _turn.Dispose();
+    }
+
+    private async Task<UpdateReport> UpdateAloneAsync(
+        UpdateRequest request, IReadOnlyList<IEngine> engines, IProgress<UpdateProgress>? progress, CancellationToken cancellationToken)
+    {
+        var started = time.GetTimestamp();
+        var checkpoint = await catalog.FindAsync(CheckpointCatalog.Parse(request.Checkpoint), cancellationToken).ConfigureAwait(false);
+        var manifest = await catalog.ManifestAsync(checkpoint, cancellationToken).ConfigureAwait(false);
+        var name = CheckpointCatalog.NameOf(checkpoint);
+
+        // From here on, so that nothing is evicted between its arrival and its use.
+        using var pin = store.Pin(manifest.Shards.Select(shard => shard.Digest));
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        var pulling = new TaskCompletionSource<PullReport>();
+        using var feed = new ShardFeed(store, manifest, pulling.Task);
+        var devices = DevicesOf(engines);
+        var session = new UpdateSession(new UpdateContext(name, manifest, engines, devices, store.Arena, feed.TakeAsync, request, time));
+        await using (session)
+        {
+            var (plan, wanted) = (session.Plan, session.Map.InOrderOfNeed(session.Plan));
+            NodeLog.UpdateStarted(log, name, engines.Count, session.Devices, plan.TensorBytes, plan.Buckets.Length, plan.Slots.Count, plan.Slots.SlotBytes);
+            var landed = 0;
+            PullProgress? pulled = null;
+            void Show() => progress?.Report(new UpdateProgress(Volatile.Read(ref landed), plan.Buckets.Length, plan.TensorBytes, Volatile.Read(ref pulled)));
+
+            // First of all: what has to come from afar comes while memory is registered and slots are made.
+            var pull = puller.PullInOrderAsync(name, manifest, wanted, 2 * plan.Slots.SlotBytes, new ProgressRelay<PullProgress>(seen =>
+            {
+                Volatile.Write(ref pulled, seen);
+                Show();
+            }), stop.Token);
+            _ = pull.ContinueWith(ended => pulling.TrySetFromTask(ended), CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+            Exception? failure = null;
+            var prepared = TimeSpan.Zero;
+            try
+            {
+                await Task.Run(() => RegisterArena(devices), CancellationToken.None).ConfigureAwait(false);
+                var exchange = session.Prepare(out var filler);
+                prepared = time.GetElapsedTime(started);
+                await session.RunAsync(exchange, filler, new ProgressRelay<int>(buckets =>
+                {
+                    Volatile.Write(ref landed, buckets);
+                    Show();
+                }), cancellationToken).ConfigureAwait(false);
+            }
+            catch (Exception caught)
+            {
+                failure = caught;
+            }
+
+            // A pull that nobody waits for any more is ended; one that has brought everything ends by itself.
+            if (failure is not null || Volatile.Read(ref landed) < plan.Buckets.Length)
+            {
+                await stop.CancelAsync().ConfigureAwait(false);
+            }
+
+            await ((Task)pull).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            var report = Report(name, manifest, session, request, pull, prepared, time.GetElapsedTime(started));
+            NodeLog.UpdateDone(log, name, report.Engines.Count(engine => engine.State == EngineStates.Updated), engines.Count, report.Elapsed.TotalSeconds, report.Limit().Name);
+            return failure is null ? report : throw Explain(failure, report);
+        }
+    }
+
+    private IUpdateDevices DevicesOf(IReadOnlyList<IEngine> engines)
+    {
+        var kinds = engines.SelectMany(engine => engine.Devices).Select(device => device.IsHost).Distinct().ToList();
+        if (kinds is not [var isHost])
+        {
+            throw new UpdateException(kinds.Count == 0 ? "no engine to update" : "some engines have their weights on GPUs and some in the host's memory: update them one after another");
+        }
+
+        if (isHost)
+        {
+            return new HostDevices(slotRoot);
+        }
+
+        _gpus ??= new CudaDevices();
+        return _gpus;
+    }
+
+    private void RegisterArena(IUpdateDevices devices)
+    {
+        if (devices == _gpus && _arenaOnGpus is null && store.Arena is not null)
+        {
+            var arena = store.Regions[0];
+            _arenaOnGpus = devices.Register(arena.Address, arena.Length);
+            NodeLog.ArenaRegistered(log, arena.Length);
+        }
+    }
+
+    private static UpdateReport Report(
+        string name, Manifest manifest, UpdateSession session, UpdateRequest request, Task<PullReport> pull, TimeSpan prepared, TimeSpan elapsed)
+    {
+        var pulled = pull.IsCompletedSuccessfully && pull.Result.BytesFetched > 0 ? pull.Result : null;
+        UpdateStage[] stages =
+        [
+            new(UpdateStages.Prepare, prepared), .. pulled is null ? [] : new UpdateStage[] { new(UpdateStages.Pull, pulled.Elapsed) }, .. session.Stages,
+        ];
+        var plan = session.Plan;
+        return new UpdateReport(
+            name, manifest.Digest, plan.TensorBytes, plan.Tensors, plan.Buckets.Length, plan.Slots.SlotBytes, plan.Slots.Count, session.Devices, request.Broadcast, elapsed, stages,
+            session.Engines, pulled);
+    }
+
+    /// <summary>What ended the update, with what each engine holds now.</summary>
+    private static Exception Explain(Exception failure, UpdateReport report)
+    {
+        if (failure is OperationCanceledException)
+        {
+            return failure;
+        }
+
+        var torn = report.Engines.Where(engine => engine.State == EngineStates.Torn).Select(engine => engine.Name).ToList();
+        var holds = torn.Count > 0
+            ? $"; {string.Join(", ", torn)} {(torn.Count == 1 ? "holds" : "hold")} parts of two checkpoints, and must be updated again before {(torn.Count == 1 ? "it serves" : "they serve")}"
+            : "; no engine was changed";
+        var known = NodeFailure.TryTranslate(failure, out var translated) ? translated : null;
+        return new NodeException(known?.Error ?? NodeError.Failed, $"the update of {report.Checkpoint} broke off: {(known ?? failure).Message}{holds}", failure);
+    }
+}

@@ -1,0 +1,120 @@
+using P2PWeights.Native.Cuda;
+using P2PWeights.Native.Nccl.Imports;
+
+namespace P2PWeights.Native.Nccl;
+
+/// <summary>
+/// The communicators of all GPUs of one process: one per device, in the order given. Operations are collective: they run when every device's stream has come to them, and
+/// one device that does not come stops all, until <see cref="Abort"/>. For one thread at a time, but for <see cref="Abort"/>.
+/// </summary>
+public sealed unsafe class NcclGroup : IDisposable
+{
+    private readonly nint[] _communicators;
+    private readonly IReadOnlyList<CudaDevice> _devices;
+    private int _ended;
+
+    private NcclGroup(IReadOnlyList<CudaDevice> devices, nint[] communicators) => (_devices, _communicators) = (devices, communicators);
+
+    /// <summary>Makes the communicators: takes about a second, and some hundred MB on each device.</summary>
+    /// <param name="devices">Stay owned by the caller, and outlive the group.</param>
+    /// <exception cref="NativeException">NCCL cannot connect the devices.</exception>
+    public static NcclGroup Create(IReadOnlyList<CudaDevice> devices)
+    {
+        ArgumentOutOfRangeException.ThrowIfZero(devices.Count);
+        var communicators = new nint[devices.Count];
+        int[] ordinals = [.. devices.Select(device => device.Ordinal)];
+        fixed (nint* made = communicators)
+        fixed (int* wanted = ordinals)
+            NcclImports.Check(NcclImports.ncclCommInitAll(made, devices.Count, wanted), "ncclCommInitAll");
+        return new NcclGroup(devices, communicators);
+    }
+
+    /// <summary>
+    /// Every device has its own part of a buffer; afterwards each has all parts, in the order of the devices. Queued on the streams; returns before it is done.
+    /// </summary>
+    /// <param name="buffers">Per device, where its buffer starts: as many parts as there are devices. The device's own part is read in place.</param>
+    /// <param name="partBytes">Bytes of a part, the same on all devices.</param>
+    /// <param name="streams">Per device, one of its own streams.</param>
+    /// <exception cref="NativeException">NCCL failed; the group can only be aborted now.</exception>
+    public void AllGather(ReadOnlySpan<nint> buffers, long partBytes, ReadOnlySpan<CudaStream> streams)
+    {
+        RequireAll(buffers.Length, streams.Length);
+        NcclImports.Check(NcclImports.ncclGroupStart(), "ncclGroupStart");
+        var failure = NcclImports.Success;
+        for (var rank = 0; rank < _communicators.Length && failure == NcclImports.Success; rank++)
+        {
+            using var stream = streams[rank].Use();
+            using var current = _devices[rank].MakeCurrent();
+            var own = buffers[rank] + (nint)(rank * partBytes);
+            failure = NcclImports.ncclAllGather(own, buffers[rank], (nuint)partBytes, NcclImports.Uint8, _communicators[rank], stream.Pointer);
+        }
+
+        // Ended in any case: a group left open would swallow what the thread calls next.
+        var ended = NcclImports.ncclGroupEnd();
+        NcclImports.Check(failure, "ncclAllGather");
+        NcclImports.Check(ended, "ncclGroupEnd");
+    }
+
+    /// <summary>Sends one device's bytes to all others. Queued on the streams; returns before it is done.</summary>
+    /// <param name="buffers">Per device, where the bytes are or come to lie.</param>
+    /// <param name="root">The index of the device that has them.</param>
+    /// <param name="streams">Per device, one of its own streams.</param>
+    /// <exception cref="NativeException">NCCL failed; the group can only be aborted now.</exception>
+    public void Broadcast(ReadOnlySpan<nint> buffers, long bytes, int root, ReadOnlySpan<CudaStream> streams)
+    {
+        RequireAll(buffers.Length, streams.Length);
+        NcclImports.Check(NcclImports.ncclGroupStart(), "ncclGroupStart");
+        var failure = NcclImports.Success;
+        for (var rank = 0; rank < _communicators.Length && failure == NcclImports.Success; rank++)
+        {
+            using var stream = streams[rank].Use();
+            using var current = _devices[rank].MakeCurrent();
+            failure = NcclImports.ncclBroadcast(buffers[rank], buffers[rank], (nuint)bytes, NcclImports.Uint8, root, _communicators[rank], stream.Pointer);
+        }
+
+        var ended = NcclImports.ncclGroupEnd();
+        NcclImports.Check(failure, "ncclBroadcast");
+        NcclImports.Check(ended, "ncclGroupEnd");
+    }
+
+    /// <summary>What went wrong since, on any device; null when nothing did.</summary>
+    public NativeException? Failure()
+    {
+        foreach (var communicator in _communicators)
+        {
+            int result;
+            var returned = NcclImports.ncclCommGetAsyncError(communicator, &result);
+            if (returned != NcclImports.Success)
+                return NcclImports.Error("ncclCommGetAsyncError", returned);
+            if (result is not NcclImports.Success and not NcclImports.InProgress)
+                return NcclImports.Error("an operation on the device", result);
+        }
+
+        return null;
+    }
+
+    /// <summary>Ends the group, operations under way included, whatever state they are in. From any thread.</summary>
+    public void Abort()
+    {
+        if (Interlocked.Exchange(ref _ended, 1) != 0)
+            return;
+        foreach (var communicator in _communicators)
+            _ = NcclImports.ncclCommAbort(communicator); // the way out after a failure: there is nothing left to do about another one
+    }
+
+    /// <summary>Releases the communicators; the streams have done everything that was queued.</summary>
+    public void Dispose()
+    {
+        if (Interlocked.Exchange(ref _ended, 1) != 0)
+            return;
+        foreach (var communicator in _communicators)
+            _ = NcclImports.ncclCommDestroy(communicator);
+    }
+
+    private void RequireAll(int buffers, int streams)
+    {
+        ObjectDisposedException.ThrowIf(Volatile.Read(ref _ended) != 0, this);
+        ArgumentOutOfRangeException.ThrowIfNotEqual(buffers, _communicators.Length);
+        ArgumentOutOfRangeException.ThrowIfNotEqual(streams, _communicators.Length);
+    }
+}

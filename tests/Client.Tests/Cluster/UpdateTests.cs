@@ -1,0 +1,154 @@
+using System.Collections.Concurrent;
+using P2PWeights.Client.Tests.Updating;
+using P2PWeights.Store.Content;
+using P2PWeights.Testing;
+
+namespace P2PWeights.Client.Tests.Cluster;
+
+public sealed class UpdateTests
+{
+    private const int Bytes = 12 << 20;
+
+    private static readonly UpdateRequest Request = new(TestCluster.Checkpoint, []) { SlotBytes = 1 << 20 };
+
+    [Fact]
+    public async Task An_empty_node_pulls_while_it_updates_and_engines_hold_what_was_published()
+    {
+        await using var cluster = await TestCluster.StartAsync();
+        var (consumer, source) = await PublishedAsync(cluster);
+        var (engine, readers, _) = UpdateFixture.Engine(2);
+        var seen = new ConcurrentQueue<UpdateProgress>();
+
+        var report = await consumer.UpdateAsync(Request, [engine], new ActionProgress<UpdateProgress>(seen.Enqueue), default).WaitAsync(TestCluster.Deadline);
+
+        Assert.True(report.IsComplete(), report.Engines[0].Reason);
+        Assert.All(readers, reader => AssertHolds(source, reader, cluster.Seed));
+        Assert.Equal((TestCluster.Checkpoint, 2, BroadcastModes.Peer), (report.Checkpoint, report.Devices, report.Broadcast));
+        Assert.Equal(readers[0].Tensors.Values.Sum(bytes => (long)bytes.Length), report.Bytes);
+        Assert.NotNull(report.Pull);
+        Assert.InRange(report.Pull.BytesFetched, report.Bytes, Bytes * 2);
+        Assert.Equal(
+            [UpdateStages.Prepare, UpdateStages.Pull, UpdateStages.Copy, UpdateStages.Exchange, UpdateStages.Load], report.Stages.Select(stage => stage.Name));
+        Assert.All(report.Stages, stage => Assert.True(stage.Busy > TimeSpan.Zero && stage.Busy <= report.Elapsed, stage.ToString()));
+        Assert.Contains(report.Limit(), report.Stages);
+        Assert.Contains(seen, progress => progress.Buckets == report.Buckets && progress.BucketsTotal == report.Buckets);
+        Assert.Contains(seen, progress => progress.Pull is not null);
+
+        // Once more: nothing to pull, and other engines.
+        var (next, nextReaders, _) = UpdateFixture.Engine(1);
+        var again = await consumer.UpdateAsync(Request, [next], null, default).WaitAsync(TestCluster.Deadline);
+        Assert.True(again.IsComplete(), again.Engines[0].Reason);
+        Assert.Null(again.Pull);
+        AssertHolds(source, nextReaders[0], cluster.Seed);
+    }
+
+    [Fact]
+    public async Task A_source_that_goes_away_in_the_middle_is_replaced_by_another()
+    {
+        await using var cluster = await TestCluster.StartAsync();
+        var source = cluster.WriteCheckpoint();
+
+        // Slow enough to be still at it when it goes.
+        var first = await cluster.StartNodeAsync("first", uploadBytesPerSecond: 3 << 20);
+        var second = await cluster.StartNodeAsync("second", uploadBytesPerSecond: 3 << 20);
+        await first.PublishAsync(source);
+        await second.PublishAsync(source);
+        var consumer = await cluster.StartNodeAsync("consumer");
+        var begun = new TaskCompletionSource();
+        var (engine, readers, _) = UpdateFixture.Engine(1);
+
+        var updating = consumer.UpdateAsync(
+            Request, [engine],
+            new ActionProgress<UpdateProgress>(progress =>
+            {
+                if (progress.Pull is { BytesDone: > 0 })
+                {
+                    begun.TrySetResult();
+                }
+            }),
+            default);
+        await begun.Task.WaitAsync(TestCluster.Deadline);
+        await cluster.StopAsync(first);
+
+        var report = await updating.WaitAsync(TestCluster.Deadline);
+        Assert.True(report.IsComplete(), report.Engines[0].Reason);
+        AssertHolds(source, readers[0], cluster.Seed);
+    }
+
+    [Fact]
+    public async Task A_second_update_is_refused_or_waits_as_it_wishes()
+    {
+        await using var cluster = await TestCluster.StartAsync();
+        var (consumer, source) = await PublishedAsync(cluster);
+        var hold = new TaskCompletionSource();
+        var loading = new TaskCompletionSource();
+        var (slow, _, _) = UpdateFixture.Engine(1, async (_, step, _) =>
+        {
+            if (step == "load 0")
+            {
+                loading.SetResult();
+                await hold.Task;
+            }
+        });
+        var running = consumer.UpdateAsync(Request, [slow], null, default);
+        await loading.Task.WaitAsync(TestCluster.Deadline);
+        var (refused, _, refusedChannels) = UpdateFixture.Engine(1);
+        var (queued, queuedReaders, _) = UpdateFixture.Engine(1);
+
+        var failure = await Assert.ThrowsAsync<NodeException>(() => consumer.UpdateAsync(Request, [refused], null, default));
+        Assert.Equal(NodeError.NotAllowed, failure.Error);
+        Assert.Empty(refusedChannels[0].Steps);
+        var waiting = consumer.UpdateAsync(Request with { Wait = true }, [queued], null, default);
+        Assert.False(waiting.IsCompleted);
+        hold.SetResult();
+
+        Assert.True((await running.WaitAsync(TestCluster.Deadline)).IsComplete());
+        Assert.True((await waiting.WaitAsync(TestCluster.Deadline)).IsComplete());
+        AssertHolds(source, queuedReaders[0], cluster.Seed);
+    }
+
+    [Fact]
+    public async Task An_update_without_sources_ends_as_a_pull_does_and_says_what_engines_hold()
+    {
+        await using var cluster = await TestCluster.StartAsync();
+        var source = cluster.WriteCheckpoint();
+        var publisher = await cluster.StartNodeAsync("publisher");
+        await publisher.PublishAsync(source);
+        await cluster.StopAsync(publisher);
+        var consumer = await cluster.StartNodeAsync("consumer", noSourceTimeout: TimeSpan.FromSeconds(1));
+        var (engine, _, channels) = UpdateFixture.Engine(2);
+
+        var failure = await Assert.ThrowsAsync<NodeException>(() => consumer.UpdateAsync(Request, [engine], null, default).WaitAsync(TestCluster.Deadline));
+
+        Assert.Equal(NodeError.NoPeers, failure.Error);
+        Assert.Contains("no engine was changed", failure.Message, StringComparison.Ordinal);
+        Assert.All(channels, channel => Assert.NotNull(channel.AbortReason));
+    }
+
+    private static async Task<(PeerNode Consumer, string Source)> PublishedAsync(TestCluster cluster)
+    {
+        var source = cluster.WriteCheckpoint(bytes: Bytes);
+        var publisher = await cluster.StartNodeAsync("publisher");
+        await publisher.PublishAsync(source);
+        return (await cluster.StartNodeAsync("consumer"), source);
+    }
+
+    /// <summary>Every tensor of the folder's safetensors files, read by their own headers.</summary>
+    private static void AssertHolds(string folder, SlotReader reader, Seeded seed)
+    {
+        var tensors = 0;
+        foreach (var path in Directory.GetFiles(folder, "*.safetensors"))
+        {
+            var bytes = File.ReadAllBytes(path);
+            using var file = File.OpenHandle(path);
+            foreach (var tensor in SafetensorsHeader.Read(file, bytes.Length).Tensors)
+            {
+                tensors++;
+                Assert.True(bytes.AsSpan((int)tensor.Offset, (int)tensor.Length).SequenceEqual(reader.Tensors[tensor.Name]), $"{tensor.Name} has other bytes ({seed})");
+            }
+        }
+
+        Assert.Equal(tensors, reader.Tensors.Count);
+        Assert.NotEqual(0, tensors);
+    }
+}

@@ -1,0 +1,217 @@
+using P2PWeights.Client.Engines;
+using P2PWeights.Client.Updating.Devices;
+using P2PWeights.Native.Posix;
+using P2PWeights.Store;
+
+namespace P2PWeights.Client.Tests.Updating;
+
+public sealed class UpdateFailureTests
+{
+    /// <summary>Short enough for a test that waits for it to pass, and far more than a copy of 200 KB takes on a busy machine.</summary>
+    private static readonly TimeSpan DeviceTimeout = TimeSpan.FromSeconds(3);
+
+    [Fact]
+    public async Task An_engine_that_raises_is_torn_and_the_others_are_updated()
+    {
+        await using var fixture = await UpdateFixture.CreateAsync();
+        var (bad, _, badChannels) = UpdateFixture.Engine(1, (_, step, _) => step == "load 3"
+            ? throw new EngineException(EngineError.Raised, "engine bad: no room") { Traceback = "Traceback (most recent call last)" }
+            : Task.CompletedTask);
+        var (good, readers, _) = UpdateFixture.Engine(2);
+
+        var (engines, _, failure) = await fixture.UpdateAsync([bad, good]);
+
+        Assert.Null(failure);
+        Assert.Equal((EngineStates.Torn, "engine bad: no room", "Traceback (most recent call last)"), (engines[0].State, engines[0].Reason, engines[0].Traceback));
+        Assert.Equal(3, engines[0].Ranks[0].BucketsLoaded);
+        Assert.Equal(["load 3", "load 3 failed", "abort"], badChannels[0].Steps.TakeLast(3));
+        Assert.Equal(EngineStates.Updated, engines[1].State);
+        Assert.All(readers, fixture.AssertHolds);
+        fixture.AssertClean();
+    }
+
+    [Theory]
+    [InlineData("open", EngineStates.Untouched)]
+    [InlineData("load 0", EngineStates.Torn)]
+    [InlineData("release", EngineStates.Torn)]
+    [InlineData("finish", EngineStates.Torn)]
+    public async Task A_rank_that_dies_ends_the_update_of_its_engine_and_all_its_ranks_are_told(string step, string state)
+    {
+        await using var fixture = await UpdateFixture.CreateAsync();
+        var (engine, _, channels) = UpdateFixture.Engine(3, (rank, at, token) =>
+            rank == 1 && at == step ? throw new EngineException(EngineError.Died, "rank 1 went away")
+
+            // The whole engine reports at the end: no rank is done before all are.
+            : at == "finish" ? Task.Delay(Timeout.Infinite, token) : Task.CompletedTask);
+
+        var (engines, _, failure) = await fixture.UpdateAsync([engine]);
+
+        Assert.Null(failure);
+        Assert.Equal((state, "rank 1 went away"), (engines[0].State, engines[0].Reason));
+        Assert.All(channels, channel => Assert.Equal("rank 1 went away", channel.AbortReason));
+        fixture.AssertClean();
+    }
+
+    [Fact]
+    public async Task An_engine_that_never_answers_is_left_behind_after_its_deadline()
+    {
+        await using var fixture = await UpdateFixture.CreateAsync();
+        var deadline = new TaskCompletionSource();
+        var (silent, _, _) = UpdateFixture.Engine(1, async (_, step, _) =>
+        {
+            if (step == "load 1")
+            {
+                await deadline.Task;
+                throw new EngineException(EngineError.Deadline, "silent did not answer for 60 s");
+            }
+        });
+        var (good, readers, channels) = UpdateFixture.Engine(2);
+        var updating = fixture.UpdateAsync([silent, good]);
+
+        // The good one gets as far as the slots reach.
+        while (channels[0].Loaded.Count < 3)
+        {
+            Assert.False(updating.IsCompleted);
+            await Task.Yield();
+        }
+
+        deadline.SetResult();
+        var (engines, _, failure) = await updating;
+        Assert.Null(failure);
+        Assert.Equal((EngineStates.Torn, "silent did not answer for 60 s"), (engines[0].State, engines[0].Reason));
+        Assert.Equal(EngineStates.Updated, engines[1].State);
+        Assert.All(readers, fixture.AssertHolds);
+        fixture.AssertClean();
+    }
+
+    [Theory]
+    [InlineData(FaultyCopy.In, DeviceFault.Fail, 0)]
+    [InlineData(FaultyCopy.In, DeviceFault.Fail, 7)]
+    [InlineData(FaultyCopy.In, DeviceFault.Stall, 7)]
+    [InlineData(FaultyCopy.FromOthers, DeviceFault.Stall, 3)]
+    public async Task A_device_that_fails_is_named_and_the_other_engines_are_updated(FaultyCopy where, DeviceFault fault, int goodCopies)
+    {
+        await using var fixture = await UpdateFixture.CreateAsync();
+        using var devices = new FaultyDevices(new HostDevices(fixture.SlotRoot), "host-1", where, fault, goodCopies);
+
+        // Engines of one rank each: the second one's device is the faulty one.
+        var (first, firstReaders, _) = UpdateFixture.Engine("host-0");
+        var (second, _, secondChannels) = UpdateFixture.Engine("host-1");
+        var (third, thirdReaders, _) = UpdateFixture.Engine("host-2");
+
+        var (engines, _, failure) = await fixture.UpdateAsync([first, second, third], UpdateFixture.Request with { DeviceTimeout = DeviceTimeout }, devices);
+
+        Assert.Null(failure);
+        Assert.Equal([EngineStates.Updated, EngineStates.Updated], [engines[0].State, engines[2].State]);
+        Assert.NotEqual(EngineStates.Updated, engines[1].State);
+        Assert.StartsWith("host-1 failed: ", engines[1].Reason, StringComparison.Ordinal);
+        Assert.Equal(engines[1].Reason, secondChannels[0].AbortReason);
+
+        // Memory that a copy without end may read is given up too: freeing it would wait.
+        Assert.Equal(where == FaultyCopy.FromOthers ? ["host-0", "host-1", "host-2"] : ["host-1"], devices.Abandoned.Order());
+        Assert.All(firstReaders.Concat(thirdReaders), fixture.AssertHolds);
+        fixture.AssertClean();
+    }
+
+    [Fact]
+    public async Task Slices_that_a_device_cannot_pass_on_are_copied_from_the_host_instead()
+    {
+        await using var fixture = await UpdateFixture.CreateAsync();
+        using var devices = new FaultyDevices(new HostDevices(fixture.SlotRoot), "host-1", FaultyCopy.Out, DeviceFault.Fail, goodCopies: 3);
+        var (engine, readers, _) = UpdateFixture.Engine(3);
+
+        var (engines, _, failure) = await fixture.UpdateAsync([engine], devices: devices);
+
+        Assert.Null(failure);
+        Assert.Equal(EngineStates.Updated, engines[0].State);
+        Assert.All(readers, fixture.AssertHolds);
+        fixture.AssertClean();
+    }
+
+    [Fact]
+    public async Task A_collective_that_loses_a_device_ends_the_update_for_all_and_says_what_would_not()
+    {
+        await using var fixture = await UpdateFixture.CreateAsync();
+        using var devices = new FaultyDevices(new HostDevices(fixture.SlotRoot), "host-1", FaultyCopy.In, DeviceFault.Fail, goodCopies: 7);
+        var (engine, _, channels) = UpdateFixture.Engine(3);
+
+        var (engines, _, failure) = await fixture.UpdateAsync([engine], UpdateFixture.Request with { Broadcast = BroadcastModes.Nccl }, devices);
+
+        Assert.NotEqual(EngineStates.Updated, engines[0].State);
+        Assert.True(failure is null || failure.Message.Contains("--broadcast peer", StringComparison.Ordinal), failure?.Message);
+        Assert.All(channels, channel => Assert.NotNull(channel.AbortReason));
+    }
+
+    [Fact]
+    public async Task Shards_that_cannot_be_had_end_the_update_and_every_engine_is_told_why()
+    {
+        await using var fixture = await UpdateFixture.CreateAsync();
+        var (one, _, channels) = UpdateFixture.Engine(2);
+        var (other, _, otherChannels) = UpdateFixture.Engine(1);
+        var last = fixture.Manifest.Shards.Length - 1;
+
+        var (engines, _, failure) = await fixture.UpdateAsync([one, other], lease: (ordinal, token) =>
+            ordinal == last ? throw new StoreException(StoreError.Io, "the last source is gone") : fixture.Lease(ordinal, token));
+
+        Assert.Equal("the last source is gone", Assert.IsType<StoreException>(failure).Message);
+        Assert.All(engines, engine => Assert.Equal("the last source is gone", engine.Reason));
+        Assert.All(channels.Concat(otherChannels), channel => Assert.Equal("the last source is gone", channel.AbortReason));
+        fixture.AssertClean();
+    }
+
+    [Fact]
+    public async Task A_cancelled_update_tells_every_engine_and_leaves_nothing_behind()
+    {
+        await using var fixture = await UpdateFixture.CreateAsync();
+        using var cancel = new CancellationTokenSource();
+        var (engine, _, channels) = UpdateFixture.Engine(2, (rank, step, token) =>
+        {
+            if (rank == 1 && step == "load 2")
+            {
+                cancel.Cancel();
+            }
+
+            return Task.CompletedTask;
+        });
+
+        var (engines, _, failure) = await fixture.UpdateAsync([engine], cancellationToken: cancel.Token);
+
+        Assert.IsAssignableFrom<OperationCanceledException>(failure);
+        Assert.Equal((EngineStates.Torn, "the update was cancelled"), (engines[0].State, engines[0].Reason));
+        Assert.All(channels, channel => Assert.Equal("the update was cancelled", channel.AbortReason));
+        fixture.AssertClean();
+    }
+
+    [Fact]
+    public async Task Slots_that_a_killed_process_left_go_with_the_next_update_and_those_in_use_stay()
+    {
+        await using var fixture = await UpdateFixture.CreateAsync();
+        string[] paths = [.. Enumerable.Range(0, 3).Select(number => Path.Combine(fixture.SlotRoot, $"p2pweights-slots-{number}"))];
+        Array.ForEach(paths, path => File.WriteAllText(path, "weights"));
+        Array.ForEach(paths[..2], path => File.SetLastWriteTimeUtc(path, DateTime.UtcNow.AddHours(-1)));
+        using (PosixFile.TryLockExclusive(paths[1]))
+        using (new HostDevices(fixture.SlotRoot))
+        {
+            Assert.Equal(paths[1..], Directory.GetFiles(fixture.SlotRoot).Order());
+        }
+    }
+
+    [Fact]
+    public async Task An_update_whose_engines_have_all_failed_stops_at_once()
+    {
+        await using var fixture = await UpdateFixture.CreateAsync();
+        var (engine, _, _) = UpdateFixture.Engine(1, (_, step, _) => step == "load 0" ? throw new EngineException(EngineError.Died, "it went away") : Task.CompletedTask);
+
+        // A shard that never comes would keep an update waiting that has nobody to bring it to.
+        var last = fixture.Manifest.Shards.Length - 1;
+        var (engines, _, failure) = await fixture.UpdateAsync([engine], lease: async (ordinal, token) =>
+        {
+            await (ordinal == last ? Task.Delay(Timeout.Infinite, token) : Task.CompletedTask);
+            return await fixture.Lease(ordinal, token);
+        });
+
+        Assert.Null(failure);
+        Assert.Equal("it went away", engines[0].Reason);
+        fixture.AssertClean();
+    }
+}

@@ -1,0 +1,163 @@
+using System.Collections.Immutable;
+using System.CommandLine;
+using System.Diagnostics;
+using System.Globalization;
+using Microsoft.Extensions.Logging.Abstractions;
+using P2PWeights.Bench.Measuring;
+using P2PWeights.Client;
+using P2PWeights.Client.Engines;
+using P2PWeights.Client.Updating;
+using P2PWeights.Client.Updating.Devices;
+using P2PWeights.Native.Cuda;
+using P2PWeights.Store;
+
+namespace P2PWeights.Bench.Updating;
+
+/// <summary>
+/// <c>bench update</c>: a checkpoint that lies in the memory tier into one engine process per device, every byte acknowledged, against what the links do alone, in turns. The
+/// first update of each kind compares every byte and does not count.
+/// </summary>
+internal static class UpdateBench
+{
+    private static readonly Option<long[]> Size = CommonOptions.Sizes("--size", "Bytes of the checkpoint.", "4GiB");
+    private static readonly Option<long[]> Slot = CommonOptions.Sizes("--slot", "Bytes of a slot; each is measured.", "256MiB", "1GiB");
+    private static readonly Option<int> Slots = new("--slots") { Description = "Slots per device. Default: 4.", DefaultValueFactory = _ => 4 };
+    private static readonly Option<string> On = new("--on") { Description = "cuda or host. Default: cuda.", DefaultValueFactory = _ => "cuda" };
+    private static readonly Option<int[]> Devices = new("--devices")
+    {
+        Description = "Numbers of devices to measure with. Default: 1 2.", AllowMultipleArgumentsPerToken = true, DefaultValueFactory = _ => [1, 2],
+    };
+
+    private static readonly Option<string[]> Broadcast = new("--broadcast")
+    {
+        Description = "peer, nccl. Default: peer.", AllowMultipleArgumentsPerToken = true, DefaultValueFactory = _ => [BroadcastModes.Peer],
+    };
+
+    public static Command CreateCommand()
+    {
+        var command = new Command("update", "A checkpoint from the memory tier into engines on GPUs, or in the host's memory.") { Size, Slot, Slots, On, Devices, Broadcast };
+        command.SetAction(async (arguments, token) =>
+        {
+            var lines = new List<string>();
+            foreach (var size in arguments.GetValue(Size)!)
+            {
+                await MeasureAsync(arguments, size, lines, token);
+            }
+
+            Console.Out.WriteLine();
+            lines.ForEach(Console.Out.WriteLine);
+            return 0;
+        });
+        return command;
+    }
+
+    private static async Task MeasureAsync(ParseResult arguments, long size, List<string> lines, CancellationToken cancellationToken)
+    {
+        // Shards have blocks of powers of two: up to a quarter more than their bytes.
+        var memory = size + (size / 4) + (64 << 20);
+        SharedMemoryFolder.RequireFree(memory);
+        using var folder = new SharedMemoryFolder("-update");
+        await using var store = await ShardStore.OpenAsync(
+            new StoreOptions { DataDirectory = folder["data"], ArenaRoot = folder.Path, MemoryBytes = memory, DiskBytes = 0, Ephemeral = true },
+            TimeProvider.System, NullLoggerFactory.Instance, cancellationToken);
+        var watch = Stopwatch.StartNew();
+        var model = await BenchModel.CreateAsync(store, size, cancellationToken);
+        Info($"{size >> 20} MiB of random tensors hashed and stored in {watch.Elapsed.TotalSeconds:0.0} s");
+        var isCuda = arguments.GetValue(On) == "cuda";
+        using IUpdateDevices devices = isCuda ? new CudaDevices() : new HostDevices(folder.Path);
+        watch.Restart();
+        using var registration = devices.Register(store.Regions[0].Address, store.Regions[0].Length);
+        Info($"arena of {store.Regions[0].Length >> 20} MiB registered in {watch.Elapsed.TotalSeconds:0.0} s");
+        foreach (var count in arguments.GetValue(Devices)!.Where(count => !isCuda || count <= CudaDevice.Count))
+        {
+            ImmutableArray<EngineDevice> chosen = [.. Enumerable.Range(0, count).Select(number => new EngineDevice(isCuda ? CudaDevice.Uuids[number] : $"host-{number}"))];
+            foreach (var broadcast in arguments.GetValue(Broadcast)!.Where(mode => count > 1 || mode == BroadcastModes.Peer))
+            {
+                foreach (var slot in arguments.GetValue(Slot)!)
+                {
+                    var request = new UpdateRequest("bench@v1", []) { Broadcast = broadcast, SlotBytes = slot, Slots = arguments.GetValue(Slots) };
+                    var bench = new Contest(store, model, devices, chosen, request, isCuda);
+                    lines.Add(await bench.RunAsync(arguments.GetValue(CommonOptions.Runs), cancellationToken));
+                    Info(lines[^1]);
+                }
+            }
+        }
+    }
+
+    private static void Info(string line) => Console.Error.WriteLine(line);
+
+    /// <summary>One kind of update against the limits of the links it uses.</summary>
+    private sealed class Contest(ShardStore store, BenchModel model, IUpdateDevices devices, ImmutableArray<EngineDevice> chosen, UpdateRequest request, bool isCuda)
+    {
+        private readonly List<double> _rates = [];
+        private readonly List<double> _hostToDevice = [];
+        private readonly List<double> _deviceToDevice = [];
+        private string _stages = "";
+        private UpdatePlan _plan = null!;
+
+        public async Task<string> RunAsync(int runs, CancellationToken cancellationToken)
+        {
+            for (var run = 0; run <= runs; run++)
+            {
+                var rate = await UpdateAsync(verify: run == 0, cancellationToken);
+                var (host, peers) = Limits();
+                if (run > 0)
+                {
+                    _rates.Add(rate);
+                    _hostToDevice.Add(host);
+                    _deviceToDevice.Add(peers);
+                }
+            }
+
+            var (median, limit) = (Median(_rates), Median(_hostToDevice));
+            var what = $"{chosen.Length} x {(isCuda ? "GPU" : "host")}, {request.Broadcast}, {_plan.Slots.Count} slots of {_plan.Slots.SlotBytes >> 20} MiB";
+            var rates = string.Create(CultureInfo.InvariantCulture, $"{median / 1e9:0.0} GB/s of model ({_rates.Min() / 1e9:0.0} to {_rates.Max() / 1e9:0.0})");
+            var links = string.Create(CultureInfo.InvariantCulture, $", host to devices alone {limit / 1e9:0.0}, ratio {median / limit:0.000}, device to device {Median(_deviceToDevice) / 1e9:0.0}");
+            return string.Create(CultureInfo.InvariantCulture, $"{model.Manifest.TotalBytes / 1e9,5:0.0} GB, {what}: {rates}{(isCuda ? links : "")}; {_stages}");
+        }
+
+        private async Task<double> UpdateAsync(bool verify, CancellationToken cancellationToken)
+        {
+            await using var engine = new ChildEngine(chosen, Math.Max(request.SlotBytes, 1L << 30), verify ? model : null);
+            await engine.ReadyAsync(cancellationToken);
+            var context = new UpdateContext("bench@v1", model.Manifest, [engine], devices, store.Arena, LeaseAsync, request, TimeProvider.System);
+            var session = new UpdateSession(context);
+            await using (session)
+            {
+                _plan = session.Plan;
+                var exchange = session.Prepare(out var filler);
+                var watch = Stopwatch.StartNew();
+                await session.RunAsync(exchange, filler, null, cancellationToken);
+                var seconds = watch.Elapsed.TotalSeconds;
+                if (session.Engines[0].Reason is { } reason)
+                {
+                    throw new BenchException($"the update failed: {reason}");
+                }
+
+                _stages = string.Join(", ", session.Stages.Select(stage => string.Create(CultureInfo.InvariantCulture, $"{stage.Name} busy {stage.Busy.TotalSeconds / seconds:P0}")));
+                return model.Manifest.TotalBytes / seconds;
+            }
+        }
+
+        private async ValueTask<ShardLease> LeaseAsync(int ordinal, CancellationToken cancellationToken) =>
+            await store.LeaseAsync(model.Manifest.Shards[ordinal].Digest, cancellationToken) ?? throw new BenchException("a shard is gone from the memory tier");
+
+        private (double HostToDevice, double DeviceToDevice) Limits()
+        {
+            if (!isCuda)
+            {
+                return (0, 0);
+            }
+
+            using var limits = new GpuLimits(chosen.Length, store.Regions[0]);
+            int[] all = [.. Enumerable.Range(0, chosen.Length)];
+            return (limits.HostToDevice(all), chosen.Length > 1 ? limits.DeviceToDevice() : 0);
+        }
+
+        private static double Median(List<double> values)
+        {
+            var sorted = values.Order().ToArray();
+            return sorted[sorted.Length / 2];
+        }
+    }
+}
