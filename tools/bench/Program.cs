@@ -17,6 +17,7 @@ var root = new RootCommand("Side-by-side benchmarks: every figure is ours agains
     PullBench.CreateCommand(),
     PathsBench.CreateCommand(),
     SwarmBench.CreateCommand(),
+    StressBench.CreateCommand(),
     RdmaSource.CreateCommand(),
     TrackerBench.CreateCommand(),
     UpdateBench.CreateCommand(),

@@ -19,30 +19,33 @@ internal sealed class PullCluster : IAsyncDisposable
     private readonly SharedMemoryFolder _folder;
     private readonly bool _copy;
     private readonly long _size;
+    private readonly int _maxShardBytes;
     private readonly List<P2pwNode> _nodes = [];
     private P2pwProcess? _trackerProcess;
     private string _tracker = "";
     private P2pwNode _source = null!;
     private int _contents;
 
-    private PullCluster(SharedMemoryFolder folder, bool copy, long size) => (_folder, _copy, _size) = (folder, copy, size);
+    private PullCluster(SharedMemoryFolder folder, bool copy, long size, int maxShardBytes) => (_folder, _copy, _size, _maxShardBytes) = (folder, copy, size, maxShardBytes);
 
     /// <summary>Starts tracker and source, and publishes.</summary>
     /// <param name="copy">True: the source serves from its memory tier; false: from the files that it references.</param>
     /// <param name="contents">Checkpoints of this size to publish; pulls take them in turn.</param>
-    public static async Task<PullCluster> StartAsync(SharedMemoryFolder folder, bool copy, long size, int contents, CancellationToken cancellationToken)
+    /// <param name="flags">More of the source's.</param>
+    public static async Task<PullCluster> StartAsync(
+        SharedMemoryFolder folder, bool copy, long size, int contents, CancellationToken cancellationToken, IEnumerable<string>? flags = null, int maxShardBytes = Manifest.DefaultMaxShardBytes)
     {
-        var cluster = new PullCluster(folder, copy, size);
+        var cluster = new PullCluster(folder, copy, size, maxShardBytes);
         try
         {
             (cluster._trackerProcess, var ready) = await P2pwProcess.StartAsync(["tracker", "--listen", "127.0.0.1:0", "--data", folder["tracker"]], cancellationToken);
             cluster._tracker = ready["tracker"];
             // A quarter more than it holds: of its memory a node lends seven eighths to neighbours on the same host, and all of it is borrowed here.
-            cluster._source = await cluster.StartNodeAsync("source", [], (copy ? (contents * size + WarmUpBytes) / 4 * 5 : 0) + SpareBytes, cancellationToken);
+            cluster._source = await cluster.StartNodeAsync("source", flags ?? [], (copy ? (contents * size + WarmUpBytes) / 4 * 5 : 0) + SpareBytes, cancellationToken);
             await cluster.PublishAsync(WarmUpName, WarmUpBytes, WarmUpShardBytes, cancellationToken);
             for (; cluster._contents < contents; cluster._contents++)
             {
-                await cluster.PublishAsync(NameOf(cluster._contents), size, Manifest.DefaultMaxShardBytes, cancellationToken);
+                await cluster.PublishAsync(NameOf(cluster._contents), size, maxShardBytes, cancellationToken);
             }
 
             return cluster;
@@ -69,10 +72,22 @@ internal sealed class PullCluster : IAsyncDisposable
     /// <summary>Where the file of a checkpoint lies that the source references.</summary>
     public string FilesOf(int content) => _folder[$"files-{NameOf(content)}"];
 
-    /// <summary>Starts a node that pulls by one path, and warms it up.</summary>
-    public async Task<PullConsumer> AddConsumerAsync(string path, CancellationToken cancellationToken)
+    /// <summary>Starts another node that serves the same checkpoints, from the same files.</summary>
+    public async Task AddSourceAsync(IEnumerable<string> flags, CancellationToken cancellationToken)
     {
-        var node = await StartNodeAsync($"consumer-{_nodes.Count}", ["--paths", path], ConsumerBytes(_size) + SpareBytes, cancellationToken);
+        var node = await StartNodeAsync($"source-{_nodes.Count}", flags, SpareBytes, cancellationToken);
+        await PublishFilesAsync(node.Client, WarmUpName, WarmUpShardBytes, cancellationToken);
+        for (var content = 0; content < _contents; content++)
+        {
+            await PublishFilesAsync(node.Client, NameOf(content), _maxShardBytes, cancellationToken);
+        }
+    }
+
+    /// <summary>Starts a node that pulls by one path, and warms it up.</summary>
+    /// <param name="flags">More of its own.</param>
+    public async Task<PullConsumer> AddConsumerAsync(string path, CancellationToken cancellationToken, IEnumerable<string>? flags = null)
+    {
+        var node = await StartNodeAsync($"consumer-{_nodes.Count}", ["--paths", path, .. flags ?? []], ConsumerBytes(_size) + SpareBytes, cancellationToken);
         await node.Client.PullAsync(new CheckpointPullRequest(WarmUpName, Folder: null), progress: null, cancellationToken);
         return new PullConsumer(node.Client, path, _contents, () => CpuClock.SecondsOf(_source.Process.Id), () => CpuClock.SecondsOf(node.Process.Id));
     }
@@ -101,10 +116,13 @@ internal sealed class PullCluster : IAsyncDisposable
         var files = _folder[$"files-{name}"];
         Directory.CreateDirectory(files);
         _folder.CreateRandomFile(Path.Combine(files, "weights.bin"), size);
-        await _source.Client.PublishAsync(new PublishRequest(files, name, _copy, [], new Dictionary<string, string>(), maxShardBytes), progress: null, cancellationToken);
+        await PublishFilesAsync(_source.Client, name, maxShardBytes, cancellationToken);
         if (_copy)
         {
             Directory.Delete(files, recursive: true);
         }
     }
+
+    private Task PublishFilesAsync(NodeClient client, string name, int maxShardBytes, CancellationToken cancellationToken) =>
+        client.PublishAsync(new PublishRequest(_folder[$"files-{name}"], name, _copy, [], new Dictionary<string, string>(), maxShardBytes), progress: null, cancellationToken);
 }
