@@ -123,6 +123,6 @@ internal sealed class PullCluster : IAsyncDisposable
         }
     }
 
-    private Task PublishFilesAsync(NodeClient client, string name, int maxShardBytes, CancellationToken cancellationToken) =>
-        client.PublishAsync(new PublishRequest(_folder[$"files-{name}"], name, _copy, [], new Dictionary<string, string>(), maxShardBytes), progress: null, cancellationToken);
+    private async Task PublishFilesAsync(NodeClient client, string name, int maxShardBytes, CancellationToken cancellationToken) =>
+        await client.PublishAsync(new PublishRequest(_folder[$"files-{name}"], name, _copy, [], new Dictionary<string, string>(), maxShardBytes), progress: null, cancellationToken);
 }
