@@ -175,6 +175,10 @@ public sealed class NodeApiTests : IAsyncLifetime
 
         Assert.Equal(published, await _client.PublishAsync(publish, null, default).WaitAsync(Deadline));
         Assert.Equivalent(publish, asked, strict: true);
+        var swarm = new SwarmStatus(
+            "org/m@v1", SomeDigest, 1L << 40, 3, 2, 5, 1, 2, [new SwarmMember(Guid.NewGuid(), "n", 2, true, 10, 20, 30, "tcp", 40, 50)]);
+        _node.OnSwarm = (checkpoint, members) => swarm with { Checkpoint = $"{checkpoint}, {members}" };
+        Assert.Equivalent(swarm with { Checkpoint = "org/m@latest, 7" }, await _client.SwarmAsync("org/m@latest", 7, default).WaitAsync(Deadline), strict: true);
         var verified = await _client.VerifyAsync("/folder", "m@v1", null, default).WaitAsync(Deadline);
         Assert.Equal("m@v1 in /folder", verified.Checkpoint);
         Assert.Equal([difference], verified.Differences);

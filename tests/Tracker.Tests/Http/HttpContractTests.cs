@@ -107,6 +107,30 @@ public sealed class HttpContractTests
     }
 
     [Fact]
+    public async Task Swarm_is_described_with_those_first_that_have_most_left()
+    {
+        await using var tracker = await RunningTracker.StartAsync();
+        var manifest = Make.Manifest("a", 10);
+        await tracker.Client.PutManifestAsync(manifest, None);
+        await tracker.Client.SyncAsync(Make.FullSync(Make.Peer(1), 1, Make.ShardsOf(manifest), manifest), None);
+        await tracker.Client.PublishAsync(Make.Checkpoint("m@v1"), manifest.Digest, None);
+        foreach (var (peer, done) in ((int, int)[])[(2, 6), (3, 2)])
+        {
+            var sync = Make.FullSync(Make.Peer(peer), 1, Make.ShardsOf(manifest).Take(done), manifest);
+            await tracker.Client.SyncAsync(sync with { Pulls = [new SwarmPull(manifest.Digest, 0, done * 1000, 10_000, "tcp")] }, None);
+        }
+
+        var all = (await tracker.Client.SwarmAsync(Make.Checkpoint("m@v1"), 100, None))!;
+        Assert.Equal(("m@v1", manifest.Digest, 10_000L, 10, 10, 3, 1, 2), (all.Checkpoint, all.Manifest, all.Bytes, all.Shards, all.AvailableShards, all.Peers, all.CompletePeers, all.PullingPeers));
+        Assert.Equal([("n3", 2, true, 2000L), ("n2", 6, true, 6000L), ("n1", 10, false, 0L)], all.Members.Select(member => (member.Name, member.Shards, member.Pulling, member.BytesDone)));
+        using var http = new HttpClient { BaseAddress = tracker.Address };
+        var one = await GetAsync(http, "v1/swarms/m@v1?members=1", WireFormats.Swarm, BodyEncoding.Json);
+        Assert.Equal((3, "n3"), (one.Peers, Assert.Single(one.Members).Name));
+        Assert.Null(await tracker.Client.SwarmAsync(Make.Checkpoint("m@v2"), 100, None));
+        Assert.Equal(HttpStatusCode.BadRequest, (await http.GetAsync("v1/swarms/m@v1?members=x")).StatusCode);
+    }
+
+    [Fact]
     public async Task Manifest_is_served_as_the_bytes_that_came()
     {
         await using var tracker = await RunningTracker.StartAsync();
