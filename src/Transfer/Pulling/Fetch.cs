@@ -1,9 +1,9 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Runtime.CompilerServices;
-using P2PWeights.Store.Reuse;
 using P2PWeights.Store;
 using P2PWeights.Store.Content;
 using P2PWeights.Store.Folders;
+using P2PWeights.Store.Reuse;
 using P2PWeights.Transfer.Choosing;
 using P2PWeights.Transfer.Pulling.Limits;
 

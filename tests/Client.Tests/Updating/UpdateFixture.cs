@@ -68,7 +68,10 @@ internal sealed class UpdateFixture : IAsyncDisposable
         var store = await ShardStore.OpenAsync(
             new StoreOptions
             {
-                DataDirectory = folder["data"], ArenaRoot = Directory.CreateDirectory(folder["arena"]).FullName, MemoryBytes = inMemory ? 16 << 20 : 0, DiskBytes = 64 << 20,
+                DataDirectory = folder["data"],
+                ArenaRoot = Directory.CreateDirectory(folder["arena"]).FullName,
+                MemoryBytes = inMemory ? 16 << 20 : 0,
+                DiskBytes = 64 << 20,
             },
             TimeProvider.System, NullLoggerFactory.Instance, default);
         foreach (var shard in shards)

@@ -25,12 +25,16 @@ internal static class UpdateBench
     private static readonly Option<string> On = new("--on") { Description = "cuda or host. Default: cuda.", DefaultValueFactory = _ => "cuda" };
     private static readonly Option<int[]> Devices = new("--devices")
     {
-        Description = "Numbers of devices to measure with. Default: 1 2.", AllowMultipleArgumentsPerToken = true, DefaultValueFactory = _ => [1, 2],
+        Description = "Numbers of devices to measure with. Default: 1 2.",
+        AllowMultipleArgumentsPerToken = true,
+        DefaultValueFactory = _ => [1, 2],
     };
 
     private static readonly Option<string[]> Broadcast = new("--broadcast")
     {
-        Description = "peer, nccl. Default: peer.", AllowMultipleArgumentsPerToken = true, DefaultValueFactory = _ => [BroadcastModes.Peer],
+        Description = "peer, nccl. Default: peer.",
+        AllowMultipleArgumentsPerToken = true,
+        DefaultValueFactory = _ => [BroadcastModes.Peer],
     };
 
     public static Command CreateCommand()

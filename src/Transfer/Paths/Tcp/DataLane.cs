@@ -1,8 +1,8 @@
 using System.Runtime.CompilerServices;
 using System.Threading.Channels;
-using P2PWeights.Store.Reuse;
 using P2PWeights.Store;
 using P2PWeights.Store.Content;
+using P2PWeights.Store.Reuse;
 using P2PWeights.Transfer.Connections;
 using P2PWeights.Transfer.Wire;
 

@@ -1,6 +1,6 @@
 using System.Runtime.CompilerServices;
-using P2PWeights.Store.Reuse;
 using P2PWeights.Store;
+using P2PWeights.Store.Reuse;
 using P2PWeights.Transfer.Connections;
 
 namespace P2PWeights.Transfer.Paths.Tcp;
