@@ -83,6 +83,7 @@ public sealed unsafe class CudaDevice : NativeHandle
     {
         get
         {
+            CudaLibrary.Require();
             int count;
             Cu.Check(Cu.cuDeviceGetCount(&count), "cuDeviceGetCount");
             return count;
@@ -111,6 +112,7 @@ public sealed unsafe class CudaDevice : NativeHandle
     /// <exception cref="NativeException">No such device, or no memory for its context.</exception>
     public static CudaDevice Open(int ordinal)
     {
+        CudaLibrary.Require();
         int device;
         Cu.Check(Cu.cuDeviceGet(&device, ordinal), "cuDeviceGet", $"GPU {ordinal}");
         var opened = new CudaDevice(ordinal, device);

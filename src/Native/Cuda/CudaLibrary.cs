@@ -6,7 +6,7 @@ namespace P2PWeights.Native.Cuda;
 
 /// <summary>
 /// The CUDA driver. It is loaded and initialised at the first look and stays so; a machine without it, or without a GPU that this process may use, can say why.
-/// Everything else in this namespace needs <see cref="IsAvailable"/>.
+/// Everything else in this namespace throws where it is not available.
 /// </summary>
 public static unsafe class CudaLibrary
 {
@@ -30,6 +30,14 @@ public static unsafe class CudaLibrary
             Cu.Check(Cu.cuDriverGetVersion(&version), "cuDriverGetVersion");
             return TextOf(version);
         }
+    }
+
+    /// <summary>Loads and initialises the driver, unless that has been done. Every way into this namespace begins here, so that no caller can forget it.</summary>
+    /// <exception cref="NativeException">There is no CUDA here; the message says why.</exception>
+    internal static void Require()
+    {
+        if (Problem.Value is { } why)
+            throw new NativeException("CUDA", nameof(Cu.cuInit), Cu.CUDA_ERROR_NO_DEVICE, why);
     }
 
     /// <summary>CUDA counts versions as 1000 x major + 10 x minor.</summary>

@@ -94,7 +94,8 @@ internal sealed class ChildEngine : IEngine
 
         public Task ReleaseAsync(CancellationToken cancellationToken) => AskAsync(new { @do = "release" }, cancellationToken);
 
-        public Task FinishAsync(CancellationToken cancellationToken) => _process.WaitForExitAsync(cancellationToken);
+        // Nothing follows the last bucket here; that the process ends, which takes a while with a GPU, is no part of an update.
+        public Task FinishAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
         public Task AbortAsync(string reason)
         {

@@ -57,8 +57,8 @@ internal static class UpdateBench
 
     private static async Task MeasureAsync(ParseResult arguments, long size, List<string> lines, CancellationToken cancellationToken)
     {
-        // Shards have blocks of powers of two: up to a quarter more than their bytes.
-        var memory = size + (size / 4) + (64 << 20);
+        // Shards have blocks of powers of two: up to half as much again as their bytes here.
+        var memory = size + (size / 2) + (64 << 20);
         SharedMemoryFolder.RequireFree(memory);
         using var folder = new SharedMemoryFolder("-update");
         await using var store = await ShardStore.OpenAsync(
