@@ -37,5 +37,6 @@ internal static class PeerIdentity
         return (addresses.Count > 0 ? addresses : [IPAddress.Loopback]).Select(address => new IPEndPoint(address, listening.Port));
     }
 
-    private static string HostId() => File.Exists(BootIdFile) ? File.ReadAllText(BootIdFile).Trim() : Environment.MachineName;
+    /// <summary>What nodes of one machine have in common.</summary>
+    public static string HostId() => File.Exists(BootIdFile) ? File.ReadAllText(BootIdFile).Trim() : Environment.MachineName;
 }

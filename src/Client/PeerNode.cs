@@ -269,6 +269,8 @@ public sealed class PeerNode : INodeApi, IAsyncDisposable
     {
         Listen = options.Listen,
         Name = options.Name,
+        HostId = PeerIdentity.HostId(),
+        Labels = options.Labels,
         ClusterKey = options.ClusterKey,
         Paths = options.Paths,
         RdmaDevices = options.RdmaDevices,

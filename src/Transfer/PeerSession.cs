@@ -4,6 +4,7 @@ using P2PWeights.Store.Content;
 using P2PWeights.Transfer.Connections;
 using P2PWeights.Transfer.Leasing;
 using P2PWeights.Transfer.Sessions;
+using P2PWeights.Transfer.Swarms;
 using P2PWeights.Transfer.Wire;
 
 namespace P2PWeights.Transfer;
@@ -85,11 +86,12 @@ public sealed class PeerSession : IAsyncDisposable
     }
 
     /// <summary>What the peer holds of a swarm; asked for on the first call, kept up to date from then on. Empty until the peer answers.</summary>
-    internal RemoteSwarm Subscribe(Digest manifest, int shards)
+    /// <param name="held">What this node holds of it now; of the swarm's length.</param>
+    internal RemoteSwarm Subscribe(Digest manifest, ShardBitmap held)
     {
-        var added = new RemoteSwarm(manifest, shards);
+        var added = new RemoteSwarm(manifest, held.Length);
         var swarm = _swarms.GetOrAdd(manifest, added);
-        if (ReferenceEquals(swarm, added) && !_outgoing.Writer.TryWrite(FrameCodec.Encode(0, new SubscribeMessage(manifest))))
+        if (ReferenceEquals(swarm, added) && !_outgoing.Writer.TryWrite(FrameCodec.Encode(0, new SubscribeMessage(manifest, held))))
         {
             _control.Connection.Abort("the peer takes no more subscriptions");
         }

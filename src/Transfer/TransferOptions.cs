@@ -1,3 +1,5 @@
+using System.Collections.Immutable;
+
 namespace P2PWeights.Transfer;
 
 /// <summary>Settings of a <see cref="TransferService"/>.</summary>
@@ -9,6 +11,12 @@ public sealed class TransferOptions
     /// <summary>Name shown to peers.</summary>
     public string Name { get; init; } = Environment.MachineName;
 
+    /// <summary>Identity of this machine, as in <see cref="PeerInfo.HostId"/>; empty when nobody is known to share it.</summary>
+    public string HostId { get; init; } = "";
+
+    /// <summary>Where this node stands, as in <see cref="PeerInfo.Labels"/>: peers with the same <c>rack</c>, <c>rail</c> or <c>zone</c> are asked before others.</summary>
+    public ImmutableSortedDictionary<string, string> Labels { get; init; } = ImmutableSortedDictionary<string, string>.Empty;
+
     /// <summary>Shared secret of the cluster; null for none. With a key, both sides of every connection prove that they know it.</summary>
     public string? ClusterKey { get; init; }
 
@@ -18,8 +26,8 @@ public sealed class TransferOptions
     /// <summary>TCP connections per peer that carry payload. Default 2.</summary>
     public int LanesPerPeer { get; init; } = 2;
 
-    /// <summary>Shards served at the same time, over all peers; more are answered Busy. Default 16.</summary>
-    public int UploadSlots { get; init; } = 16;
+    /// <summary>Shards served at the same time, over all peers; more wait a moment, and are then answered Busy. Default 8.</summary>
+    public int UploadSlots { get; init; } = 8;
 
     /// <summary>Bytes asked for and not yet received, over all sources of a pull. Default 256 MiB.</summary>
     public long WindowBytes { get; init; } = 256L << 20;

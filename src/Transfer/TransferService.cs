@@ -51,7 +51,7 @@ public sealed class TransferService : IAsyncDisposable
         _uploadRate = new ByteRate(options.UploadBytesPerSecond, time);
         _downloadRate = new ByteRate(options.DownloadBytesPerSecond, time);
         _watch = new ConnectionWatch(time);
-        _swarms = new SwarmRegistry(store);
+        _swarms = new SwarmRegistry(store, time);
         _peers = new PeerBook(options, _metrics, time, _log);
         var identity = new Identity(store.NodeId, options.Name, options.ClusterKey);
         _rdma = options.Paths.Contains(PathNames.Rdma) ? RdmaHost.Start(options, store.Regions, _log) : null;
@@ -85,6 +85,9 @@ public sealed class TransferService : IAsyncDisposable
 
     /// <summary>Enters the swarm of a manifest: peers may subscribe to it here and are told what the store gains and loses. Idempotent.</summary>
     public void Join(Manifest manifest) => _swarms.Join(manifest);
+
+    /// <summary>The same for a node that published the manifest: peers ask it for what nobody else holds, and it sends every shard once before any twice.</summary>
+    public void JoinAsPublisher(Manifest manifest) => _swarms.JoinAsPublisher(manifest);
 
     /// <summary>Leaves a swarm. Its shards are still served to whoever asks by digest.</summary>
     public void Leave(Digest manifest) => _swarms.Leave(manifest);

@@ -53,7 +53,7 @@ internal sealed class LyingPeer : IAsyncDisposable
     {
         var all = new ShardBitmap(_checkpoint.Manifest.Shards.Length);
         Array.ForEach(_checkpoint.All, ordinal => all[ordinal] = true);
-        await _control!.WriteAsync(FrameCodec.Encode(0, new BitmapMessage(_checkpoint.Manifest.Digest, all)), cancellationToken);
+        await _control!.WriteAsync(FrameCodec.Encode(0, new BitmapMessage(_checkpoint.Manifest.Digest, all, IsPublisher: false)), cancellationToken);
     }
 
     public ValueTask DisposeAsync() => _listener.DisposeAsync();

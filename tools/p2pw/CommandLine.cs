@@ -39,6 +39,7 @@ internal static class CommandLine
             new DoctorCommand(),
             new SynthCommand(),
             new DemoCommand(),
+            new SimCommand(),
         };
         foreach (var help in root.Options.OfType<HelpOption>())
             help.Action = new HelpWithExamples((HelpAction)help.Action!);

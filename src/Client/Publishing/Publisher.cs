@@ -117,7 +117,7 @@ internal sealed class Publisher(
         {
             var wasKept = store.FindManifest(manifest.Digest) is not null;
             await store.SaveManifestAsync(manifest, either.Token).ConfigureAwait(false);
-            transfer.Join(manifest);
+            transfer.JoinAsPublisher(manifest);
             sync.Prefer(manifest.Digest);
             await tracker.PutManifestAsync(manifest, either.Token).ConfigureAwait(false);
             await sync.AnnounceAsync(either.Token).ConfigureAwait(false);

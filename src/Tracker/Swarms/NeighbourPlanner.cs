@@ -7,12 +7,16 @@ namespace P2PWeights.Tracker.Swarms;
 internal readonly record struct NeighbourCandidate(int Index, int Nearness, int Held);
 
 /// <summary>
-/// Chooses whom a peer should talk to in a swarm: a quarter the nearest (their bytes cost the network least), half of the rest the most complete (they can
+/// Chooses whom a peer should talk to in a swarm: a quarter the nearest (their bytes cost the network least), up to half of the rest those that hold the most (they can
 /// serve at once), and the others at random (so that the swarm stays one connected graph and new shards spread). Equals are drawn at random, so that
-/// the same few peers are not everybody's neighbours.
+/// the same few peers are not everybody's neighbours; and the few that hold the most, like the publisher of a new checkpoint, become neighbours of a bounded
+/// number of peers, however many there are: what they bring is passed on.
 /// </summary>
 internal static class NeighbourPlanner
 {
+    /// <summary>How many peers, as a multiple of each one's neighbours, are given one that holds the most.</summary>
+    private const int SpreadTimes = 4;
+
     /// <summary>Indices of at most <paramref name="count"/> candidates; all of them when there are no more.</summary>
     public static List<int> Choose(ReadOnlySpan<NeighbourCandidate> candidates, int count, Random random)
     {
@@ -37,12 +41,13 @@ internal static class NeighbourPlanner
         }
 
         nearest.TakeInto(chosen);
-        var complete = new Best((count - chosen.Count) / 2);
+        var (most, holders) = MostHeld(candidates);
+        var complete = new Best(Places((count - chosen.Count) / 2, (double)holders * SpreadTimes * count / candidates.Length, random));
         foreach (var candidate in candidates)
         {
-            if (candidate.Held > 0 && !chosen.Contains(candidate.Index))
+            if (most > 0 && candidate.Held == most && !chosen.Contains(candidate.Index))
             {
-                complete.Offer(candidate.Held, random.Next(), candidate.Index);
+                complete.Offer(0, random.Next(), candidate.Index);
             }
         }
 
@@ -59,6 +64,26 @@ internal static class NeighbourPlanner
         others.TakeInto(chosen);
         return chosen;
     }
+
+    private static (int Held, int Holders) MostHeld(ReadOnlySpan<NeighbourCandidate> candidates)
+    {
+        var (most, holders) = (0, 0);
+        foreach (var candidate in candidates)
+        {
+            if (candidate.Held > most)
+            {
+                (most, holders) = (candidate.Held, 0);
+            }
+
+            holders += candidate.Held == most ? 1 : 0;
+        }
+
+        return (most, holders);
+    }
+
+    /// <summary>A whole number that is the expected one on average, and at most so many.</summary>
+    private static int Places(int most, double expected, Random random) =>
+        expected >= most ? most : (int)expected + (random.NextDouble() < expected - Math.Floor(expected) ? 1 : 0);
 
     /// <summary>The few best of many, by score and then by lot, best first. Cheap as long as there are few: most offers fail at the first comparison.</summary>
     private sealed class Best(int capacity)

@@ -6,6 +6,7 @@ using P2PWeights.Store.Folders;
 using P2PWeights.Store.Reuse;
 using P2PWeights.Transfer.Choosing;
 using P2PWeights.Transfer.Pulling.Limits;
+using P2PWeights.Transfer.Swarms;
 
 namespace P2PWeights.Transfer.Pulling;
 

@@ -40,7 +40,7 @@ internal sealed class Pull
         _loop = new PullLoop(context.Time);
         var wanted = request.Wanted.Distinct().ToArray();
         _planner = new PullPlanner(
-            context.Self, request.Manifest.Shards, wanted, new PlannerOptions(context.Options.WindowBytes, context.Options.LanesPerPeer)
+            request.Manifest.Shards, wanted, new PlannerOptions(context.Options.WindowBytes, context.Options.LanesPerPeer)
             {
                 // Less than the window would leave sources idle.
                 LookAheadBytes = request.LookAheadBytes > 0 ? Math.Max(request.LookAheadBytes, 2 * context.Options.WindowBytes) : 0,
@@ -299,7 +299,7 @@ internal sealed class Pull
     private void OnEnded(Fetch fetch)
     {
         var (source, end) = (fetch.Source, fetch.End);
-        var isNew = _planner.Open.Contains(fetch.Assignment.Ordinal);
+        var isNew = _planner.IsOpen(fetch.Assignment.Ordinal);
         if (end is FetchEnd.Verified)
         {
             _planner.Done(fetch.Assignment);
@@ -352,7 +352,7 @@ internal sealed class Pull
         {
             _context.Flights.End(fetch.Shard.Digest);
         }
-        else if (!_planner.Open.Contains(fetch.Assignment.Ordinal))
+        else if (!_planner.IsOpen(fetch.Assignment.Ordinal))
         {
             foreach (var other in others)
             {

@@ -1,6 +1,7 @@
 using P2PWeights.Store.Content;
 using P2PWeights.Transfer.Choosing;
 using P2PWeights.Transfer.Sessions;
+using P2PWeights.Transfer.Swarms;
 using Polly;
 using Polly.Retry;
 
@@ -192,7 +193,7 @@ internal sealed class PullSource(PeerInfo known, PullContext context, int shards
     private async Task<Exception> FollowAsync(
         BorrowedSession session, Digest manifest, IPullSourceOwner owner, Action<Action> post, CancellationToken cancellationToken)
     {
-        var remote = session.Session.Subscribe(manifest, shards);
+        var remote = session.Session.Subscribe(manifest, context.Swarms.Find(manifest)?.Held() ?? new ShardBitmap(shards));
 
         // However often the peer tells, one post at a time waits for the loop.
         void Changed()

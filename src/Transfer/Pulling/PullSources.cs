@@ -1,5 +1,6 @@
 using P2PWeights.Store.Content;
 using P2PWeights.Transfer.Pulling.Limits;
+using P2PWeights.Transfer.Swarms;
 
 namespace P2PWeights.Transfer.Pulling;
 
@@ -16,7 +17,7 @@ internal sealed class PullSources(PullContext context, Manifest manifest, PullPl
     private static readonly TimeSpan LongestRetry = TimeSpan.FromSeconds(30);
 
     /// <summary>Peers that one pull keeps sessions with. The tracker names others each time, and a large swarm must not become a mesh of everybody with everybody.</summary>
-    private const int MaxSources = 32;
+    internal const int MaxSources = 32;
 
     private readonly Dictionary<Guid, PullSource> _sources = [];
     private readonly List<PullSource> _former = [];
@@ -153,7 +154,7 @@ internal sealed class PullSources(PullContext context, Manifest manifest, PullPl
         // A session may come up after its peer was dropped from the sources.
         if (source.Banned is null && source.Planned is null && _sources.GetValueOrDefault(source.Peer.Id) == source)
         {
-            source.Planned = planner.AddSource(source.Peer.Id);
+            source.Planned = planner.AddSource(source.Peer.Id, Nearness.Of(context.Options.HostId, context.Options.Labels, source.Peer));
             source.Planned.RoundTrip = source.RoundTrip;
             SourceChanged(source);
         }
@@ -163,7 +164,7 @@ internal sealed class PullSources(PullContext context, Manifest manifest, PullPl
     {
         if (source is { Planned: { } planned, Remote: { } remote })
         {
-            planner.SetHeld(planned, source.Denied.Without(remote.Held, loop.Now));
+            planner.SetHeld(planned, source.Denied.Without(remote.Held, loop.Now), remote.IsPublisher);
         }
     }
 

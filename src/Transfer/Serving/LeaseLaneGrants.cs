@@ -11,9 +11,6 @@ namespace P2PWeights.Transfer.Serving;
 /// </summary>
 internal sealed class LeaseLaneGrants(Guid peer, ServingContext context)
 {
-    /// <summary>What a peer is told to wait when it may have no more now; see <see cref="UploadLane"/>.</summary>
-    private const int BusyRetryMs = 50;
-
     private readonly LeaseLaneTable _table = new();
     private readonly Lock _gate = new();
     private SharedExporter? _exporter;
@@ -62,6 +59,7 @@ internal sealed class LeaseLaneGrants(Guid peer, ServingContext context)
             {
                 await exporter.WithdrawAsync(lease.Id).ConfigureAwait(false);
                 await exporter.ReleaseAsync().ConfigureAwait(false);
+                context.Swarms.SendEnded(lease.Lease.Shard.Digest);
                 context.Slots.Release(peer);
             }
             else
@@ -136,6 +134,10 @@ internal sealed class LeaseLaneGrants(Guid peer, ServingContext context)
             var isBrief = lease.Tier == Tiers.Memory && !isKept;
             var limit = isBrief ? After(context.Time.GetTimestamp(), WireLimits.MaxBriefLeaseTime) : long.MaxValue;
             var id = Add(new GrantedLease(_table.NextId(), lease, null) { IsKept = isKept, Limit = limit });
+
+            // Whoever may read it for as long as it likes holds it from now on.
+            context.Swarms.SendBegins(shard.Digest);
+            context.Swarms.SendEnded(shard.Digest);
             return FrameCodec.Encode(request, new LocatedFileMessage(id, LeaseMs, location, isBrief));
         }
         catch (Exception failure)
@@ -199,6 +201,7 @@ internal sealed class LeaseLaneGrants(Guid peer, ServingContext context)
         var location = await exporter.ExportAsync(id, lease, cancellationToken).ConfigureAwait(false);
 
         // From here on only through the table, whoever ends it: the export must be withdrawn before the bytes may go.
+        context.Swarms.SendBegins(lease.Shard.Digest);
         Add(new GrantedLease(id, lease, exporter) { Limit = After(context.Time.GetTimestamp(), WireLimits.MaxBriefLeaseTime) });
         context.CountServed(lease.Shard.Size);
         if (exporter != Volatile.Read(ref _exporter))
@@ -284,7 +287,7 @@ internal sealed class LeaseLaneGrants(Guid peer, ServingContext context)
     private byte[] Busy(uint request)
     {
         context.Metrics.ServedBusy();
-        return FrameCodec.Encode(request, new BusyMessage(BusyRetryMs));
+        return FrameCodec.Encode(request, new BusyMessage((int)context.Slots.Patience.TotalMilliseconds));
     }
 
     private long After(long timestamp, TimeSpan time) => timestamp + (long)(time.TotalSeconds * context.Time.TimestampFrequency);

@@ -108,7 +108,7 @@ internal sealed class PeerServer(Identity self, PeerBook peers, ConnectionWatch 
             {
                 LaneKind.Control => new SubscriberLane(connection, hello.Node, context).RunAsync(_stop.Token),
                 LaneKind.Lease => ServeLeasesAsync(connection, hello.Node),
-                _ => new UploadLane(connection, hello.Node, context).RunAsync(_stop.Token),
+                _ => UploadAsync(connection, hello.Node),
             }).ConfigureAwait(false);
         }
         catch (OperationCanceledException)
@@ -123,6 +123,12 @@ internal sealed class PeerServer(Identity self, PeerBook peers, ConnectionWatch 
         {
             context.Log.Refused(connection.Remote, e.Message);
         }
+    }
+
+    private async Task UploadAsync(FrameConnection connection, Guid peer)
+    {
+        using var lane = new UploadLane(connection, peer, context);
+        await lane.RunAsync(_stop.Token).ConfigureAwait(false);
     }
 
     private async Task ServeLeasesAsync(FrameConnection connection, Guid peer)

@@ -13,6 +13,9 @@ namespace P2PWeights.Transfer.Serving;
 /// </summary>
 internal sealed class SubscriberLane(FrameConnection connection, Guid peer, ServingContext context)
 {
+    /// <summary>How often what this node reveals is looked at without news: nothing happens on an idle publisher.</summary>
+    private static readonly TimeSpan RevealInterval = TimeSpan.FromMilliseconds(500);
+
     private readonly Lock _gate = new();
     private readonly Dictionary<Digest, Subscription> _subscriptions = [];
     private readonly Channel<byte> _wake = Channel.CreateBounded<byte>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
@@ -24,6 +27,7 @@ internal sealed class SubscriberLane(FrameConnection connection, Guid peer, Serv
     public async Task RunAsync(CancellationToken cancellationToken)
     {
         context.Swarms.MembershipChanged += Wake;
+        using var timer = context.Time.CreateTimer(_ => WakeToReveal(), null, RevealInterval, RevealInterval);
         try
         {
             await connection.RunAsync(ReadAsync, SendAsync, cancellationToken).ConfigureAwait(false);
@@ -36,6 +40,19 @@ internal sealed class SubscriberLane(FrameConnection connection, Guid peer, Serv
                 subscription.Follow(null, Wake);
             }
         }
+    }
+
+    private void WakeToReveal()
+    {
+        lock (_gate)
+        {
+            if (!_subscriptions.Values.Any(subscription => subscription.IsRevealing))
+            {
+                return;
+            }
+        }
+
+        Wake();
     }
 
     private void Wake() => _wake.Writer.TryWrite(0);
@@ -65,7 +82,7 @@ internal sealed class SubscriberLane(FrameConnection connection, Guid peer, Serv
         switch (header.Type)
         {
             case FrameType.Subscribe:
-                var manifest = FrameCodec.Decode<SubscribeMessage>(payload).Manifest;
+                var (manifest, held) = FrameCodec.Decode<SubscribeMessage>(payload);
                 if (_subscriptions.Count >= WireLimits.MaxSubscriptions)
                 {
                     throw FrameCodec.Violation($"more than {WireLimits.MaxSubscriptions} swarms are subscribed to on one lane");
@@ -77,7 +94,9 @@ internal sealed class SubscriberLane(FrameConnection connection, Guid peer, Serv
                     old.Follow(null, Wake);
                 }
 
-                _subscriptions.Add(manifest, new Subscription());
+                // A bitmap that fits no swarm of this node is not kept.
+                var isKnown = context.Swarms.Find(manifest)?.Manifest.Shards.Length == held.Length;
+                _subscriptions.Add(manifest, new Subscription(isKnown ? held : ShardBitmap.Empty));
                 context.Swarms.NoteSubscriber(manifest, peer);
                 break;
             case FrameType.Unsubscribe:
@@ -127,7 +146,7 @@ internal sealed class SubscriberLane(FrameConnection connection, Guid peer, Serv
             foreach (var (manifest, subscription) in _subscriptions)
             {
                 subscription.Follow(context.Swarms.Find(manifest), Wake);
-                subscription.Collect(manifest, frames);
+                subscription.Collect(manifest, frames, Wake);
             }
         }
 
@@ -135,10 +154,16 @@ internal sealed class SubscriberLane(FrameConnection connection, Guid peer, Serv
     }
 
     /// <summary>One swarm that the peer subscribed to, joined here or not (yet).</summary>
-    private sealed class Subscription
+    /// <param name="itsHeld">What the peer held of it when it subscribed.</param>
+    private sealed class Subscription(ShardBitmap itsHeld)
     {
         private Swarm? _swarm;
+        private SwarmReveal? _reveal;
+        private RevealedTo? _revealed;
         private ShardBitmap? _told;
+
+        /// <summary>This node published the manifest, and may not tell the peer everything.</summary>
+        public bool IsRevealing => _revealed is not null;
 
         /// <summary>Listens to this swarm from now on; a swarm that came or went is told from the start.</summary>
         public void Follow(Swarm? swarm, Action wake)
@@ -153,20 +178,30 @@ internal sealed class SubscriberLane(FrameConnection connection, Guid peer, Serv
                 _swarm.HeldChanged -= wake;
             }
 
+            if (_revealed is not null)
+            {
+                _reveal!.Remove(_revealed);
+            }
+
             _swarm = swarm;
-            _told = null;
+            (_reveal, _revealed, _told) = (null, null, null);
             if (swarm is not null)
             {
                 swarm.HeldChanged += wake;
             }
         }
 
-        public void Collect(Digest manifest, List<byte[]> frames)
+        public void Collect(Digest manifest, List<byte[]> frames, Action wake)
         {
-            var held = _swarm?.Held() ?? ShardBitmap.Empty;
+            if (_revealed is null && _swarm?.Reveal is { } reveal)
+            {
+                (_reveal, _revealed, _told) = (reveal, reveal.Add(itsHeld, wake), null);
+            }
+
+            var held = _revealed is not null ? _reveal!.Tell(_revealed) : _swarm?.Held() ?? ShardBitmap.Empty;
             if (_told is null)
             {
-                frames.Add(FrameCodec.Encode(0, new BitmapMessage(manifest, held)));
+                frames.Add(FrameCodec.Encode(0, new BitmapMessage(manifest, held, IsRevealing)));
             }
             else
             {
@@ -175,7 +210,7 @@ internal sealed class SubscriberLane(FrameConnection connection, Guid peer, Serv
                 held.VisitChanges(_told, (ordinal, set) => (set ? gained : lost).Add(ordinal));
                 if (gained.Count + lost.Count > WireLimits.MaxHaveOrdinals)
                 {
-                    frames.Add(FrameCodec.Encode(0, new BitmapMessage(manifest, held)));
+                    frames.Add(FrameCodec.Encode(0, new BitmapMessage(manifest, held, IsRevealing)));
                 }
                 else if (gained.Count + lost.Count > 0)
                 {

@@ -11,14 +11,12 @@ namespace P2PWeights.Transfer.Serving;
 /// Listener's side of one data lane: reads fetches ahead while it answers them in order, so the lane never idles between two shards. Every fetch gets exactly
 /// one answer. Serving a shard allocates nothing.
 /// </summary>
-internal sealed class UploadLane(FrameConnection connection, Guid peer, ServingContext context)
+internal sealed class UploadLane(FrameConnection connection, Guid peer, ServingContext context) : IDisposable
 {
-    /// <summary>What a peer is told to wait when no slot is free: about a 16 MiB shard on a 10 Gbit/s line, times a few slots.</summary>
-    private const int BusyRetryMs = 50;
-
     private readonly Channel<Request> _requests = Channel.CreateBounded<Request>(
         new BoundedChannelOptions(WireLimits.MaxOutstandingFetches) { SingleReader = true, SingleWriter = true });
 
+    private readonly SlotTurn _turn = new(context.Slots, peer, context.Time);
     private readonly HashSet<uint> _cancelled = [];
     private readonly FrameBuffer _control = new();
     private readonly byte[] _header = GC.AllocateArray<byte>(FrameHeader.Size, pinned: true);
@@ -27,6 +25,8 @@ internal sealed class UploadLane(FrameConnection connection, Guid peer, ServingC
     /// <exception cref="IOException">The connection ended.</exception>
     /// <exception cref="TransferException">The peer broke the protocol.</exception>
     public Task RunAsync(CancellationToken cancellationToken) => connection.RunAsync(ReadAsync, SendAsync, cancellationToken);
+
+    public void Dispose() => _turn.Dispose();
 
     private async Task ReadAsync(CancellationToken cancellationToken)
     {
@@ -84,7 +84,7 @@ internal sealed class UploadLane(FrameConnection connection, Guid peer, ServingC
     private async Task SendAsync(CancellationToken cancellationToken)
     {
         // The channel is ended rather than its wait cancelled: a wait that can be cancelled allocates each time.
-        using var ending = cancellationToken.UnsafeRegister(static writer => ((ChannelWriter<Request>)writer!).TryComplete(), _requests.Writer);
+        using var ending = cancellationToken.UnsafeRegister(static lane => ((UploadLane)lane!).End(), this);
         var sender = new ShardSender(connection, context.UploadRate);
         while (await _requests.Reader.WaitToReadAsync(CancellationToken.None).ConfigureAwait(false))
         {
@@ -107,6 +107,12 @@ internal sealed class UploadLane(FrameConnection connection, Guid peer, ServingC
         }
     }
 
+    private void End()
+    {
+        _requests.Writer.TryComplete();
+        _turn.GiveUp();
+    }
+
     /// <summary>An answer without payload.</summary>
     private ValueTask AnswerAsync(uint id, FrameType type, CancellationToken cancellationToken)
     {
@@ -121,24 +127,36 @@ internal sealed class UploadLane(FrameConnection connection, Guid peer, ServingC
         if (IsCancelled(id))
         {
             await AnswerAsync(id, FrameType.Cancelled, cancellationToken).ConfigureAwait(false);
+            return;
         }
-        else if (!context.Slots.TryTake(peer))
+
+        if (!await _turn.TakeAsync().ConfigureAwait(false))
         {
             context.Metrics.ServedBusy();
             _control.Clear();
-            _control.Append(id, new BusyMessage(BusyRetryMs));
+            _control.Append(id, new BusyMessage((int)context.Slots.Patience.TotalMilliseconds));
             await connection.SendAsync(_control.Frames, cancellationToken).ConfigureAwait(false);
+            return;
         }
-        else
+
+        var began = context.Time.GetTimestamp();
+        context.Swarms.SendBegins(shard.Digest);
+        try
         {
-            try
+            if (IsCancelled(id))
+            {
+                await AnswerAsync(id, FrameType.Cancelled, cancellationToken).ConfigureAwait(false);
+            }
+            else
             {
                 await ServeAsync(sender, id, shard, cancellationToken).ConfigureAwait(false);
+                context.Slots.Held(context.Time.GetElapsedTime(began));
             }
-            finally
-            {
-                context.Slots.Release(peer);
-            }
+        }
+        finally
+        {
+            context.Swarms.SendEnded(shard.Digest);
+            context.Slots.Release(peer);
         }
     }
 

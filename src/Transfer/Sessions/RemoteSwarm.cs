@@ -9,6 +9,7 @@ internal sealed class RemoteSwarm(Digest manifest, int shards)
 {
     private volatile ShardBitmap _held = new(shards);
     private volatile bool _hasTold;
+    private volatile bool _isPublisher;
 
     /// <summary>Raised after <see cref="Held"/> was replaced; handlers must not block.</summary>
     public event Action? Changed;
@@ -16,6 +17,9 @@ internal sealed class RemoteSwarm(Digest manifest, int shards)
     public Digest Manifest => manifest;
 
     public ShardBitmap Held => _held;
+
+    /// <summary>Whether the peer published the manifest.</summary>
+    public bool IsPublisher => _isPublisher;
 
     /// <summary>Whether the peer has answered.</summary>
     public bool HasTold => _hasTold;
@@ -29,6 +33,7 @@ internal sealed class RemoteSwarm(Digest manifest, int shards)
             throw FrameCodec.Violation($"a bitmap of {message.Held.Length} shards is no bitmap of manifest {manifest.ToShortString()}, which has {shards}");
         }
 
+        _isPublisher = message.IsPublisher;
         Replace(message.Held.Length == shards ? message.Held : new ShardBitmap(shards));
     }
 

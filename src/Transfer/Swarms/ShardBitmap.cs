@@ -7,7 +7,8 @@ namespace P2PWeights.Transfer.Swarms;
 /// <summary>One bit per shard ordinal of a manifest. As bytes: ordinal <c>i</c> is bit <c>i % 8</c> (lowest first) of byte <c>i / 8</c>, unused bits zero.</summary>
 internal sealed class ShardBitmap
 {
-    private const int WordBits = 64;
+    /// <summary>Shards per word.</summary>
+    public const int WordBits = 64;
 
     private readonly ulong[] _words;
 
@@ -50,6 +51,45 @@ internal sealed class ShardBitmap
         {
             _words[w] |= other._words[w];
         }
+    }
+
+    /// <summary>A random shard that is set here and in another bitmap of the same length, or -1.</summary>
+    public int Pick(ShardBitmap other, Random random)
+    {
+        var start = random.Next(_words.Length);
+        for (var i = 0; i < _words.Length; i++)
+        {
+            var w = start + i < _words.Length ? start + i : start + i - _words.Length;
+            if ((_words[w] & other._words[w]) is var fit and not 0)
+            {
+                return (w * WordBits) + RandomBit(fit, random);
+            }
+        }
+
+        return -1;
+    }
+
+    /// <summary>The place of a random bit of those that are set, of which there is one.</summary>
+    public static int RandomBit(ulong word, Random random)
+    {
+        for (var skip = random.Next(BitOperations.PopCount(word)); skip > 0; skip--)
+        {
+            word &= word - 1;
+        }
+
+        return BitOperations.TrailingZeroCount(word);
+    }
+
+    /// <summary>What is set here and in another bitmap of the same length.</summary>
+    public ShardBitmap And(ShardBitmap other)
+    {
+        var both = Clone();
+        for (var w = 0; w < _words.Length; w++)
+        {
+            both._words[w] &= other._words[w];
+        }
+
+        return both;
     }
 
     /// <summary>Calls <paramref name="visit"/> with every ordinal that differs from <paramref name="before"/> (which counts as unset where it is shorter), and with its bit here.</summary>

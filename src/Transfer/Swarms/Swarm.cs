@@ -12,6 +12,7 @@ internal sealed class Swarm
     private ShardBitmap? _touched;
     private ImmutableArray<PeerInfo> _neighbours = [];
     private bool _hasStrangers;
+    private volatile SwarmReveal? _reveal;
 
     public Swarm(Manifest manifest)
     {
@@ -39,6 +40,9 @@ internal sealed class Swarm
 
     public Manifest Manifest { get; }
 
+    /// <summary>What is revealed to whom when this node published the manifest; else null.</summary>
+    public SwarmReveal? Reveal => _reveal;
+
     public ImmutableArray<PeerInfo> Neighbours
     {
         get
@@ -61,6 +65,17 @@ internal sealed class Swarm
     }
 
     private static int WireLimit => Wire.WireLimits.MaxShards;
+
+    /// <summary>This node published the manifest: from now on, what subscribers are told is revealed to each. Idempotent.</summary>
+    public void Publish(TimeProvider time)
+    {
+        lock (_gate)
+        {
+            _reveal ??= new SwarmReveal(_held, RevealPlanner.AheadOf(Manifest.Shards.Length == 0 ? 0 : Manifest.Shards.Max(shard => shard.Size)), time);
+        }
+
+        HeldChanged?.Invoke();
+    }
 
     /// <summary>A peer subscribed to the swarm here.</summary>
     public void NoteSubscriber(Guid peer)
@@ -135,6 +150,8 @@ internal sealed class Swarm
             {
                 touched[ordinal] = true;
             }
+
+            _reveal?.SetHeld(ordinal, held);
         }
 
         HeldChanged?.Invoke();

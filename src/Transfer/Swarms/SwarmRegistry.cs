@@ -10,13 +10,14 @@ internal sealed class SwarmRegistry : IDisposable
 {
     private readonly ConcurrentDictionary<Digest, Swarm> _swarms = new();
     private readonly ShardStore _store;
+    private readonly TimeProvider _time;
 
-    /// <summary>The same swarms for <see cref="OnChanged"/>, which runs for every shard: to enumerate the dictionary would copy it.</summary>
+    /// <summary>The same swarms for what is done with every shard: to enumerate the dictionary would copy it.</summary>
     private ImmutableArray<Swarm> _all = [];
 
-    public SwarmRegistry(ShardStore store)
+    public SwarmRegistry(ShardStore store, TimeProvider time)
     {
-        _store = store;
+        (_store, _time) = (store, time);
         _store.Changed += OnChanged;
     }
 
@@ -48,6 +49,9 @@ internal sealed class SwarmRegistry : IDisposable
         return swarm;
     }
 
+    /// <summary>Joins the swarm of a manifest that this node published.</summary>
+    public void JoinAsPublisher(Manifest manifest) => Join(manifest).Publish(_time);
+
     public void Leave(Digest manifest)
     {
         if (_swarms.TryRemove(manifest, out var left))
@@ -69,6 +73,30 @@ internal sealed class SwarmRegistry : IDisposable
         else
         {
             UnknownAsked?.Invoke(manifest);
+        }
+    }
+
+    /// <summary>A shard begins to be sent, or a peer may read it from now on. <see cref="SendEnded"/> follows.</summary>
+    public void SendBegins(Digest shard)
+    {
+        foreach (var swarm in _all)
+        {
+            if (swarm.Reveal is { } reveal && swarm.OrdinalOf(shard) is var ordinal and >= 0)
+            {
+                reveal.Begin(ordinal);
+            }
+        }
+    }
+
+    /// <summary>The shard was sent, or could not be.</summary>
+    public void SendEnded(Digest shard)
+    {
+        foreach (var swarm in _all)
+        {
+            if (swarm.Reveal is { } reveal && swarm.OrdinalOf(shard) >= 0)
+            {
+                reveal.End();
+            }
         }
     }
 

@@ -6,15 +6,21 @@ using P2PWeights.Transfer.Swarms;
 namespace P2PWeights.Transfer.Wire;
 
 /// <summary>Tell me which shards of this manifest you hold.</summary>
-internal sealed record SubscribeMessage(Digest Manifest) : IFrameMessage<SubscribeMessage>
+/// <param name="Manifest">The manifest.</param>
+/// <param name="Held">What the caller holds itself, and so does not want.</param>
+internal sealed record SubscribeMessage(Digest Manifest, ShardBitmap Held) : IFrameMessage<SubscribeMessage>
 {
     public static FrameType Type => FrameType.Subscribe;
 
-    public static int Fields => 1;
+    public static int Fields => 3;
 
-    public void Write(ref MessagePackWriter writer) => FrameCodec.Write(ref writer, Manifest);
+    public void Write(ref MessagePackWriter writer)
+    {
+        FrameCodec.Write(ref writer, Manifest);
+        BitmapFields.Write(ref writer, Held);
+    }
 
-    public static SubscribeMessage Read(ref MessagePackReader reader) => new(FrameCodec.ReadDigest(ref reader));
+    public static SubscribeMessage Read(ref MessagePackReader reader) => new(FrameCodec.ReadDigest(ref reader), BitmapFields.Read(ref reader));
 }
 
 /// <summary>No more about this manifest.</summary>
@@ -32,28 +38,22 @@ internal sealed record UnsubscribeMessage(Digest Manifest) : IFrameMessage<Unsub
 /// <summary>All shards held of a manifest.</summary>
 /// <param name="Manifest">The manifest.</param>
 /// <param name="Held">One bit per ordinal; of length 0 while the sender does not know the manifest.</param>
-internal sealed record BitmapMessage(Digest Manifest, ShardBitmap Held) : IFrameMessage<BitmapMessage>
+/// <param name="IsPublisher">The sender published the manifest: it is asked only for what nobody else brings.</param>
+internal sealed record BitmapMessage(Digest Manifest, ShardBitmap Held, bool IsPublisher) : IFrameMessage<BitmapMessage>
 {
     public static FrameType Type => FrameType.Bitmap;
 
-    public static int Fields => 3;
+    public static int Fields => 4;
 
     public void Write(ref MessagePackWriter writer)
     {
         FrameCodec.Write(ref writer, Manifest);
-        writer.Write(Held.Length);
-        writer.Write(Held.ToBytes());
+        BitmapFields.Write(ref writer, Held);
+        writer.Write(IsPublisher);
     }
 
-    public static BitmapMessage Read(ref MessagePackReader reader)
-    {
-        var manifest = FrameCodec.ReadDigest(ref reader);
-        var shards = FrameCodec.ReadInt32(ref reader, 0, WireLimits.MaxShards, "the number of shards");
-        var bytes = FrameCodec.ReadExact(ref reader, ShardBitmap.BytesFor(shards), "the bitmap");
-        return ShardBitmap.TryFromBytes(bytes, shards, out var held)
-            ? new BitmapMessage(manifest, held)
-            : throw FrameCodec.Violation("the bitmap has bits behind its last shard");
-    }
+    public static BitmapMessage Read(ref MessagePackReader reader) =>
+        new(FrameCodec.ReadDigest(ref reader), BitmapFields.Read(ref reader), reader.ReadBoolean());
 }
 
 /// <summary>What changed since the last bitmap or Have of this manifest.</summary>
@@ -92,5 +92,22 @@ internal sealed record HaveMessage(Digest Manifest, ImmutableArray<int> Gained, 
         }
 
         return ordinals.MoveToImmutable();
+    }
+}
+
+/// <summary>A bitmap as it stands in messages: how many shards, then their bits.</summary>
+file static class BitmapFields
+{
+    public static void Write(ref MessagePackWriter writer, ShardBitmap bitmap)
+    {
+        writer.Write(bitmap.Length);
+        writer.Write(bitmap.ToBytes());
+    }
+
+    public static ShardBitmap Read(ref MessagePackReader reader)
+    {
+        var shards = FrameCodec.ReadInt32(ref reader, 0, WireLimits.MaxShards, "the number of shards");
+        var bytes = FrameCodec.ReadExact(ref reader, ShardBitmap.BytesFor(shards), "the bitmap");
+        return ShardBitmap.TryFromBytes(bytes, shards, out var bitmap) ? bitmap : throw FrameCodec.Violation("the bitmap has bits behind its last shard");
     }
 }

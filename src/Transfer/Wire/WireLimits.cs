@@ -112,8 +112,8 @@ internal static class WireLimits
     public static uint MaxPayloadBytes(FrameType type) => type switch
     {
         FrameType.Hello or FrameType.HelloAck or FrameType.Proof or FrameType.Error => MaxHandshakeBytes,
-        FrameType.Bitmap or FrameType.Have => MaxControlBytes,
-        FrameType.Subscribe or FrameType.Unsubscribe or FrameType.Fetch or FrameType.Busy => MaxSmallBytes,
+        FrameType.Subscribe or FrameType.Bitmap or FrameType.Have => MaxControlBytes,
+        FrameType.Unsubscribe or FrameType.Fetch or FrameType.Busy => MaxSmallBytes,
         FrameType.Locate or FrameType.LocatedMemory or FrameType.ProveHost or FrameType.Renewed => MaxSmallBytes,
         FrameType.LocatedFile or FrameType.HostProof => MaxPathBytes,
         FrameType.LocateRefused or FrameType.QueuesRefused => MaxReasonBytes,

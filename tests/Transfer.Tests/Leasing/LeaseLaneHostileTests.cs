@@ -1,6 +1,7 @@
 using P2PWeights.Store.Content;
 using P2PWeights.Transfer.Connections;
 using P2PWeights.Transfer.Leasing;
+using P2PWeights.Transfer.Swarms;
 using P2PWeights.Transfer.Wire;
 
 namespace P2PWeights.Transfer.Tests.Leasing;
@@ -15,7 +16,7 @@ public sealed class LeaseLaneHostileTests
     public static TheoryData<string, byte[]> Violations => new()
     {
         { "a fetch", FrameCodec.Encode(1, new FetchMessage(Shard)) },
-        { "a subscription", FrameCodec.Encode(1, new SubscribeMessage(Shard.Digest)) },
+        { "a subscription", FrameCodec.Encode(1, new SubscribeMessage(Shard.Digest, ShardBitmap.Empty)) },
         { "an answer", FrameCodec.Encode(1, new RenewedMessage(1000)) },
         { "a location", FrameCodec.Encode(1, new LocatedMemoryMessage(1, 1000, new MemoryLocation([new RemoteKey(0, 0, 0)]))) },
         { "a second hello", FrameCodec.Encode(0, new HelloMessage(Guid.NewGuid(), "again", LaneKind.Lease, false, ClusterProof.NewNonce())) },

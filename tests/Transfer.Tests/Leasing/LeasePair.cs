@@ -26,7 +26,7 @@ internal sealed class LeasePair : IAsyncDisposable
         Source = source;
         Slots = new UploadSlots(slots);
         _rate = new ByteRate(bytesPerSecond, listener);
-        _swarms = new SwarmRegistry(source.Store);
+        _swarms = new SwarmRegistry(source.Store, TimeProvider.System);
         Serving = new ServingContext(source.Store, _swarms, Slots, _rate, _metrics, listener, NullLogger.Instance) { Queues = Queues };
         _server = new PeerServer(
             new Identity(source.Store.NodeId, "source", null), new PeerBook(new TransferOptions(), _metrics, listener, NullLogger.Instance), _watch, Serving);

@@ -5,6 +5,7 @@ using P2PWeights.Store.Content;
 using P2PWeights.Testing;
 using P2PWeights.Transfer.Connections;
 using P2PWeights.Transfer.Leasing;
+using P2PWeights.Transfer.Swarms;
 using P2PWeights.Transfer.Wire;
 
 namespace P2PWeights.Transfer.Tests.Leasing;
@@ -25,7 +26,7 @@ public sealed class LeaseSessionTests
         { "cancelled unasked", FrameCodec.Encode(1, FrameType.Cancelled), "answers Locate with Cancelled" },
         { "renewed unasked", FrameCodec.Encode(1, new RenewedMessage(1000)), "was not asked to renew" },
         { "a request", FrameCodec.Encode(1, FrameType.Renew), "answers Locate with Renew" },
-        { "a frame of another lane", FrameCodec.Encode(1, new SubscribeMessage(Shard.Digest)), "answers Locate with Subscribe" },
+        { "a frame of another lane", FrameCodec.Encode(1, new SubscribeMessage(Shard.Digest, ShardBitmap.Empty)), "answers Locate with Subscribe" },
         { "behind the end of the file", FrameCodec.Encode(1, new LocatedFileMessage(1, 1000, Place with { Offset = 4001 })), "lies at 4001 of 5000" },
         { "an absurd offset", FrameCodec.Encode(1, new LocatedFileMessage(1, 1000, Place with { Offset = long.MinValue })), "no place of a shard" },
         { "no tier", FrameCodec.Encode(1, new LocatedFileMessage(1, 1000, Place with { Tier = Tiers.Memory | Tiers.Disk })), "no place of a shard" },

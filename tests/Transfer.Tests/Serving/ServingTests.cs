@@ -135,7 +135,7 @@ public sealed class ServingTests
         var (caller, listener) = await ConnectAsync();
         var time = new ManualTime();
         using var connection = new FrameConnection(listener, time) { IdleTimeout = WireLimits.IdleTimeout };
-        using var swarms = new SwarmRegistry(publisher.Store);
+        using var swarms = new SwarmRegistry(publisher.Store, TimeProvider.System);
         using var metrics = new TransferMetrics();
         var context = new ServingContext(
             publisher.Store, swarms, new UploadSlots(1), new ByteRate(0), metrics, time, Microsoft.Extensions.Logging.Abstractions.NullLogger.Instance);
@@ -195,7 +195,7 @@ public sealed class ServingTests
         await using var watch = new ConnectionWatch(TimeProvider.System);
         var dialler = new Dialler(new Identity(Guid.NewGuid(), "reader", null), watch, TimeProvider.System);
         await using var session = await PeerSession.OpenAsync(publisher.Info, dialler, TimeProvider.System, TestNode.Deadline);
-        var remote = session.Subscribe(checkpoint.Manifest.Digest, 9);
+        var remote = session.Subscribe(checkpoint.Manifest.Digest, new ShardBitmap(9));
 
         await publisher.HoldAsync(checkpoint, 2);
         await Eventually.HoldsAsync(() => remote.Held[2], "the swarm joined after the subscription is told");
@@ -203,6 +203,30 @@ public sealed class ServingTests
         await Eventually.HoldsAsync(() => remote.Held[8], "a gained shard is told");
         await publisher.Store.EvictAsync(checkpoint.Manifest.Shards[2].Digest, Tiers.Memory | Tiers.Disk, TestNode.Deadline);
         await Eventually.HoldsAsync(() => !remote.Held[2] && remote.Held[8], "a lost shard is told");
+    }
+
+    [Fact]
+    public async Task Subscribers_of_a_publisher_are_told_of_different_shards_and_of_all_when_it_stands_idle()
+    {
+        const int Shards = 200;
+        var checkpoint = TestCheckpoint.Uniform(Shards, 1000);
+        await using var publisher = await TestNode.StartAsync("publisher");
+        publisher.Transfer.JoinAsPublisher(checkpoint.Manifest);
+        await publisher.HoldAsync(checkpoint);
+        await using var watch = new ConnectionWatch(TimeProvider.System);
+        await using var one = await SubscribeAsync("one");
+        var first = one.Subscribe(checkpoint.Manifest.Digest, new ShardBitmap(Shards));
+        await Eventually.HoldsAsync(() => first.HasTold, "the first subscriber is told");
+        Assert.Equal((true, Shards), (first.IsPublisher, first.Held.Count()));
+
+        await using var two = await SubscribeAsync("two");
+        var second = two.Subscribe(checkpoint.Manifest.Digest, new ShardBitmap(Shards));
+        await Eventually.HoldsAsync(() => second.HasTold && first.Held.Count() < Shards, "what was told is taken back when there are two");
+        Assert.Equal(0, first.Held.And(second.Held).Count());
+        await Eventually.HoldsAsync(() => first.Held.Count() == Shards && second.Held.Count() == Shards, "a publisher of whom nobody fetches tells everything");
+
+        Task<PeerSession> SubscribeAsync(string name) =>
+            PeerSession.OpenAsync(publisher.Info, new Dialler(new Identity(Guid.NewGuid(), name, null), watch, TimeProvider.System), TimeProvider.System, TestNode.Deadline);
     }
 
     [Fact]

@@ -47,7 +47,7 @@ public sealed class MessageTests
             held[i] = true;
         }
 
-        var read = MessageFrame.RoundTrip(new BitmapMessage(NewDigest(), held)).Held;
+        var read = MessageFrame.RoundTrip(new BitmapMessage(NewDigest(), held, IsPublisher: true)).Held;
         Assert.Equal(shards, read.Length);
         Assert.Equal(held.ToBytes(), read.ToBytes());
     }
@@ -55,7 +55,7 @@ public sealed class MessageTests
     [Fact]
     public void Bitmap_with_bits_behind_its_last_shard_is_refused()
     {
-        var frame = FrameCodec.Encode(0, new BitmapMessage(NewDigest(), new ShardBitmap(9)));
+        var frame = FrameCodec.Encode(0, new BitmapMessage(NewDigest(), new ShardBitmap(9), IsPublisher: false));
         frame[^1] = 0xff;
         Assert.Equal(TransferError.Protocol, Assert.Throws<TransferException>(() => FrameCodec.Decode<BitmapMessage>(frame.AsMemory(FrameHeader.Size))).Error);
     }
@@ -98,8 +98,8 @@ public sealed class MessageTests
             FrameCodec.Encode(2, new HelloAckMessage(Guid.NewGuid(), "name", ClusterProof.NewNonce(), default)),
             FrameCodec.Encode(3, new ProofMessage(new byte[ClusterProof.ProofBytes])),
             FrameCodec.Encode(4, new ErrorMessage(ErrorCode.Protocol, "why")),
-            FrameCodec.Encode(5, new SubscribeMessage(NewDigest())),
-            FrameCodec.Encode(6, new BitmapMessage(NewDigest(), new ShardBitmap(77))),
+            FrameCodec.Encode(5, new SubscribeMessage(NewDigest(), new ShardBitmap(77))),
+            FrameCodec.Encode(6, new BitmapMessage(NewDigest(), new ShardBitmap(77), IsPublisher: true)),
             FrameCodec.Encode(7, new HaveMessage(NewDigest(), [1, 2, 300], [4])),
             FrameCodec.Encode(8, new FetchMessage(new ShardInfo(NewDigest(), 1 << 20))),
             FrameCodec.Encode(9, new BusyMessage(50)),

@@ -2,6 +2,7 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using P2PWeights.Cli.Doctor;
 using P2PWeights.Client;
+using P2PWeights.Sim;
 using P2PWeights.Store.Folders;
 using P2PWeights.Tracker;
 using P2PWeights.Transfer;
@@ -23,6 +24,27 @@ internal static class JsonShapes
 
     /// <summary>One line.</summary>
     public static string Write(object document) => JsonSerializer.Serialize(document, Options);
+
+    public static object Of(SimReport report, TimeSpan took) => new
+    {
+        report.Options.Peers,
+        report.Options.Shards,
+        report.Options.Seed,
+        BoundSeconds = Format.Seconds(report.Bound),
+        LastOverBound = Ratio(report.LastOverBound),
+        P99OverBound = Ratio(report.P99OverBound),
+        P50OverBound = Ratio(report.P50OverBound),
+        PublisherCopies = Ratio(report.PublisherCopies),
+        Finished = report.Finishes.Count,
+        report.BytesSent,
+        report.BytesAcrossRacks,
+        report.Hedges,
+        report.Busy,
+        report.Events,
+        ElapsedSeconds = Format.Seconds(took),
+    };
+
+    private static double Ratio(double value) => Math.Round(value, 4);
 
     public static object Of(Failure failure) =>
         new { Error = JsonNamingPolicy.SnakeCaseLower.ConvertName(failure.Error.ToString()), failure.ExitCode, failure.Message };

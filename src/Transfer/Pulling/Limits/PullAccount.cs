@@ -1,3 +1,5 @@
+using P2PWeights.Transfer.Swarms;
+
 namespace P2PWeights.Transfer.Pulling.Limits;
 
 /// <summary>Keeps account of where the shards and the time of one pull go, and makes its report. Owned by the pull's loop.</summary>

@@ -1,10 +1,9 @@
 using System.Collections.Immutable;
 using P2PWeights.Store.Content;
 using P2PWeights.Testing;
-using P2PWeights.Transfer.Pulling;
 using P2PWeights.Transfer.Swarms;
 
-namespace P2PWeights.Transfer.Tests.Pulling;
+namespace P2PWeights.Transfer.Tests.Swarms;
 
 public sealed class PullPlannerTests
 {
@@ -14,13 +13,12 @@ public sealed class PullPlannerTests
     private readonly Seeded _seeded = new();
 
     [Fact]
-    public void Rarest_shard_is_asked_for_first()
+    public void Rarest_shard_of_a_source_is_asked_for_first()
     {
         var planner = NewPlanner(5);
         var a = Add(planner, 0, 1, 2, 3);
         Add(planner, 0, 1, 3);
-        var first = planner.Next(default);
-        Assert.Equal((a, 2), (first?.Source, first?.Ordinal));
+        Assert.Equal(2, Drain(planner, default).First(asked => asked.Source == a).Ordinal);
     }
 
     [Fact]
@@ -150,32 +148,78 @@ public sealed class PullPlannerTests
     }
 
     [Fact]
-    public void Complete_source_is_not_asked_for_what_a_puller_holds()
+    public void Near_source_is_asked_before_a_far_one_which_gets_the_rest()
+    {
+        var planner = NewPlanner(8);
+        var far = planner.AddSource(Guid.NewGuid(), Nearness.Elsewhere);
+        var near = planner.AddSource(Guid.NewGuid(), Nearness.SameRack);
+        foreach (var source in new[] { far, near })
+        {
+            var all = new ShardBitmap(8);
+            Array.ForEach([.. Enumerable.Range(0, 8)], (int ordinal) => all[ordinal] = true);
+            planner.SetHeld(source, all, isPublisher: false);
+        }
+
+        Assert.Equal([near, near, near, near, far, far, far, far], Drain(planner, default).Select(asked => asked.Source));
+    }
+
+    [Fact]
+    public void Publisher_is_asked_only_for_what_nobody_else_holds()
     {
         var planner = NewPlanner(4);
-        var publisher = Add(planner, 0, 1, 2, 3);
-        var puller = Add(planner, 1, 2);
+        var publisher = AddPublisher(planner, 0, 1, 2, 3);
+        var other = Add(planner, 1, 2);
         var asked = Drain(planner, default);
-        Assert.Equal([1, 2], asked.Where(a => a.Source == puller).Select(a => a.Ordinal).Order());
+        Assert.Equal([1, 2], asked.Where(a => a.Source == other).Select(a => a.Ordinal).Order());
         Assert.Equal([0, 3], asked.Where(a => a.Source == publisher).Select(a => a.Ordinal).Order());
+    }
+
+    [Fact]
+    public void Node_that_has_finished_spares_the_publisher_altogether()
+    {
+        var planner = NewPlanner(40);
+        AddPublisher(planner, [.. Enumerable.Range(0, 40)]);
+        var finished = Add(planner, [.. Enumerable.Range(0, 40)]);
+        Assert.All(Drain(planner, default), asked => Assert.Equal(finished, asked.Source));
+    }
+
+    [Fact]
+    public void What_only_the_publisher_holds_is_asked_for_first()
+    {
+        var planner = NewPlanner(8);
+        Add(planner, 0, 1, 2, 3, 4, 5, 6);
+        var publisher = AddPublisher(planner, 7);
+        var first = planner.Next(default);
+        Assert.Equal((publisher, 7), (first?.Source, first?.Ordinal));
+    }
+
+    [Fact]
+    public void Source_that_turns_out_to_be_the_publisher_is_no_holder_any_more()
+    {
+        var planner = NewPlanner(2);
+        var source = Add(planner, 0, 1);
+        planner.SetHeld(source, source.Held, isPublisher: true);
+        var other = Add(planner, 0);
+        var asked = Drain(planner, default);
+        Assert.Equal((other, source), (asked.Single(a => a.Ordinal == 0).Source, asked.Single(a => a.Ordinal == 1).Source));
     }
 
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
-    public void Complete_source_is_asked_for_what_a_puller_holds_that_is_put_off_or_much_slower(bool isPutOff)
+    public void Publisher_is_asked_for_what_another_holds_that_is_put_off_or_much_slower(bool isPutOff)
     {
         var planner = NewPlanner(20);
-        var publisher = Add(planner, [.. Enumerable.Range(0, 20)]);
-        var puller = Add(planner, [.. Enumerable.Range(0, 19)]);
+        var publisher = AddPublisher(planner, [.. Enumerable.Range(0, 20)]);
+        var other = Add(planner, [.. Enumerable.Range(0, 19)]);
         Drain(planner, default);
         if (isPutOff)
         {
-            puller.NotBefore = Later;
+            other.NotBefore = Later;
         }
         else
         {
-            puller.Progress(Size / 10, TimeSpan.FromMilliseconds(500));
+            other.Progress(Size / 10, TimeSpan.FromMilliseconds(500));
             publisher.Progress(50 * Size, TimeSpan.FromMilliseconds(500));
         }
 
@@ -184,62 +228,11 @@ public sealed class PullPlannerTests
     }
 
     [Fact]
-    public void Nodes_that_pull_together_take_each_shard_from_the_publisher_about_once()
-    {
-        const int Shards = 240;
-        var nodes = Enumerable.Range(0, 4).Select(_ => Guid.NewGuid()).ToArray();
-        var publisher = Guid.NewGuid();
-        var planners = nodes.Select(self => NewPlanner(Shards, random: new Random(_seeded.Random.Next()), self: self)).ToArray();
-        var held = nodes.Select(_ => new ShardBitmap(Shards)).ToArray();
-        var sources = planners.Select((planner, me) => nodes.ToDictionary(peer => peer, planner.AddSource)).ToArray();
-        for (var me = 0; me < nodes.Length; me++)
-        {
-            planners[me].RemoveSource(sources[me][nodes[me]]);
-            Add(planners[me], publisher, [.. Enumerable.Range(0, Shards)]);
-        }
-
-        var sent = 0;
-        var flying = nodes.Select(_ => new List<Assignment>()).ToArray();
-        for (var step = 0; planners.Any(planner => planner.Left > 0); step++)
-        {
-            Assert.True(step < 10_000, $"the pulls do not end; {_seeded}");
-            var now = TimeSpan.FromMilliseconds(10 * step);
-            for (var me = 0; me < nodes.Length; me++)
-            {
-                flying[me].AddRange(Drain(planners[me], now));
-
-                // Every source brings its oldest shard, and node 0 has a faster line than the others.
-                foreach (var end in flying[me].GroupBy(a => a.Source).SelectMany(group => group.Take(me == 0 ? 2 : 1)).ToList())
-                {
-                    flying[me].Remove(end);
-                    planners[me].Received(end);
-                    planners[me].Done(end);
-                    held[me][end.Ordinal] = true;
-                    sent += end.Source.Peer == publisher ? 1 : 0;
-                }
-            }
-
-            for (var me = 0; me < nodes.Length; me++)
-            {
-                for (var other = 0; other < nodes.Length; other++)
-                {
-                    if (other != me)
-                    {
-                        planners[me].SetHeld(sources[me][nodes[other]], held[other].Clone());
-                    }
-                }
-            }
-        }
-
-        Assert.InRange(sent, Shards, 1.25 * Shards);
-    }
-
-    [Fact]
     public void Plan_of_sixty_thousand_shards_and_sixteen_sources_takes_a_step_per_shard()
     {
         const int Shards = 60_000;
         var planner = NewPlanner(Shards, windowBytes: 64L * Size);
-        Add(planner, [.. Enumerable.Range(0, Shards)]);
+        AddPublisher(planner, [.. Enumerable.Range(0, Shards)]);
         var pullers = Enumerable.Range(0, 15).Select(part => Add(planner, [.. Enumerable.Range(0, Shards).Where(o => o % 15 == part && o % 7 == 0)])).ToArray();
         var flying = new Queue<Assignment>();
         var asked = 0;
@@ -255,7 +248,7 @@ public sealed class PullPlannerTests
                 var told = pullers[asked / 10 % pullers.Length];
                 var more = told.Held.Clone();
                 more[end.Ordinal] = true;
-                planner.SetHeld(told, more);
+                planner.SetHeld(told, more, isPublisher: false);
             }
         }
 
@@ -331,7 +324,7 @@ public sealed class PullPlannerTests
         int[] wanted = [7, 3, 5, 1, 9, 0];
         var table = Enumerable.Range(0, 10).Select(_ => new ShardInfo(new Digest(_seeded.Bytes(Digest.Size)), Size)).ToImmutableArray();
         var planner = new PullPlanner(
-            Guid.NewGuid(), table, wanted, new PlannerOptions(1L << 30, LanesPerSource: 2) { LookAheadBytes = 3 * Size }, _seeded.Random);
+            table, wanted, new PlannerOptions(1L << 30, LanesPerSource: 2) { LookAheadBytes = 3 * Size }, _seeded.Random);
         for (var sources = 0; sources < 3; sources++)
             Add(planner, wanted);
 
@@ -351,14 +344,16 @@ public sealed class PullPlannerTests
         Assert.Equal(0, Assert.Single(Drain(planner, TimeSpan.Zero)).Ordinal);
     }
 
-    private static PlannedSource Add(PullPlanner planner, params int[] held) => Add(planner, Guid.NewGuid(), held);
+    private static PlannedSource Add(PullPlanner planner, params int[] held) => Add(planner, isPublisher: false, held);
 
-    private static PlannedSource Add(PullPlanner planner, Guid peer, int[] held)
+    private static PlannedSource AddPublisher(PullPlanner planner, params int[] held) => Add(planner, isPublisher: true, held);
+
+    private static PlannedSource Add(PullPlanner planner, bool isPublisher, int[] held)
     {
-        var source = planner.AddSource(peer);
+        var source = planner.AddSource(Guid.NewGuid());
         var bitmap = new ShardBitmap(source.Held.Length);
         Array.ForEach(held, ordinal => bitmap[ordinal] = true);
-        planner.SetHeld(source, bitmap);
+        planner.SetHeld(source, bitmap, isPublisher);
         return source;
     }
 
@@ -373,9 +368,9 @@ public sealed class PullPlannerTests
         return assignments;
     }
 
-    private PullPlanner NewPlanner(int shards, long windowBytes = 1L << 30, Random? random = null, Guid? self = null)
+    private PullPlanner NewPlanner(int shards, long windowBytes = 1L << 30, Random? random = null)
     {
         var table = Enumerable.Range(0, shards).Select(_ => new ShardInfo(new Digest(_seeded.Bytes(Digest.Size)), Size)).ToImmutableArray();
-        return new PullPlanner(self ?? Guid.NewGuid(), table, Enumerable.Range(0, shards), new PlannerOptions(windowBytes, LanesPerSource: 2), random ?? _seeded.Random);
+        return new PullPlanner(table, Enumerable.Range(0, shards), new PlannerOptions(windowBytes, LanesPerSource: 2), random ?? _seeded.Random);
     }
 }

@@ -1,9 +1,8 @@
-using P2PWeights.Transfer.Swarms;
-
-namespace P2PWeights.Transfer.Pulling;
+namespace P2PWeights.Transfer.Swarms;
 
 /// <summary>A source as the <see cref="PullPlanner"/> sees it. Changed by the planner, and told by its pull what was measured.</summary>
-internal sealed class PlannedSource(Guid peer, int shards)
+/// <param name="nearness">How near it is, of <see cref="Swarms.Nearness"/>.</param>
+internal sealed class PlannedSource(Guid peer, int shards, int nearness)
 {
     private static readonly TimeSpan RateWindow = TimeSpan.FromMilliseconds(500);
 
@@ -26,11 +25,14 @@ internal sealed class PlannedSource(Guid peer, int shards)
     /// <summary>Node id.</summary>
     public Guid Peer => peer;
 
+    /// <summary>How near it is: near ones are asked before far ones.</summary>
+    public int Nearness => nearness;
+
     /// <summary>Shards it holds.</summary>
     public ShardBitmap Held { get; set; } = new(shards);
 
-    /// <summary>Holds every shard of the manifest: it published them, or its pull is over. Others still pull, or hold a part.</summary>
-    public bool IsComplete { get; set; }
+    /// <summary>It published the manifest: asked only for what nobody else brings.</summary>
+    public bool IsPublisher { get; set; }
 
     /// <summary>How many of the shards still to be asked for it holds.</summary>
     public int Useful { get; set; }

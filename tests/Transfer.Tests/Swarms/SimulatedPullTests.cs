@@ -1,6 +1,6 @@
 using P2PWeights.Testing;
 
-namespace P2PWeights.Transfer.Tests.Pulling;
+namespace P2PWeights.Transfer.Tests.Swarms;
 
 /// <summary>What the planner promises about whole pulls, in virtual time: the numbers are exact, and the same on every machine.</summary>
 public sealed class SimulatedPullTests

@@ -1,8 +1,8 @@
 using System.Collections.Immutable;
+using System.Numerics;
 using P2PWeights.Store.Content;
-using P2PWeights.Transfer.Swarms;
 
-namespace P2PWeights.Transfer.Pulling;
+namespace P2PWeights.Transfer.Swarms;
 
 /// <summary>A decision: ask this source for this shard.</summary>
 /// <param name="Hedge">The shard is on its way from another source already, which is slow.</param>
@@ -11,9 +11,9 @@ internal readonly record struct Assignment(PlannedSource Source, int Ordinal, bo
 /// <summary>
 /// Decides which shard is asked of which source next. Pure: told what happened and what time it is, does no IO, owns no clock, takes its randomness from
 /// outside; the pull carries its decisions out. Not thread-safe; one loop owns it.
-/// Rules: one source per shard; the rarest shard first, at random among equals; the least loaded source first; at most a window of bytes over all sources and
-/// a time's worth of bytes per source; complete sources are spared where other pullers can do (<see cref="PublisherRelief"/>); when nothing is left to ask for, a
-/// slow last shard is asked of a second source (<see cref="HedgePlanner"/>).
+/// Rules: one source per shard; the rarest shard first, at random among equals; near sources before far ones, then the least loaded first; at most a window of bytes over all sources and
+/// a time's worth of bytes per source; publishers are asked first for what only they hold and spared where others can do (<see cref="PublisherRelief"/>); when nothing
+/// is left to ask for, a slow last shard is asked of a second source (<see cref="HedgePlanner"/>).
 /// </summary>
 internal sealed class PullPlanner
 {
@@ -22,47 +22,52 @@ internal sealed class PullPlanner
     private readonly RarityIndex _missing;
     private readonly List<PlannedSource> _sources = [];
     private readonly int[] _holders;
-    private readonly List<PlannedSource> _candidates = [];
-    private readonly Comparison<PlannedSource> _bestFirst;
+    private readonly List<PlannedSource> _others = [];
+    private readonly List<PlannedSource> _publishers = [];
+    private readonly Random _random;
     private readonly Dictionary<int, List<Flight>> _flights = [];
     private readonly Stack<List<Flight>> _spare = new();
-    private readonly HashSet<int> _open;
-    private readonly Queue<int> _order;
-    private readonly HashSet<int> _later;
-    private readonly long _lookAhead;
+    private readonly ShardBitmap _open;
+    private readonly LookAhead _lookAhead;
     private readonly PublisherRelief _relief;
     private readonly HedgePlanner _hedges;
     private readonly int _largestShard;
     private long _windowUsed;
-    private long _admittedBytes;
     private TimeSpan _now;
 
-    /// <param name="self">This node's id, which decides its share.</param>
     /// <param name="shards">The manifest's shard table.</param>
     /// <param name="wanted">Ordinals to fetch; all count as missing at first.</param>
-    public PullPlanner(Guid self, ImmutableArray<ShardInfo> shards, IEnumerable<int> wanted, PlannerOptions options, Random random)
+    public PullPlanner(ImmutableArray<ShardInfo> shards, IEnumerable<int> wanted, PlannerOptions options, Random random)
     {
         _shards = shards;
         _options = options;
+        _random = random;
         _missing = new RarityIndex(shards.Length, random);
         _holders = new int[shards.Length];
-        _order = new Queue<int>(wanted);
-        _open = [.. _order];
-        _later = [.. _order];
-        _lookAhead = options.LookAheadBytes > 0 ? options.LookAheadBytes : long.MaxValue;
-        foreach (var ordinal in _order)
+        _open = new ShardBitmap(shards.Length);
+        _lookAhead = new LookAhead(shards, options.LookAheadBytes);
+        long bytes = 0;
+        foreach (var ordinal in wanted)
         {
+            if (_open[ordinal])
+            {
+                continue;
+            }
+
+            _open[ordinal] = true;
+            _lookAhead.Add(ordinal);
+            Left++;
             _largestShard = Math.Max(_largestShard, shards[ordinal].Size);
+            bytes += shards[ordinal].Size;
         }
 
-        _bestFirst = (one, other) => one.IsComplete != other.IsComplete ? one.IsComplete.CompareTo(other.IsComplete) : Load(one).CompareTo(Load(other));
-        _relief = new PublisherRelief(self, shards.Length, _sources, CanAsk);
-        _hedges = new HedgePlanner(_open.Sum(ordinal => (long)shards[ordinal].Size), _largestShard);
+        _relief = new PublisherRelief(shards.Length, _sources);
+        _hedges = new HedgePlanner(bytes, _largestShard);
         Admit();
     }
 
     /// <summary>Shards not verified yet.</summary>
-    public int Left => _open.Count;
+    public int Left { get; private set; }
 
     /// <summary>Shards that may be asked for, and are neither verified nor on their way.</summary>
     public int Missing => _missing.Count;
@@ -73,45 +78,64 @@ internal sealed class PullPlanner
     /// <summary>Whether the window over all sources has no room for another shard.</summary>
     public bool IsWindowFull => _windowUsed > 0 && _windowUsed + _largestShard > _options.WindowBytes;
 
-    /// <summary>Shards not verified yet.</summary>
-    public IReadOnlyCollection<int> Open => _open;
-
-    public PlannedSource AddSource(Guid peer)
+    /// <summary>Shards not verified yet, in order.</summary>
+    public IEnumerable<int> Open
     {
-        var source = new PlannedSource(peer, _shards.Length);
+        get
+        {
+            for (var ordinal = 0; ordinal < _shards.Length; ordinal++)
+            {
+                if (_open[ordinal])
+                {
+                    yield return ordinal;
+                }
+            }
+        }
+    }
+
+    /// <summary>Whether the shard is wanted and not verified yet.</summary>
+    public bool IsOpen(int ordinal) => _open[ordinal];
+
+    /// <param name="nearness">How near the peer is, of <see cref="Nearness"/>.</param>
+    public PlannedSource AddSource(Guid peer, int nearness = Nearness.Elsewhere)
+    {
+        var source = new PlannedSource(peer, _shards.Length, nearness);
         _sources.Add(source);
-        _relief.Changed();
         return source;
     }
 
     /// <summary>The source is gone. Its fetches end on their own, each with <see cref="Failed"/>.</summary>
     public void RemoveSource(PlannedSource source)
     {
-        SetHeld(source, new ShardBitmap(_shards.Length));
+        SetHeld(source, new ShardBitmap(_shards.Length), source.IsPublisher);
         _sources.Remove(source);
         _relief.Changed();
     }
 
     /// <summary>The source told what it holds now.</summary>
-    public void SetHeld(PlannedSource source, ShardBitmap held)
+    /// <param name="isPublisher">Whether it published the manifest: asked only for what nobody else brings, and not counted as a holder.</param>
+    public void SetHeld(PlannedSource source, ShardBitmap held, bool isPublisher)
     {
-        held.VisitChanges(source.Held, (ordinal, gained) =>
+        if (source.IsPublisher != isPublisher)
         {
-            if (_missing.Contains(ordinal))
-            {
-                source.Useful += gained ? 1 : -1;
-            }
-        });
-        var isComplete = held.Count() == _shards.Length;
-        var before = source.IsComplete ? new ShardBitmap(_shards.Length) : source.Held;
-        (isComplete ? new ShardBitmap(_shards.Length) : held).VisitChanges(before, (ordinal, gained) => SetRarity(ordinal, _holders[ordinal] + (gained ? 1 : -1)));
-        source.Held = held;
-        if (source.IsComplete != isComplete)
-        {
-            source.IsComplete = isComplete;
+            SetHeld(source, new ShardBitmap(_shards.Length), source.IsPublisher);
+            source.IsPublisher = isPublisher;
             _relief.Changed();
         }
-        else if (!isComplete)
+
+        var words = held.Words;
+        var before = source.Held.Words;
+        for (var w = 0; w < words.Length; w++)
+        {
+            for (var changed = words[w] ^ before[w]; changed != 0; changed &= changed - 1)
+            {
+                var bit = BitOperations.TrailingZeroCount(changed);
+                SetHeld(source, (w * ShardBitmap.WordBits) + bit, (words[w] >> bit & 1) != 0);
+            }
+        }
+
+        source.Held = held;
+        if (!isPublisher)
         {
             _relief.Gained(held);
         }
@@ -126,43 +150,34 @@ internal sealed class PullPlanner
             return null;
         }
 
-        _candidates.Clear();
+        _others.Clear();
+        _publishers.Clear();
         foreach (var source in _sources)
         {
             if (source.Useful > 0 && CanAsk(source, now) && Load(source) < 1)
             {
-                _candidates.Add(source);
+                (source.IsPublisher ? _publishers : _others).Add(source);
             }
         }
 
-        _candidates.Sort(_bestFirst);
-        foreach (var source in _candidates)
-        {
-            if (Choose(source, now) is var ordinal and >= 0 && Fits(source, ordinal))
-            {
-                Take(ordinal);
-                return Begin(source, ordinal, hedge: false, now);
-            }
-        }
-
-        return _missing.Count == 0 && _later.Count == 0 ? Hedge(now) : null;
+        // What only publishers hold comes first: others wait until it is passed on. What others hold is asked of publishers last.
+        return Next(_publishers, Part.OnlyPublishers, now)
+            ?? Next(_others, Part.Others, now)
+            ?? Next(_publishers, Part.Uncovered, now)
+            ?? (_missing.Count == 0 && _lookAhead.IsOver ? Hedge(now) : null);
     }
 
     /// <summary>The shard is not to be asked for, for now: somebody else brings it, or it is copied from the store.</summary>
     public void SetAside(int ordinal)
     {
-        if (_later.Remove(ordinal))
-        {
-            _admittedBytes += _shards[ordinal].Size;
-        }
-
+        _lookAhead.LetIn(ordinal);
         Take(ordinal);
     }
 
     /// <summary>A shard that was set aside is to be asked for after all.</summary>
     public void PutBack(int ordinal)
     {
-        if (_open.Contains(ordinal) && !_missing.Contains(ordinal) && !_flights.ContainsKey(ordinal))
+        if (_open[ordinal] && !_missing.Contains(ordinal) && !_flights.ContainsKey(ordinal))
         {
             _missing.Add(ordinal, _holders[ordinal]);
             foreach (var source in _sources.Where(s => s.Held[ordinal]))
@@ -201,58 +216,99 @@ internal sealed class PullPlanner
     public void Done(int ordinal)
     {
         Take(ordinal);
-        if (_open.Remove(ordinal) && !_later.Remove(ordinal))
+        if (_open[ordinal])
         {
-            _admittedBytes -= _shards[ordinal].Size;
+            _open[ordinal] = false;
+            Left--;
+            _lookAhead.Done(ordinal);
             Admit();
         }
     }
 
-    /// <summary>Lets the next shards in, in their order, as far ahead of what is verified as is allowed.</summary>
     private void Admit()
     {
-        while (_admittedBytes < _lookAhead && _order.TryDequeue(out var next))
+        while (_lookAhead.Next() is var next and >= 0)
         {
-            if (_later.Remove(next))
-            {
-                _admittedBytes += _shards[next].Size;
-                PutBack(next);
-            }
+            PutBack(next);
         }
     }
 
-    /// <summary>What to ask this source for, or -1.</summary>
-    private int Choose(PlannedSource source, TimeSpan now)
+    /// <summary>The best decision about one part of the shards: near sources first, then the least loaded, at random among equals.</summary>
+    private Assignment? Next(List<PlannedSource> candidates, Part part, TimeSpan now)
     {
-        // Rarity counts the pullers that hold a shard: at 0 stands what complete sources alone hold.
-        var ordinal = -1;
-        if (source.IsComplete)
+        for (var left = candidates.Count; left > 0; left--)
         {
-            ordinal = _missing.Pick(0, source.Held, alsoIn: _relief.Share);
-
-            // The share of others is theirs to ask for; a lane that would idle takes some of it all the same.
-            if (ordinal < 0 && (_relief.Pullers == 0 || source.Outstanding < 2 * _options.LanesPerSource))
+            var best = Least(candidates, left);
+            var source = candidates[best];
+            if (Choose(source, part, now) is var ordinal and >= 0 && Fits(source, ordinal))
             {
-                ordinal = _missing.Pick(0, source.Held);
+                Take(ordinal);
+                return Begin(source, ordinal, hedge: false, now);
+            }
+
+            (candidates[best], candidates[left - 1]) = (candidates[left - 1], source);
+        }
+
+        return null;
+    }
+
+    /// <summary>The place of the nearest of the first candidates, and of the least loaded among equally near ones.</summary>
+    private int Least(List<PlannedSource> candidates, int count)
+    {
+        var start = _random.Next(count);
+        var (best, nearest, least) = (start, candidates[start].Nearness, Load(candidates[start]));
+        for (var i = 1; i < count; i++)
+        {
+            var index = start + i < count ? start + i : start + i - count;
+            var source = candidates[index];
+            if (source.Nearness < nearest)
+            {
+                continue;
+            }
+
+            var load = Load(source);
+            if (source.Nearness > nearest || load < least)
+            {
+                (best, nearest, least) = (index, source.Nearness, load);
             }
         }
 
-        var covered = source.IsComplete && ordinal < 0 ? _relief.Covered(_flights.Values.SelectMany(flights => flights), now) : null;
-        for (var rarity = 1; ordinal < 0 && rarity < _missing.Levels; rarity++)
-        {
-            ordinal = _missing.Pick(rarity, source.Held, notIn: covered);
-        }
-
-        return ordinal;
+        return best;
     }
 
-    private void SetRarity(int ordinal, int holders)
+    /// <summary>What to ask this source for, or -1. Rarity counts the holders that are no publishers.</summary>
+    private int Choose(PlannedSource source, Part part, TimeSpan now)
     {
-        _holders[ordinal] = holders;
-        if (_missing.Contains(ordinal))
+        if (part == Part.OnlyPublishers)
         {
-            _missing.Remove(ordinal);
-            _missing.Add(ordinal, holders);
+            return _missing.Pick(0, source.Held);
+        }
+
+        var covered = part == Part.Uncovered ? _relief.Covered(_flights.Values, now) : null;
+        for (var rarity = 1; rarity < _missing.Levels; rarity++)
+        {
+            if (_missing.Pick(rarity, source.Held, notIn: covered) is var ordinal and >= 0)
+            {
+                return ordinal;
+            }
+        }
+
+        return -1;
+    }
+
+    /// <summary>The source holds a shard now that it did not, or the other way round.</summary>
+    private void SetHeld(PlannedSource source, int ordinal, bool isHeld)
+    {
+        var isMissing = _missing.Contains(ordinal);
+        source.Useful += !isMissing ? 0 : isHeld ? 1 : -1;
+        if (!source.IsPublisher)
+        {
+            _holders[ordinal] += isHeld ? 1 : -1;
+            if (isMissing)
+            {
+                _missing.Remove(ordinal);
+                _missing.Add(ordinal, _holders[ordinal]);
+            }
         }
     }
 
@@ -263,7 +319,7 @@ internal sealed class PullPlanner
 
     private double Window(PlannedSource source)
     {
-        var isShared = source.IsComplete && _relief.Pullers > 0;
+        var isShared = source.IsPublisher && _sources.Count > 1;
         return source.Window((double)_options.LanesPerSource * _largestShard, isShared ? _options.SharedHorizon : _options.Horizon, isShared);
     }
 
@@ -280,7 +336,7 @@ internal sealed class PullPlanner
     {
         var idle = _sources.FindAll(source => source.Outstanding == 0 && CanAsk(source, now));
         var alone = _flights.Values
-            .Where(flights => flights is [{ IsReceived: false } only] && _open.Contains(only.Ordinal) && _windowUsed + only.Size <= _options.WindowBytes)
+            .Where(flights => flights is [{ IsReceived: false } only] && _open[only.Ordinal] && _windowUsed + only.Size <= _options.WindowBytes)
             .Select(flights => flights[0]);
         if (idle.Count == 0 || _hedges.Choose(alone, idle, _sources.Max(source => source.Rate), now) is not var (slow, second))
         {
@@ -317,7 +373,7 @@ internal sealed class PullPlanner
             _spare.Push(flights);
         }
 
-        var isHere = !_open.Contains(fetch.Ordinal);
+        var isHere = !_open[fetch.Ordinal];
         if (isHere || !isVerified)
         {
             _hedges.Ended(flight, isHere, wasReceived, _now);
@@ -357,5 +413,18 @@ internal sealed class PullPlanner
         }
 
         throw new InvalidOperationException($"no shard is on its way from {source.Peer} that ended");
+    }
+
+    /// <summary>What a decision is about.</summary>
+    private enum Part
+    {
+        /// <summary>Shards that only publishers hold, asked of publishers.</summary>
+        OnlyPublishers,
+
+        /// <summary>Shards that others hold, asked of them.</summary>
+        Others,
+
+        /// <summary>Shards that others hold, who cannot be asked or are much slower, asked of publishers.</summary>
+        Uncovered,
     }
 }

@@ -1,4 +1,4 @@
-namespace P2PWeights.Transfer.Pulling;
+namespace P2PWeights.Transfer.Swarms;
 
 /// <summary>A shard on its way.</summary>
 /// <param name="Source">Whom it was asked of.</param>

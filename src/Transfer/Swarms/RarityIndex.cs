@@ -1,7 +1,4 @@
-using System.Numerics;
-using P2PWeights.Transfer.Swarms;
-
-namespace P2PWeights.Transfer.Pulling;
+namespace P2PWeights.Transfer.Swarms;
 
 /// <summary>
 /// The shards that are still to be asked for, by their rarity: a bitmap per rarity, so that a choice looks at 64 shards at a time. Among equals the choice is
@@ -10,7 +7,6 @@ namespace P2PWeights.Transfer.Pulling;
 internal sealed class RarityIndex(int shards, Random random)
 {
     private const int Absent = -1;
-    private const int WordBits = 64;
 
     private readonly List<Level> _levels = [];
     private readonly int[] _rarity = [.. Enumerable.Repeat(Absent, shards)];
@@ -45,8 +41,8 @@ internal sealed class RarityIndex(int shards, Random random)
         Count--;
     }
 
-    /// <summary>A shard of this rarity that is in the one bitmap and, when given, in the second and not in the third; or -1.</summary>
-    public int Pick(int rarity, ShardBitmap held, ShardBitmap? alsoIn = null, ShardBitmap? notIn = null)
+    /// <summary>A shard of this rarity that is in the one bitmap and, when given, not in the second; or -1.</summary>
+    public int Pick(int rarity, ShardBitmap held, ShardBitmap? notIn = null)
     {
         if (rarity >= _levels.Count || _levels[rarity].Count == 0)
         {
@@ -58,24 +54,14 @@ internal sealed class RarityIndex(int shards, Random random)
         for (var i = 0; i < words.Length; i++)
         {
             var w = start + i < words.Length ? start + i : start + i - words.Length;
-            var fit = words[w] & held.Words[w] & (alsoIn?.Words[w] ?? ulong.MaxValue) & ~(notIn?.Words[w] ?? 0);
+            var fit = words[w] & held.Words[w] & ~(notIn?.Words[w] ?? 0);
             if (fit != 0)
             {
-                return (w * WordBits) + RandomBit(fit);
+                return (w * ShardBitmap.WordBits) + ShardBitmap.RandomBit(fit, random);
             }
         }
 
         return Absent;
-    }
-
-    private int RandomBit(ulong word)
-    {
-        for (var skip = random.Next(BitOperations.PopCount(word)); skip > 0; skip--)
-        {
-            word &= word - 1;
-        }
-
-        return BitOperations.TrailingZeroCount(word);
     }
 
     private sealed class Level(int shards)

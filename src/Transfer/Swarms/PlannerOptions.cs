@@ -1,4 +1,4 @@
-namespace P2PWeights.Transfer.Pulling;
+namespace P2PWeights.Transfer.Swarms;
 
 /// <summary>The numbers that a <see cref="PullPlanner"/> goes by.</summary>
 /// <param name="WindowBytes">Bytes asked for and not verified yet, over all sources.</param>
@@ -11,7 +11,7 @@ internal sealed record PlannerOptions(long WindowBytes, int LanesPerSource)
     /// </summary>
     public TimeSpan Horizon { get; init; } = TimeSpan.FromMilliseconds(200);
 
-    /// <summary>The same for a complete source while others pull too: what is asked for far ahead is what another node asks for as well.</summary>
+    /// <summary>The same for a publisher while there are other sources: what is asked for far ahead is what another node asks for as well.</summary>
     public TimeSpan SharedHorizon { get; init; } = TimeSpan.FromMilliseconds(50);
 
     /// <summary>Shards are let in in their order, as long as those let in and not verified have fewer bytes; 0 for all at once.</summary>

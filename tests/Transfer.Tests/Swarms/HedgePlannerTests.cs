@@ -1,7 +1,6 @@
-using P2PWeights.Transfer.Pulling;
 using P2PWeights.Transfer.Swarms;
 
-namespace P2PWeights.Transfer.Tests.Pulling;
+namespace P2PWeights.Transfer.Tests.Swarms;
 
 public sealed class HedgePlannerTests
 {
@@ -126,7 +125,7 @@ public sealed class HedgePlannerTests
     /// <summary>A source that holds everything and sends so many MiB per second; 0 for one that nothing is known of.</summary>
     private static PlannedSource Source(double mibPerSecond)
     {
-        var source = new PlannedSource(Guid.NewGuid(), 64);
+        var source = new PlannedSource(Guid.NewGuid(), 64, Nearness.Elsewhere);
         for (var ordinal = 0; ordinal < 64; ordinal++)
         {
             source.Held[ordinal] = true;

@@ -1,10 +1,9 @@
 using System.Collections.Immutable;
 using P2PWeights.Store.Content;
 using P2PWeights.Testing;
-using P2PWeights.Transfer.Pulling;
 using P2PWeights.Transfer.Swarms;
 
-namespace P2PWeights.Transfer.Tests.Pulling;
+namespace P2PWeights.Transfer.Tests.Swarms;
 
 /// <summary>
 /// A pull in virtual time: the real planner, driven as a pull drives it, and sources that are nothing but a rate, a round trip and two lanes each. Time goes in
@@ -26,7 +25,7 @@ internal sealed class SimulatedPull
     {
         (_seeded, _shardBytes, _totalBytes) = (seeded, shardBytes, (long)shards * shardBytes);
         var table = Enumerable.Range(0, shards).Select(_ => new ShardInfo(new Digest(seeded.Bytes(Digest.Size)), shardBytes)).ToImmutableArray();
-        _planner = new PullPlanner(Guid.NewGuid(), table, Enumerable.Range(0, shards), new PlannerOptions(windowBytes, Lanes), seeded.Random);
+        _planner = new PullPlanner(table, Enumerable.Range(0, shards), new PlannerOptions(windowBytes, Lanes), seeded.Random);
     }
 
     /// <summary>The time since the pull began.</summary>
@@ -58,7 +57,7 @@ internal sealed class SimulatedPull
             all[ordinal] = true;
         }
 
-        _planner.SetHeld(planned, all);
+        _planner.SetHeld(planned, all, isPublisher: false);
         var source = new Source(planned, roundTrip) { BytesPerSecond = bytesPerSecond };
         _sources.Add(source);
         return source;

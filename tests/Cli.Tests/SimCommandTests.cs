@@ -1,0 +1,25 @@
+using P2PWeights.Cli.Tests.Support;
+using P2PWeights.Testing;
+
+namespace P2PWeights.Cli.Tests;
+
+public sealed class SimCommandTests
+{
+    [Fact]
+    public async Task Sim_says_how_near_the_bound_it_came_and_draws_it()
+    {
+        using var folder = new TempFolder();
+        var svg = folder["swarm.svg"];
+        var document = (await P2pw.RunAsync("sim", "--peers", "8", "--shards", "64", "--seed", "3", "--svg", svg, "--json")).Expect(0).Json;
+        Assert.InRange(document.GetProperty("last_over_bound").GetDouble(), 1, 1.5);
+        Assert.InRange(document.GetProperty("p99_over_bound").GetDouble(), 1, document.GetProperty("last_over_bound").GetDouble());
+        Assert.InRange(document.GetProperty("p50_over_bound").GetDouble(), 1, document.GetProperty("p99_over_bound").GetDouble());
+        Assert.InRange(document.GetProperty("publisher_copies").GetDouble(), 1, 2);
+        Assert.Contains("</svg>", await File.ReadAllTextAsync(svg), StringComparison.Ordinal);
+        Assert.Contains("x", (await P2pw.RunAsync("sim", "--peers", "4", "--shards", "16", "--late", "1", "--slow", "0.3")).Expect(0).Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Sim_refuses_what_cannot_be_simulated() =>
+        Assert.Contains("peers: must be", (await P2pw.RunAsync("sim", "--peers", "0")).Expect(2).Error, StringComparison.Ordinal);
+}
