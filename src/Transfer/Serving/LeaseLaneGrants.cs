@@ -160,9 +160,10 @@ internal sealed class LeaseLaneGrants(Guid peer, ServingContext context)
             return Refused(request, "no queue pairs are connected on this lane");
         }
 
-        if (!context.Slots.TryTake(peer))
+        if (!await TakeSlotAsync(cancellationToken).ConfigureAwait(false))
         {
             await exporter.ReleaseAsync().ConfigureAwait(false);
+            cancellationToken.ThrowIfCancellationRequested();
             return Busy(request);
         }
 
@@ -193,6 +194,14 @@ internal sealed class LeaseLaneGrants(Guid peer, ServingContext context)
 
         await GiveUpAsync(exporter).ConfigureAwait(false);
         return answer;
+    }
+
+    /// <summary>Waits for a slot as an upload lane does: one that is given back is used again at once, and not only when the peer asks again.</summary>
+    private async ValueTask<bool> TakeSlotAsync(CancellationToken cancellationToken)
+    {
+        using var turn = new SlotTurn(context.Slots, peer, context.Time);
+        using var given = cancellationToken.UnsafeRegister(static turn => ((SlotTurn)turn!).GiveUp(), turn);
+        return await turn.TakeAsync().ConfigureAwait(false);
     }
 
     private async ValueTask<byte[]> ExportAsync(uint request, ShardLease lease, SharedExporter exporter, CancellationToken cancellationToken)
