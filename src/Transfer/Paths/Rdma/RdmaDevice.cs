@@ -99,6 +99,25 @@ internal sealed class RdmaDevice : IAsyncDisposable
     /// <summary>Why the device cannot be used now; null when it can.</summary>
     public PathFailure? Failure => Volatile.Read(ref _failure);
 
+    /// <summary>Looks at the port after work has failed, because work fails on a port that is down before the event of it comes.</summary>
+    /// <returns>Why the device cannot be used now; null when it can.</returns>
+    public PathFailure? FindFailure()
+    {
+        try
+        {
+            if (Failure is null && !_device.QueryPort(Port).IsActive)
+            {
+                Fail($"port {Name} went down", isGone: false);
+            }
+        }
+        catch (NativeException failure)
+        {
+            Fail($"{Name} is lost: {failure.Message}");
+        }
+
+        return Failure;
+    }
+
     /// <summary>Opens a device and registers memory with it, which takes about 0.1 s per GB.</summary>
     /// <param name="failed">Told, with the reason, when the device fails, on a thread that must not be blocked.</param>
     /// <exception cref="NativeException">It cannot be opened, or not register the memory; says which.</exception>

@@ -202,7 +202,7 @@ internal sealed class RdmaQueue : IReadQueue
         {
             WorkStatus.Success => new WorkEnd(WorkFault.None),
             WorkStatus.RemoteAccessError => new WorkEnd(WorkFault.KeyRefused, new PathFailure(FailureReasons.LeaseExpired, $"{Name}: {WorkCompletion.Text(status)}: the peer has taken the key back")),
-            _ => new WorkEnd(WorkFault.Queue, _device.Failure ?? new PathFailure(FailureReasons.LaneLost, $"{Name}: {WorkCompletion.Text(status)}")),
+            _ => new WorkEnd(WorkFault.Queue, (status == WorkStatus.Flushed ? _device.Failure : _device.FindFailure()) ?? new PathFailure(FailureReasons.LaneLost, $"{Name}: {WorkCompletion.Text(status)}")),
         });
         Leave();
     }

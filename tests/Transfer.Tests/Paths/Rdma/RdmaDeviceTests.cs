@@ -135,7 +135,7 @@ public sealed class RdmaDeviceTests
             link.Lease = (await link._source.Store.LeaseInMemoryAsync(link._checkpoint.Manifest.Shards[0].Digest, TestNode.Deadline))!.Value;
             link._there = RdmaHost.Start(options, link._source.Store.Regions, NullLogger.Instance);
             link.Here = RdmaHost.Start(options, [RegionOf(link._memory)], NullLogger.Instance);
-            await link._there.GetDevicesAsync(TestNode.Deadline);
+            await Task.WhenAll(link._there.Ready, link.Here.Ready).WaitAsync(TestNode.Deadline);
             var queues = new List<IReadOnlyList<RdmaQueue>>();
             foreach (var device in await link.Here.GetDevicesAsync(TestNode.Deadline))
             {
