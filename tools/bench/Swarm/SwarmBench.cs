@@ -4,13 +4,13 @@ using P2PWeights.Bench.Measuring;
 
 namespace P2PWeights.Bench.Swarm;
 
-/// <summary><c>bench swarm</c>: many nodes that want the same checkpoint at once, each behind its own caps, against the bound, BitTorrent and a web server.</summary>
+/// <summary><c>bench swarm</c>: many nodes that want the same checkpoint at once, each behind its own caps, against the bound, the simulator, BitTorrent and a web server.</summary>
 internal static class SwarmBench
 {
     /// <summary>Runs of minutes each.</summary>
     private const int DefaultRuns = 3;
 
-    private static readonly string[] Anchors = ["aria2", "nginx"];
+    private static readonly string[] Anchors = ["sim", "aria2", "nginx"];
 
     public static Command CreateCommand()
     {

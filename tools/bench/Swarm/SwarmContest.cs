@@ -18,6 +18,15 @@ internal static class SwarmContest
         var results = await MeasureAsync(folder, shape, runs, name, writer, cancellationToken);
         var ours = results.Select(result => result.OverBound(1, result.Done)).ToList();
         var bound = shape.Bytes / shape.BoundSeconds / 1e6;
+        if (against.Contains("sim"))
+        {
+            var simulated = await Simulator.RunAsync(shape, cancellationToken);
+            writer.Explain(string.Create(
+                CultureInfo.InvariantCulture,
+                $"p2pw sim, the same swarm: p50 {simulated.P50OverBound:F3}, p99 {simulated.P99OverBound:F3}, last {simulated.LastOverBound:F3} x the bound, publisher sends {simulated.PublisherCopies:F3} copies"));
+            await CompareAsync($"{name}/sim", _ => Task.FromResult(bound * 1e6 / simulated.LastOverBound));
+        }
+
         if (against.Contains("aria2"))
         {
             await using var aria2 = new Aria2Swarm(folder, shape);
