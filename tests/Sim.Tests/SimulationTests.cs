@@ -74,7 +74,7 @@ public sealed class SimulationTests
     {
         var report = Run(Swarm with { KillPublishers = true });
         Assert.Equal(128, report.Finishes.Count);
-        Assert.InRange(report.PublisherCopies, 1, 1.03);
+        Assert.InRange(report.PublisherCopies, 1, 1.08);
         Assert.True(report.LastOverBound <= 1.15, Text(report));
     }
 

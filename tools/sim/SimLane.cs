@@ -62,8 +62,9 @@ internal sealed class SimLane(SimLink link, Simulation simulation) : IActor, IUp
                 SendSlice();
                 break;
             case Arrived:
-                simulation.OnArrived(link.Server);
-                link.Consumer.Puller!.OnShard(_arriving.Dequeue());
+                var arrived = _arriving.Dequeue();
+                simulation.OnArrived(link.Server, arrived.Ordinal);
+                link.Consumer.Puller!.OnShard(arrived);
                 break;
             case PatienceOver when _waiting is not null && _events.Now >= _waitsUntil:
                 Refuse();

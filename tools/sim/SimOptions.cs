@@ -28,7 +28,7 @@ public sealed record SimOptions
     /// <summary>Peers that are killed when the swarm is half-way.</summary>
     public int Killed { get; init; }
 
-    /// <summary>The publishers are killed when they have brought as many shards as the checkpoint has.</summary>
+    /// <summary>The publishers are killed when they have brought every shard once.</summary>
     public bool KillPublishers { get; init; }
 
     /// <summary>Further peers that begin half-way through the bound, and hold nothing.</summary>

@@ -20,9 +20,12 @@ public sealed class Simulation
     private readonly SwarmBound _bound;
     private readonly ProgressLog _progress;
     private readonly long _wanted;
+
+    /// <summary>Shards that publishers brought to somebody.</summary>
+    private readonly ShardBitmap _brought;
     private long _held;
     private int _unfinished;
-    private long _broughtByPublishers;
+    private int _broughtCount;
 
     /// <exception cref="ArgumentException">An option is out of its range.</exception>
     public Simulation(SimOptions options)
@@ -33,6 +36,7 @@ public sealed class Simulation
         SliceBytes = (options.ShardBytes + options.SlicesPerShard - 1) / options.SlicesPerShard;
         Latency = Nanoseconds(options.Latency);
         Table = [.. Enumerable.Range(0, options.Shards).Select(_ => new ShardInfo(new Digest(NextBytes(Digest.Size)), options.ShardBytes))];
+        _brought = new ShardBitmap(options.Shards);
         Tracker = new SimTracker(this);
         var count = options.Publishers + options.Peers + options.Late;
         Network = new SimNetwork(options, (count + options.Racks - 1) / options.Racks);
@@ -101,9 +105,15 @@ public sealed class Simulation
     internal int NearnessOf(SimNode one, SimNode other) => Options.Racks > 1 && one.Rack == other.Rack ? Nearness.SameRack : Nearness.Elsewhere;
 
     /// <summary>A shard that a node sent has arrived.</summary>
-    internal void OnArrived(SimNode server)
+    internal void OnArrived(SimNode server, int ordinal)
     {
-        if (server.IsPublisher && ++_broughtByPublishers == Options.Shards && Options.KillPublishers)
+        if (!server.IsPublisher || _brought[ordinal])
+        {
+            return;
+        }
+
+        _brought[ordinal] = true;
+        if (++_broughtCount == Options.Shards && Options.KillPublishers)
         {
             Events.Add(Events.Now, new Death(this, _publishers), 0);
         }

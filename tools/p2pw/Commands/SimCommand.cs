@@ -20,7 +20,7 @@ internal sealed class SimCommand : CliCommand
     private readonly Option<int> _publishers = Number("--publishers", "Nodes that published it, each with an equal part of the shards. Default: 1.", Defaults.Publishers);
     private readonly Option<double> _slow = new("--slow") { HelpName = "PART", Description = "Part of the peers with a quarter of the rate, 0 to 1." };
     private readonly Option<int> _kill = Number("--kill", "Peers that are killed half-way.", 0);
-    private readonly Option<bool> _killPublishers = new("--kill-publishers") { Description = "Kill the publishers when they have sent one copy." };
+    private readonly Option<bool> _killPublishers = new("--kill-publishers") { Description = "Kill the publishers when they have brought every shard once." };
     private readonly Option<int> _late = Number("--late", "Further peers that begin half-way.", 0);
     private readonly Option<double> _held = new("--held") { HelpName = "PART", Description = "Part of the shards that all but the late peers hold already, 0 to below 1." };
     private readonly Option<int> _racks = Number("--racks", "Racks that the nodes are spread over. Default: 1, a flat network.", Defaults.Racks);
