@@ -73,8 +73,13 @@ public sealed class RevealPlannerTests
         var (hangs, works) = (planner.Add(All(1000), default), planner.Add(All(1000), default));
         var stuck = Ordinals(planner.Tell(hangs));
         var sent = Drain(planner, [works]);
-        Assert.Equal(1000, sent.Count);
-        Assert.All(stuck, ordinal => Assert.Contains(ordinal, sent));
+
+        // Only the last reveals still wait for the one that hangs, and an idle publisher does not wait for those.
+        Assert.True(sent.Count >= 1000 - Ahead, $"{sent.Count} of 1000 were revealed to the one that works; {_seeded}");
+        Assert.True(stuck.Any(sent.Contains), $"what was revealed to the one that hangs was given to nobody else; {_seeded}");
+        planner.Update(TimeSpan.FromMilliseconds(1100));
+        Assert.True(planner.IsOver);
+        Assert.Equal(1000, planner.Tell(works).Count());
     }
 
     [Fact]
