@@ -24,14 +24,23 @@ public sealed class RevealPlannerTests
         var planner = NewPlanner();
         var subscribers = new[] { planner.Add(All(), default), planner.Add(All(), default) };
         var sent = new HashSet<int>();
+        var queues = new[] { new List<int>(), new List<int>() };
         while (sent.Count < Shards)
         {
             Assert.False(planner.IsOver, $"over after {sent.Count} shards; {_seeded}");
             var told = subscribers.Select(planner.Tell).ToArray();
             Assert.Equal(0, told[0].And(told[1]).Count());
-            var next = Enumerable.Range(0, Shards).Where(o => !sent.Contains(o) && (told[0][o] || told[1][o])).ToList();
-            Assert.True(next.Count >= 1, $"nothing is revealed after {sent.Count} shards; {_seeded}");
-            var chosen = next[_seeded.Random.Next(next.Count)];
+
+            // In turns, and each in the order of its reveals: none is overtaken so far that the other is told too.
+            for (var i = 0; i < queues.Length; i++)
+            {
+                queues[i].AddRange(Ordinals(told[i]).Where(ordinal => !sent.Contains(ordinal) && !queues[i].Contains(ordinal)));
+            }
+
+            var queue = queues[sent.Count % 2].Count > 0 ? queues[sent.Count % 2] : queues[(sent.Count + 1) % 2];
+            Assert.True(queue.Count >= 1, $"nothing is revealed after {sent.Count} shards; {_seeded}");
+            var chosen = queue[0];
+            queue.RemoveAt(0);
             sent.Add(chosen);
             planner.Begin(chosen, default);
             planner.End(default);
