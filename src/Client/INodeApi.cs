@@ -15,6 +15,13 @@ public interface INodeApi
     /// <summary>Pulls a checkpoint into the tiers, or into a folder.</summary>
     Task<CheckpointPullReport> PullAsync(CheckpointPullRequest request, IProgress<PullProgress>? progress, CancellationToken cancellationToken);
 
+    /// <summary>
+    /// Brings a checkpoint into running engines of the node's host, pulling what the node does not hold. The report says what became of each engine; look at
+    /// <see cref="UpdateReport.IsComplete"/>.
+    /// </summary>
+    /// <exception cref="NodeException">Nothing could be brought to any engine, or the update broke off for all; the message says what they hold.</exception>
+    Task<UpdateReport> UpdateAsync(UpdateRequest request, IProgress<UpdateProgress>? progress, CancellationToken cancellationToken);
+
     /// <summary>Compares a folder with a checkpoint's manifest.</summary>
     Task<VerifyReport> VerifyAsync(string folder, string checkpoint, IProgress<long>? bytesHashed, CancellationToken cancellationToken);
 

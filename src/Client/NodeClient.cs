@@ -48,6 +48,9 @@ public sealed class NodeClient : INodeApi, IDisposable
     public Task<CheckpointPullReport> PullAsync(CheckpointPullRequest request, IProgress<PullProgress>? progress, CancellationToken cancellationToken) =>
         StreamAsync(ApiRoutes.Pull, Body(request, Json.CheckpointPullRequest), Json.PullProgress, Json.CheckpointPullReport, progress, cancellationToken);
 
+    public Task<UpdateReport> UpdateAsync(UpdateRequest request, IProgress<UpdateProgress>? progress, CancellationToken cancellationToken) =>
+        StreamAsync(ApiRoutes.Update, Body(request, Json.UpdateRequest), Json.UpdateProgress, Json.UpdateReport, progress, cancellationToken);
+
     public Task<VerifyReport> VerifyAsync(string folder, string checkpoint, IProgress<long>? bytesHashed, CancellationToken cancellationToken) =>
         StreamAsync(
             ApiRoutes.Verify,

@@ -121,7 +121,20 @@ public sealed class PeerNode : INodeApi, IAsyncDisposable
     public Task<CheckpointPullReport> PullAsync(CheckpointPullRequest request, IProgress<PullProgress>? progress, CancellationToken cancellationToken) =>
         _operations.RunAsync("pull", token => _puller.PullAsync(request, progress, token), cancellationToken);
 
-    /// <summary>Brings a checkpoint into engines of this host.</summary>
+    public Task<UpdateReport> UpdateAsync(UpdateRequest request, IProgress<UpdateProgress>? progress, CancellationToken cancellationToken) =>
+        _operations.RunAsync(
+            "update",
+            async token =>
+            {
+                var engines = await EngineGroup.ConnectAsync(request.Engines, token).ConfigureAwait(false);
+                await using (engines)
+                {
+                    return await _updater.UpdateAsync(request, engines.Engines, progress, token).ConfigureAwait(false);
+                }
+            },
+            cancellationToken);
+
+    /// <summary>Brings a checkpoint into engines of this host that are connected already.</summary>
     /// <param name="engines">Stay owned by the caller; the request's own list is for whoever reads the report.</param>
     internal Task<UpdateReport> UpdateAsync(
         UpdateRequest request, IReadOnlyList<IEngine> engines, IProgress<UpdateProgress>? progress, CancellationToken cancellationToken) =>

@@ -27,6 +27,7 @@ internal static class CommandLine
             new NodeCommand(),
             new PublishCommand(),
             new PullCommand(),
+            new UpdateCommand(),
             new ListCommand(),
             new ShowCommand(),
             new TagCommand(),

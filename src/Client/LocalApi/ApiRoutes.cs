@@ -5,6 +5,7 @@ internal static class ApiRoutes
 {
     public const string Publish = "/v1/publish";
     public const string Pull = "/v1/pull";
+    public const string Update = "/v1/update";
     public const string Verify = "/v1/verify";
     public const string Scrub = "/v1/scrub";
     public const string Status = "/v1/status";

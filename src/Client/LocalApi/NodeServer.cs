@@ -92,6 +92,7 @@ internal sealed class NodeServer : IAsyncDisposable
         var json = NodeJson.Default;
         _app.MapPost(ApiRoutes.Publish, http => StreamAsync(http, json.PublishRequest, _node.PublishAsync, json.PublishProgress, json.PublishReport));
         _app.MapPost(ApiRoutes.Pull, http => StreamAsync(http, json.CheckpointPullRequest, _node.PullAsync, json.PullProgress, json.CheckpointPullReport));
+        _app.MapPost(ApiRoutes.Update, http => StreamAsync(http, json.UpdateRequest, _node.UpdateAsync, json.UpdateProgress, json.UpdateReport));
         _app.MapPost(ApiRoutes.Verify, http => StreamAsync(http, json.VerifyBody, VerifyAsync, json.VerifyProgress, json.VerifyReport));
         _app.MapPost(ApiRoutes.Scrub, http => EventStream.RunAsync(http, _node.ScrubAsync, json.NodeScrubReport, json.NodeScrubReport, _time));
         _app.MapGet(ApiRoutes.Status, http => AnswerAsync(http, json.NodeStatus, _node.StatusAsync));

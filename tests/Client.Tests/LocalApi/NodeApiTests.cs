@@ -1,8 +1,10 @@
 using System.Collections.Immutable;
 using System.Net.Sockets;
+using System.Text.Json;
 using System.Text;
 using Microsoft.Extensions.Logging.Abstractions;
 using P2PWeights.Client.LocalApi;
+using P2PWeights.Client.Tests.Cluster;
 using P2PWeights.Store.Content;
 using P2PWeights.Store.Folders;
 using P2PWeights.Store.Hashing;
@@ -125,6 +127,32 @@ public sealed class NodeApiTests : IAsyncLifetime
 
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => pull.WaitAsync(Deadline));
         await cancelled.Task.WaitAsync(Deadline);
+    }
+
+    [Fact]
+    public async Task An_update_survives_the_way_there_and_back()
+    {
+        var request = new UpdateRequest("org/m@v1", ["vllm+http://h:1", "python+unix:///e"])
+        {
+            Broadcast = BroadcastModes.Nccl, SlotBytes = 5, Slots = 2, MemoryFraction = 0.5, DeviceTimeout = TimeSpan.FromSeconds(3), Wait = true,
+        };
+        var report = new UpdateReport(
+            "org/m@v1", SomeDigest, 1, 2, 3, 4, 5, 6, BroadcastModes.Nccl, TimeSpan.FromSeconds(7), [new UpdateStage(UpdateStages.Copy, TimeSpan.FromSeconds(6))],
+            [new EngineReport("e", EngineStates.Torn, "no room", "Traceback", [new RankReport("GPU-1", 8)])], SomePull);
+        UpdateRequest? asked = null;
+        _node.OnUpdate = (got, progress) =>
+        {
+            asked = got;
+            progress?.Report(new UpdateProgress(1, 2, 3, new PullProgress(1, 2, 3, 4, 5, 6)));
+            return Task.FromResult(report);
+        };
+        var seen = new TaskCompletionSource<UpdateProgress>();
+
+        var answer = await _client.UpdateAsync(request, new ActionProgress<UpdateProgress>(progress => seen.TrySetResult(progress)), default).WaitAsync(Deadline);
+
+        Assert.Equal(JsonSerializer.Serialize(request), JsonSerializer.Serialize(asked));
+        Assert.Equal(JsonSerializer.Serialize(report), JsonSerializer.Serialize(answer));
+        Assert.False(answer.IsComplete());
     }
 
     [Fact]

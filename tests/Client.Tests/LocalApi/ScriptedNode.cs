@@ -26,12 +26,16 @@ internal sealed class ScriptedNode : INodeApi
 
     public Func<string, int, SwarmStatus> OnSwarm { get; set; } = (_, _) => throw Unexpected();
 
+    public Func<UpdateRequest, IProgress<UpdateProgress>?, Task<UpdateReport>> OnUpdate { get; set; } = (_, _) => throw Unexpected();
+
     public List<string> Done { get; } = [];
 
     public Task<PublishReport> PublishAsync(PublishRequest request, IProgress<PublishProgress>? progress, CancellationToken cancellationToken) => OnPublish(request);
 
     public Task<CheckpointPullReport> PullAsync(CheckpointPullRequest request, IProgress<PullProgress>? progress, CancellationToken cancellationToken) =>
         OnPull(request, progress, cancellationToken);
+
+    public Task<UpdateReport> UpdateAsync(UpdateRequest request, IProgress<UpdateProgress>? progress, CancellationToken cancellationToken) => OnUpdate(request, progress);
 
     public Task<VerifyReport> VerifyAsync(string folder, string checkpoint, IProgress<long>? bytesHashed, CancellationToken cancellationToken) =>
         OnVerify(folder, checkpoint, bytesHashed);

@@ -79,6 +79,33 @@ internal static class JsonShapes
         Limit = Of(report.Transfer.Limit),
     };
 
+    public static object Of(UpdateReport report) => new
+    {
+        report.Checkpoint,
+        Manifest = report.Manifest.ToString(),
+        Complete = report.IsComplete(),
+        report.Bytes,
+        report.Tensors,
+        report.Buckets,
+        report.SlotBytes,
+        report.Slots,
+        report.Devices,
+        report.Broadcast,
+        ElapsedSeconds = Format.Seconds(report.Elapsed),
+        BytesPerSecond = report.BytesPerSecond(),
+        Limit = report.Limit().Name,
+        Stages = report.Stages.Select(stage => new { stage.Name, BusySeconds = Format.Seconds(stage.Busy) }),
+        Engines = report.Engines.Select(engine => new
+        {
+            engine.Name,
+            engine.State,
+            engine.Reason,
+            engine.Traceback,
+            Ranks = engine.Ranks.Select(rank => new { rank.Device, rank.BucketsLoaded }),
+        }),
+        Pull = report.Pull is null ? null : new { report.Pull.BytesFetched, report.Pull.BytesReused, Paths = report.Pull.Paths().Select(Of) },
+    };
+
     public static object? Of(PullLimit? limit) => limit is null ? null : new
     {
         limit.Term,

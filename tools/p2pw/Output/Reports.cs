@@ -37,6 +37,29 @@ internal static class Reports
         PathTexts.Table(transfer).Write(text, "  ");
     }
 
+    public static void Write(TextWriter text, UpdateReport report)
+    {
+        var updated = report.Engines.Count(engine => engine.State == EngineStates.Updated);
+        text.WriteLine($"updated {updated} of {Format.Count(report.Engines.Count, "engine")} with {report.Checkpoint}");
+        text.WriteLine($"  manifest  {report.Manifest}");
+        text.WriteLine($"  content   {Format.Bytes(report.Bytes)} in {Format.Count(report.Tensors, "tensor")}, {Format.Count(report.Buckets, "bucket")}");
+        text.WriteLine(
+            $"  slots     {report.Slots} of {Format.Bytes(report.SlotBytes)} on {Format.Count(report.Devices, "device")}{(report.Slots == 1 ? ", so that nothing overlaps" : "")}; broadcast by {report.Broadcast}");
+        text.WriteLine($"  time      {Format.Time(report.Elapsed)} ({Format.Rate(report.BytesPerSecond())} of model), most of it {report.Limit().Name}");
+        text.WriteLine($"  stages    {string.Join(", ", report.Stages.Select(stage => $"{stage.Name} {Format.Time(stage.Busy)}"))}");
+        if (report.Pull is { } pull)
+            text.WriteLine($"  pulled    {Format.Bytes(pull.BytesFetched)}: {string.Join(", ", pull.Paths().Where(path => path.Bytes > 0).Select(path => $"{path.Path} {Format.Bytes(path.Bytes)}"))}");
+        foreach (var engine in report.Engines)
+        {
+            var buckets = engine.State == EngineStates.Torn ? $" (a rank has loaded {engine.Ranks.Max(rank => rank.BucketsLoaded)} of {report.Buckets} buckets: update it again before it serves)" : "";
+            text.WriteLine($"  {engine.State,-9} {engine.Name} on {string.Join(", ", engine.Ranks.Select(rank => rank.Device))}{buckets}");
+            if (engine.Reason is { } reason)
+                text.WriteLine($"            {reason}");
+            foreach (var line in engine.Traceback?.ReplaceLineEndings("\n").TrimEnd().Split('\n') ?? [])
+                text.WriteLine($"            | {line}");
+        }
+    }
+
     public static void Write(TextWriter text, CheckpointDetails details, bool tensors)
     {
         var info = details.Info;

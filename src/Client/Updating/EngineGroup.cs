@@ -1,0 +1,47 @@
+using P2PWeights.Client.Engines;
+using P2PWeights.Native.Cuda;
+
+namespace P2PWeights.Client.Updating;
+
+/// <summary>The engines of one update, connected by their URLs; disposed together.</summary>
+internal sealed class EngineGroup : IAsyncDisposable
+{
+    private readonly List<IEngine> _engines = [];
+
+    public IReadOnlyList<IEngine> Engines => _engines;
+
+    /// <summary>Connects all, or none.</summary>
+    /// <exception cref="NodeException">A URL is not one of an engine, or names GPUs that are not here; or an engine cannot be reached.</exception>
+    public static async Task<EngineGroup> ConnectAsync(IReadOnlyList<string> urls, CancellationToken cancellationToken)
+    {
+        EngineAddress[] addresses = [.. urls.Select(EngineAddress.Parse)];
+        var group = new EngineGroup();
+        try
+        {
+            foreach (var address in addresses)
+            {
+                group._engines.Add(await Engine.ConnectAsync(address, CudaLibrary.IsAvailable ? [.. CudaDevice.Uuids] : [], new EngineOptions(), cancellationToken).ConfigureAwait(false));
+            }
+
+            return group;
+        }
+        catch (Exception failure)
+        {
+            await group.DisposeAsync().ConfigureAwait(false);
+            if (failure is EngineException engine)
+            {
+                throw new NodeException(engine.Error == EngineError.Deadline ? NodeError.Deadline : NodeError.Failed, engine.Message, engine);
+            }
+
+            throw;
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var engine in _engines)
+        {
+            await engine.DisposeAsync().ConfigureAwait(false);
+        }
+    }
+}
