@@ -44,7 +44,10 @@ public sealed class SecondVersionTests
     public async Task Holders_of_the_first_version_serve_newcomers_of_the_second_what_did_not_change()
     {
         await using var cluster = await TestCluster.StartAsync();
-        var (a, b) = (await cluster.StartNodeAsync("a"), await cluster.StartNodeAsync("b"));
+
+        // Slow enough that one has not sent everything before the other is asked.
+        const long HolderRate = 4 << 20;
+        var (a, b) = (await cluster.StartNodeAsync("a", uploadBytesPerSecond: HolderRate), await cluster.StartNodeAsync("b", uploadBytesPerSecond: HolderRate));
         var (first, second) = WriteVersions(cluster);
         await a.PublishAsync(first, "m@v1");
         await b.PullAsync(folder: null, "m@v1");
