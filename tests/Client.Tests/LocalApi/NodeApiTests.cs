@@ -1,7 +1,7 @@
 using System.Collections.Immutable;
 using System.Net.Sockets;
-using System.Text.Json;
 using System.Text;
+using System.Text.Json;
 using Microsoft.Extensions.Logging.Abstractions;
 using P2PWeights.Client.LocalApi;
 using P2PWeights.Client.Tests.Cluster;
@@ -134,7 +134,12 @@ public sealed class NodeApiTests : IAsyncLifetime
     {
         var request = new UpdateRequest("org/m@v1", ["vllm+http://h:1", "python+unix:///e"])
         {
-            Broadcast = BroadcastModes.Nccl, SlotBytes = 5, Slots = 2, MemoryFraction = 0.5, DeviceTimeout = TimeSpan.FromSeconds(3), Wait = true,
+            Broadcast = BroadcastModes.Nccl,
+            SlotBytes = 5,
+            Slots = 2,
+            MemoryFraction = 0.5,
+            DeviceTimeout = TimeSpan.FromSeconds(3),
+            Wait = true,
         };
         var report = new UpdateReport(
             "org/m@v1", SomeDigest, 1, 2, 3, 4, 5, 6, BroadcastModes.Nccl, TimeSpan.FromSeconds(7), [new UpdateStage(UpdateStages.Copy, TimeSpan.FromSeconds(6))],
