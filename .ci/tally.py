@@ -9,7 +9,11 @@ ran = {test.method for test in tests if not test.skipped}
 passed = sum(test.passed for test in tests)
 skipped = sum(test.skipped and test.method not in ran for test in tests)
 # Whatever was executed and did not pass (failed, error, timeout, aborted) failed.
-failed = sum(not test.passed and not test.skipped for test in tests)
+failed = [test for test in tests if not test.passed and not test.skipped]
 
-print(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
+# Last, where whoever reads the end of a long log finds them.
+for test in failed:
+    print(f"{test.outcome}: {test.method} as {test.name}: {test.reason}")
+
+print(f"{passed} passed, {len(failed)} failed" + (f", {skipped} skipped" if skipped else ""))
 sys.exit(1 if failed or not passed else 0)

@@ -113,6 +113,9 @@ public sealed class TransferService : IAsyncDisposable
     /// <summary>A swarm joined; null for others.</summary>
     public JoinedSwarm? Joined(Digest manifest) => _swarms.Find(manifest) is { } swarm ? new JoinedSwarm(swarm) : null;
 
+    /// <summary>The swarms that this node is in whose manifests have the shard, and its ordinal in each.</summary>
+    public IEnumerable<(Digest Manifest, int Ordinal)> SwarmsWith(Digest shard) => _swarms.With(shard);
+
     /// <summary>Replaces the known neighbours in a swarm. Running pulls take new ones up and keep working connections to old ones.</summary>
     public void SetNeighbours(Digest manifest, IReadOnlyList<PeerInfo> neighbours)
     {

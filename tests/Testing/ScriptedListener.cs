@@ -25,8 +25,10 @@ public sealed class ScriptedListener : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await _stop.CancelAsync();
-        _listener.Dispose();
+
+        // First: a listener that was disposed between two connections would not be listening, which is another error.
         await _accepting;
+        _listener.Dispose();
         await Task.WhenAll(_connections);
         _stop.Dispose();
     }
@@ -40,7 +42,7 @@ public sealed class ScriptedListener : IAsyncDisposable
                 _connections.Add(PlayAsync(await _listener.AcceptTcpClientAsync(_stop.Token), script));
             }
         }
-        catch (Exception e) when (e is OperationCanceledException or ObjectDisposedException or SocketException)
+        catch (Exception e) when (e is OperationCanceledException or SocketException)
         {
         }
     }

@@ -5,29 +5,36 @@ using P2PWeights.Tracker;
 namespace P2PWeights.Client.Sync;
 
 /// <summary>
-/// What the last syncs told of which shards only one live peer holds, kept for the store's eviction: the last known replica in the cluster goes last.
-/// Thread-safe; a swarm's view is swapped whole.
+/// What is known of the replicas that other nodes hold, kept for the store's eviction: the last known replica in the cluster goes last. Scarce shards are told seldom, so what
+/// this node held when it was told counts: a shard that it got since came from another node. Thread-safe; a swarm's view is swapped whole.
 /// </summary>
-/// <param name="ordinalOf">Takes a manifest and a shard, gives the shard's ordinal; -1 when the manifest does not have it, or its swarm is none of this node's.</param>
-internal sealed class ReplicaHints(Func<Digest, Digest, int> ordinalOf)
+/// <param name="swarmsWith">The swarms that this node is in which have a shard, and its ordinal there.</param>
+internal sealed class ReplicaHints(Func<Digest, IEnumerable<(Digest Manifest, int Ordinal)>> swarmsWith)
 {
-    private readonly ConcurrentDictionary<Digest, ReadOnlyMemory<byte>> _scarce = new();
+    private readonly ConcurrentDictionary<Digest, ReadOnlyMemory<byte>> _onlyHere = new();
 
-    public void Update(ScarceShards scarce) => _scarce[scarce.Manifest] = scarce.Shards;
-
-    /// <summary>Whether another peer holds a shard that this node holds, as far as known; false for shards of no known swarm.</summary>
-    public bool IsElsewhere(Digest shard)
+    /// <param name="told">What the tracker knew of this node's shards of that swarm, as a bitmap over its ordinals.</param>
+    public void Update(ScarceShards scarce, ReadOnlySpan<byte> told)
     {
-        foreach (var (manifest, scarce) in _scarce)
+        // The bitmap comes from outside and may be of any length: of shards that it leaves out nothing is known.
+        var onlyHere = told.ToArray();
+        for (var i = 0; i < Math.Min(onlyHere.Length, scarce.Shards.Length); i++)
         {
-            // The bitmap comes from outside: it may be too short.
-            var ordinal = ordinalOf(manifest, shard);
-            if (ordinal >= 0 && ordinal / 8 < scarce.Length && (scarce.Span[ordinal / 8] & (1 << (ordinal % 8))) == 0)
-            {
-                return true;
-            }
+            onlyHere[i] &= scarce.Shards.Span[i];
         }
 
-        return false;
+        _onlyHere[scarce.Manifest] = onlyHere;
     }
+
+    /// <summary>This node has left the swarm.</summary>
+    public void Forget(Digest manifest) => _onlyHere.TryRemove(manifest, out _);
+
+    /// <summary>
+    /// Whether another node holds a shard that this node holds, as far as known: in one of its swarms the shard is not known to be only here. False for shards of no swarm
+    /// that this node is in.
+    /// </summary>
+    public bool IsElsewhere(Digest shard) =>
+        swarmsWith(shard).Any(swarm => !_onlyHere.TryGetValue(swarm.Manifest, out var onlyHere)
+            || swarm.Ordinal / 8 >= onlyHere.Length
+            || (onlyHere.Span[swarm.Ordinal / 8] & (1 << (swarm.Ordinal % 8))) == 0);
 }

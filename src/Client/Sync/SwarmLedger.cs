@@ -16,6 +16,9 @@ internal sealed class SwarmLedger
     /// <summary>Swarms that the tracker was told of and knows.</summary>
     public IReadOnlyCollection<Digest> Told => _told.Keys;
 
+    /// <summary>What the tracker was told is held of a swarm, as a bitmap over its ordinals; empty for one that it was not told of.</summary>
+    public ReadOnlyMemory<byte> ToldOf(Digest manifest) => _told.GetValueOrDefault(manifest);
+
     /// <summary>The tracker knows nothing of this node any more: everything is told from the start.</summary>
     public void Clear()
     {

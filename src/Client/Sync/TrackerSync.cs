@@ -56,7 +56,7 @@ internal sealed class TrackerSync : IAsyncDisposable
     public TrackerSync(ShardStore store, TransferService transfer, TrackerClient tracker, PeerInfo self, TimeProvider time, ILogger log)
     {
         (_store, _transfer, _tracker, _self, _time, _log) = (store, transfer, tracker, self, time, log);
-        _hints = new ReplicaHints((manifest, shard) => transfer.Joined(manifest)?.OrdinalOf(shard) ?? -1);
+        _hints = new ReplicaHints(transfer.SwarmsWith);
         _servedAt = time.GetTimestamp();
     }
 
@@ -268,9 +268,14 @@ internal sealed class TrackerSync : IAsyncDisposable
             _transfer.SetNeighbours(view.Manifest, view.Neighbours!.Value);
         }
 
+        foreach (var manifest in request.Left)
+        {
+            _hints.Forget(manifest);
+        }
+
         if (response.Scarce is { } scarce)
         {
-            _hints.Update(scarce);
+            _hints.Update(scarce, _ledger.ToldOf(scarce.Manifest).Span);
         }
 
         return TellByDigest(response.Unknown);

@@ -61,6 +61,18 @@ internal sealed class SwarmRegistry : IDisposable
         }
     }
 
+    /// <summary>Those whose manifests have the shard, and its ordinal in each.</summary>
+    public IEnumerable<(Digest Manifest, int Ordinal)> With(Digest shard)
+    {
+        foreach (var swarm in _all)
+        {
+            if (swarm.OrdinalOf(shard) is var ordinal and >= 0)
+            {
+                yield return (swarm.Manifest.Digest, ordinal);
+            }
+        }
+    }
+
     public Swarm? Find(Digest manifest) => _swarms.GetValueOrDefault(manifest);
 
     /// <summary>A peer asks what is held of a swarm.</summary>
