@@ -74,6 +74,9 @@ internal static partial class NodeLog
     [LoggerMessage(31, LogLevel.Information, "updated {Updated} of {Engines} engines with {Checkpoint} in {Seconds:0.00} s; it waited most for {Limit}")]
     public static partial void UpdateDone(ILogger log, string checkpoint, int updated, int engines, double seconds, string limit);
 
+    [LoggerMessage(33, LogLevel.Information, "read back {Checkpoint} from engines in {Seconds:0.00} s: {Verified} of {Engines} hold every byte of it")]
+    public static partial void UpdateVerified(ILogger log, string checkpoint, int verified, int engines, double seconds);
+
     [LoggerMessage(32, LogLevel.Information, "the arena, {Bytes} bytes, is registered with the GPUs")]
     public static partial void ArenaRegistered(ILogger log, long bytes);
 }

@@ -25,6 +25,9 @@ public sealed record UpdateRequest(string Checkpoint, IReadOnlyList<string> Engi
 
     /// <summary>Whether to wait for an update that runs already; otherwise it is refused.</summary>
     public bool Wait { get; init; }
+
+    /// <summary>Whether engines that were updated are to read every tensor back, to be compared with the checkpoint.</summary>
+    public bool Verify { get; init; }
 }
 
 /// <summary>The words of <see cref="UpdateRequest.Broadcast"/>.</summary>
@@ -42,7 +45,8 @@ public static class BroadcastModes
 /// <param name="BucketsTotal">Buckets; 0 before the plan is made.</param>
 /// <param name="BytesTotal">Bytes of all tensors.</param>
 /// <param name="Pull">How far the pull under it is; null while nothing is pulled.</param>
-public sealed record UpdateProgress(int Buckets, int BucketsTotal, long BytesTotal, PullProgress? Pull);
+/// <param name="BucketsVerified">Buckets that were read back and compared; null before that begins.</param>
+public sealed record UpdateProgress(int Buckets, int BucketsTotal, long BytesTotal, PullProgress? Pull, int? BucketsVerified = null);
 
 /// <summary>What an update did.</summary>
 /// <param name="Checkpoint"><c>name@version</c>, tags resolved.</param>
@@ -62,8 +66,14 @@ public sealed record UpdateReport(
     string Checkpoint, Digest Manifest, long Bytes, int Tensors, int Buckets, long SlotBytes, int Slots, int Devices, string Broadcast, TimeSpan Elapsed,
     IReadOnlyList<UpdateStage> Stages, IReadOnlyList<EngineReport> Engines, PullReport? Pull)
 {
+    /// <summary>How long reading back and comparing took, after <see cref="Elapsed"/>; null when it was not asked for.</summary>
+    public TimeSpan? VerifyElapsed { get; init; }
+
     /// <summary>Whether every engine acknowledged every bucket and everything that follows the last.</summary>
     public bool IsComplete() => Engines.All(engine => engine.State == EngineStates.Updated);
+
+    /// <summary>Whether every engine was found to hold the checkpoint, by reading it back; null when that was not asked for.</summary>
+    public bool? IsVerified() => VerifyElapsed is null ? null : Engines.All(engine => engine.Verification?.Outcome == VerificationOutcomes.Verified);
 
     /// <summary>The stage that the update waited for most.</summary>
     public UpdateStage Limit() => Stages.MaxBy(stage => stage.Busy)!;
@@ -102,7 +112,11 @@ public static class UpdateStages
 /// <param name="Reason">Why it is not updated; null when it is.</param>
 /// <param name="Traceback">What its own code said about that; null when it said nothing.</param>
 /// <param name="Ranks">Its ranks.</param>
-public sealed record EngineReport(string Name, string State, string? Reason, string? Traceback, IReadOnlyList<RankReport> Ranks);
+public sealed record EngineReport(string Name, string State, string? Reason, string? Traceback, IReadOnlyList<RankReport> Ranks)
+{
+    /// <summary>What reading back found; null when it was not asked for, or the engine is not updated.</summary>
+    public EngineVerification? Verification { get; init; }
+}
 
 /// <summary>One rank of an engine.</summary>
 /// <param name="Device">Where its weights are.</param>
@@ -120,4 +134,33 @@ public static class EngineStates
 
     /// <summary>It was handed nothing, and holds what it held.</summary>
     public const string Untouched = "untouched";
+}
+
+/// <summary>What an engine holds, read back by itself, against the checkpoint.</summary>
+/// <param name="Outcome">See <see cref="VerificationOutcomes"/>.</param>
+/// <param name="Equal">Tensors that it holds byte for byte.</param>
+/// <param name="Differing">Tensors of which it holds other bytes.</param>
+/// <param name="Missing">Tensors that it does not hold, or not as they came.</param>
+/// <param name="Reason">Why not every tensor was compared; null when every one was.</param>
+public sealed record EngineVerification(string Outcome, int Equal, TensorNames Differing, TensorNames Missing, string? Reason);
+
+/// <summary>Some tensors of a checkpoint.</summary>
+/// <param name="Count">How many.</param>
+/// <param name="First">The names of the first hundred.</param>
+public sealed record TensorNames(int Count, IReadOnlyList<string> First);
+
+/// <summary>The words of <see cref="EngineVerification.Outcome"/>.</summary>
+public static class VerificationOutcomes
+{
+    /// <summary>It holds every tensor, byte for byte.</summary>
+    public const string Verified = "verified";
+
+    /// <summary>It holds other bytes of a tensor, or does not hold one.</summary>
+    public const string Differs = "differs";
+
+    /// <summary>It cannot read its tensors back: vLLM, SGLang, or a Python process that gave no way to.</summary>
+    public const string Unsupported = "unsupported";
+
+    /// <summary>It can, but failed to answer, or the node failed to read its own bytes.</summary>
+    public const string Failed = "failed";
 }

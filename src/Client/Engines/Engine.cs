@@ -117,14 +117,19 @@ internal sealed class Engine : IEngine
         try
         {
             using var json = JsonDocument.Parse(answer);
-            List<ReadOnlyMemory<byte>> digests = [.. json.RootElement.GetProperty("sha256").EnumerateArray().Select(hex => (ReadOnlyMemory<byte>)Convert.FromHexString(hex.GetString() ?? ""))];
-            return digests.Count == count && digests.TrueForAll(digest => digest.Length == DigestBytes)
-                ? digests
-                : throw new FormatException($"{digests.Count} digests for {count} tensors, or not of {DigestBytes} bytes");
+            List<ReadOnlyMemory<byte>> digests = [.. json.RootElement.GetProperty("sha256").EnumerateArray().Select(ReadDigest)];
+            return digests.Count == count ? digests : throw new FormatException($"{digests.Count} digests for {count} tensors");
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException or KeyNotFoundException or FormatException)
         {
             throw new EngineException(EngineError.Protocol, $"engine {Name}, asked for what it holds, did not answer with digests: {e.Message}", e);
         }
+    }
+
+    /// <summary>Null stands for a tensor that is not held.</summary>
+    private static ReadOnlyMemory<byte> ReadDigest(JsonElement hex)
+    {
+        var digest = hex.ValueKind == JsonValueKind.Null ? [] : Convert.FromHexString(hex.GetString()!);
+        return hex.ValueKind == JsonValueKind.Null || digest.Length == DigestBytes ? digest : throw new FormatException($"a digest of {digest.Length} bytes, not {DigestBytes}");
     }
 }

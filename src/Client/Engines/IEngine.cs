@@ -21,7 +21,7 @@ internal interface IEngine : IAsyncDisposable
 
     /// <summary>
     /// What the engine holds now, read back by itself: the SHA-256 of each tensor's bytes, 32 bytes, in the order of the names (not BLAKE3, which an
-    /// engine's Python does not have).
+    /// engine's Python does not have); empty for a tensor that it does not hold, or not as it came.
     /// </summary>
     /// <exception cref="EngineException"><see cref="EngineError.NotSupported"/>: only an engine that receives with the Python package can do this.</exception>
     Task<ImmutableArray<ReadOnlyMemory<byte>>> HashAsync(ImmutableArray<string> tensors, CancellationToken cancellationToken);

@@ -3,7 +3,7 @@ using P2PWeights.Store.Content;
 
 namespace P2PWeights.Client.Updating;
 
-/// <summary>Says in which shards the bytes of a checkpoint's files lie. Pure.</summary>
+/// <summary>Says in which shards the bytes of a checkpoint's files lie. Pure, and thread-safe: what two threads remember is the same.</summary>
 internal sealed class ShardMap
 {
     private readonly Manifest _manifest;
@@ -16,10 +16,18 @@ internal sealed class ShardMap
     }
 
     /// <summary>The pieces of a bucket, in the order of their places in the slot.</summary>
-    public ImmutableArray<ShardPiece> Pieces(Bucket bucket)
+    public ImmutableArray<ShardPiece> Pieces(Bucket bucket) => Pieces(bucket.Runs);
+
+    /// <summary>The pieces of one tensor, as if it were alone in a slot.</summary>
+    public ImmutableArray<ShardPiece> Pieces(TensorInfo tensor) => Pieces([new SourceRun(tensor.File, tensor.Offset, 0, tensor.Length)]);
+
+    /// <summary>The shards of all buckets in the order in which they are needed, each once.</summary>
+    public ImmutableArray<int> InOrderOfNeed(UpdatePlan plan) => [.. plan.Buckets.SelectMany(bucket => Pieces(bucket)).Select(piece => piece.Ordinal).Distinct()];
+
+    private ImmutableArray<ShardPiece> Pieces(ImmutableArray<SourceRun> runs)
     {
         var pieces = ImmutableArray.CreateBuilder<ShardPiece>();
-        foreach (var run in bucket.Runs)
+        foreach (var run in runs)
         {
             var shards = _manifest.Files[run.File].Shards;
             var starts = StartsOf(run.File);
@@ -37,9 +45,6 @@ internal sealed class ShardMap
 
         return pieces.ToImmutable();
     }
-
-    /// <summary>The shards of all buckets in the order in which they are needed, each once.</summary>
-    public ImmutableArray<int> InOrderOfNeed(UpdatePlan plan) => [.. plan.Buckets.SelectMany(bucket => Pieces(bucket)).Select(piece => piece.Ordinal).Distinct()];
 
     private long[] StartsOf(int file)
     {

@@ -3,6 +3,7 @@ using P2PWeights.Client.Catalog;
 using P2PWeights.Client.Engines;
 using P2PWeights.Client.Pulling;
 using P2PWeights.Client.Updating.Devices;
+using P2PWeights.Client.Updating.Verifying;
 using P2PWeights.Store;
 using P2PWeights.Store.Content;
 using P2PWeights.Transfer;
@@ -67,6 +68,7 @@ internal sealed class Updater(ShardStore store, Puller puller, CheckpointCatalog
         using var feed = new ShardFeed(store, manifest, pulling.Task);
         var devices = DevicesOf(engines);
         var session = new UpdateSession(new UpdateContext(name, manifest, engines, devices, store.Arena, feed.TakeAsync, request, time));
+        UpdateReport report;
         await using (session)
         {
             var (plan, wanted) = (session.Plan, session.Map.InOrderOfNeed(session.Plan));
@@ -107,10 +109,36 @@ internal sealed class Updater(ShardStore store, Puller puller, CheckpointCatalog
             }
 
             await ((Task)pull).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            var report = Report(name, manifest, session, request, pull, prepared, time.GetElapsedTime(started));
+            report = Report(name, manifest, session, request, pull, prepared, time.GetElapsedTime(started));
             NodeLog.UpdateDone(log, name, report.Engines.Count(engine => engine.State == EngineStates.Updated), engines.Count, report.Elapsed.TotalSeconds, report.Limit().Name);
-            return failure is null ? report : throw Explain(failure, report);
+            if (failure is not null)
+            {
+                throw Explain(failure, report);
+            }
         }
+
+        // When the slots are gone: an engine needs memory of its own to read back.
+        return request.Verify ? await VerifyAsync(report, engines, session, new TensorHasher(session.Map, feed.TakeAsync), progress, cancellationToken).ConfigureAwait(false) : report;
+    }
+
+    /// <summary>Has the engines that were updated read back what they hold.</summary>
+    private async Task<UpdateReport> VerifyAsync(
+        UpdateReport report, IReadOnlyList<IEngine> engines, UpdateSession session, TensorHasher hasher, IProgress<UpdateProgress>? progress, CancellationToken cancellationToken)
+    {
+        var started = time.GetTimestamp();
+        var verifier = new EngineVerifier(
+            session.Plan, hasher, new ProgressRelay<int>(buckets => progress?.Report(new UpdateProgress(report.Buckets, report.Buckets, report.Bytes, null, buckets))));
+        List<int> updated = [.. Enumerable.Range(0, engines.Count).Where(index => report.Engines[index].State == EngineStates.Updated)];
+        var found = await verifier.RunAsync([.. updated.Select(index => engines[index])], cancellationToken).ConfigureAwait(false);
+        EngineReport[] verified = [.. report.Engines];
+        foreach (var (index, verification) in updated.Zip(found))
+        {
+            verified[index] = verified[index] with { Verification = verification };
+        }
+
+        report = report with { Engines = verified, VerifyElapsed = time.GetElapsedTime(started) };
+        NodeLog.UpdateVerified(log, report.Checkpoint, found.Count(one => one.Outcome == VerificationOutcomes.Verified), engines.Count, report.VerifyElapsed.Value.TotalSeconds);
+        return report;
     }
 
     private IUpdateDevices DevicesOf(IReadOnlyList<IEngine> engines)

@@ -2,29 +2,37 @@ using System.Diagnostics;
 using System.Security.Cryptography;
 using System.Text.Json;
 using P2PWeights.Cli.Tests.Support;
+using P2PWeights.Testing;
 
 namespace P2PWeights.Cli.Tests.Updating;
 
 /// <summary><c>p2pw update</c> from the outside: processes of tracker and nodes, and an engine in Python with the package <c>p2pweights</c>.</summary>
 public sealed class UpdateTests : IAsyncLifetime
 {
-    /// <summary>Listens, takes updates until its input ends, and prints the SHA-256 of what it holds. Of the buckets it is told to, it raises instead.</summary>
+    /// <summary>Listens, takes updates until its input ends, and prints the SHA-256 of what it holds. It may be told to go wrong in a way of its own.</summary>
     private const string Script = """
         import hashlib, json, sys
         from p2pweights.engine import Callback, Engine
-        held, refusing = {}, [len(sys.argv) > 2]
+        held, faults = {}, sys.argv[2:]
 
         def load(tensors):
-            if refusing.pop() if refusing else False:
+            if "refuse" in faults:
+                faults.remove("refuse")
                 raise ValueError("no room for it here")
             for tensor in tensors:
-                held[tensor.name] = hashlib.sha256(tensor.data).hexdigest()
+                held[tensor.name] = bytearray(tensor.data)
 
-        with Engine(Callback(load), listen=sys.argv[1]) as engine:
+        def finish():
+            if "alter" in faults:
+                held["b"][-1] ^= 1
+            if "drop" in faults:
+                del held["c"]
+
+        with Engine(Callback(load, finish=finish, read=None if "blind" in faults else held.__getitem__), listen=sys.argv[1]) as engine:
             engine.start()
             print(engine.url, flush=True)
             sys.stdin.read()
-        print(json.dumps(held))
+        print(json.dumps({name: hashlib.sha256(data).hexdigest() for name, data in held.items()}))
         """;
 
     private Cluster _cluster = null!;
@@ -73,6 +81,54 @@ public sealed class UpdateTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Verify_reads_every_tensor_back()
+    {
+        using var engine = await StartEngineAsync();
+
+        var result = (await UpdateThreeTensorsAsync(engine)).Expect(0);
+
+        var report = result.Json;
+        Assert.True(report.GetProperty("verified").GetBoolean());
+        Assert.True(report.GetProperty("verify_seconds").GetDouble() >= 0);
+        var verification = VerificationIn(report);
+        Assert.Equal(("verified", 3), (verification.GetProperty("outcome").GetString(), verification.GetProperty("equal").GetInt32()));
+        var text = (await UpdateThreeTensorsAsync(engine, "")).Expect(0).Output;
+        Assert.Contains("verified: 3 of 3 tensors, read back, are the checkpoint's", text, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Verify_names_the_tensors_that_an_engine_altered_or_lost()
+    {
+        using var engine = await StartEngineAsync("alter", "drop");
+
+        var report = (await UpdateThreeTensorsAsync(engine)).Expect(4).Json;
+
+        Assert.False(report.GetProperty("verified").GetBoolean());
+        Assert.True(report.GetProperty("complete").GetBoolean(), "the engine acknowledged everything");
+        var verification = VerificationIn(report);
+        Assert.Equal(("differs", 1), (verification.GetProperty("outcome").GetString(), verification.GetProperty("equal").GetInt32()));
+        Assert.Equal("b", Assert.Single(verification.GetProperty("differing").GetProperty("first").EnumerateArray()).GetString());
+        Assert.Equal("c", Assert.Single(verification.GetProperty("missing").GetProperty("first").EnumerateArray()).GetString());
+
+        var text = (await UpdateThreeTensorsAsync(engine, "")).Expect(4).Output;
+        Assert.Contains("other bytes: b", text, StringComparison.Ordinal);
+        Assert.Contains("not held: c", text, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Verify_says_when_an_engine_cannot_read_back()
+    {
+        using var engine = await StartEngineAsync("blind");
+
+        var report = (await UpdateThreeTensorsAsync(engine)).Expect(1).Json;
+
+        Assert.False(report.GetProperty("verified").GetBoolean());
+        var verification = VerificationIn(report);
+        Assert.Equal("unsupported", verification.GetProperty("outcome").GetString());
+        Assert.Contains("its Callback has no read", verification.GetProperty("reason").GetString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task What_cannot_be_updated_is_refused_with_the_reason()
     {
         var nobody = $"python+unix://{_cluster.Folder["nobody.sock"]}";
@@ -83,6 +139,25 @@ public sealed class UpdateTests : IAsyncLifetime
         using var engine = await StartEngineAsync();
         Assert.Contains("small@1", (await P2pw.RunAsync("update", "small@2", "--engine", engine.Url, "--node", _node.Socket)).Expect(3).Error, StringComparison.Ordinal);
     }
+
+    /// <summary>Publishes a, b and c, once, and updates an engine with them.</summary>
+    private async Task<Outcome> UpdateThreeTensorsAsync(PythonEngine engine, string form = "--json")
+    {
+        var folder = _cluster.Folder["three"];
+        if (!Directory.Exists(folder))
+        {
+            Directory.CreateDirectory(folder);
+            SmallCheckpoint.WriteSafetensors(
+                Path.Combine(folder, "model.safetensors"),
+                """{"a":{"dtype":"U8","shape":[1000],"data_offsets":[0,1000]},"b":{"dtype":"BF16","shape":[3,500000],"data_offsets":[1000,3001000]},"c":{"dtype":"F32","shape":[],"data_offsets":[3001000,3001004]}}""",
+                new Seeded(3).Bytes(3_001_004));
+            (await P2pw.RunAsync("publish", folder, "three@1", "--node", _node.Socket)).Expect(0);
+        }
+
+        return await P2pw.RunAsync(["update", "three@1", "--engine", engine.Url, "--node", _node.Socket, "--verify", .. form.Length > 0 ? [form] : Array.Empty<string>()]);
+    }
+
+    private static JsonElement VerificationIn(JsonElement report) => Assert.Single(report.GetProperty("engines").EnumerateArray()).GetProperty("verification");
 
     private async Task<PythonEngine> StartEngineAsync(params string[] arguments)
     {

@@ -35,7 +35,7 @@ public sealed class EngineAnswersTests
     [InlineData("""{"sha256":[]}""")]
     [InlineData("""{"sha256":["00"]}""")]
     [InlineData("""{"sha256":["xx"]}""")]
-    [InlineData("""{"sha256":[null]}""")]
+    [InlineData("""{"sha256":[null,null]}""")]
     [InlineData("""{"sha256":[1]}""")]
     [InlineData("""{"sha256":"00"}""")]
     public async Task An_answer_without_a_digest_per_tensor_is_refused(string answer)

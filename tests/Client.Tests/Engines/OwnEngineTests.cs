@@ -186,6 +186,16 @@ public sealed class OwnEngineTests : IDisposable
     }
 
     [Fact]
+    public async Task A_tensor_that_is_not_held_has_no_digest()
+    {
+        await using var process = Start();
+        await using var engine = await ConnectAsync(process);
+        await UpdateAsync(engine);
+        var held = await engine.HashAsync(["u", "t"], default);
+        Assert.Equal([0, SHA256.HashSizeInBytes], held.Select(digest => digest.Length));
+    }
+
+    [Fact]
     public async Task A_stock_engine_cannot_be_read_back()
     {
         await using var engine = await Engine.ConnectAsync(EngineAddress.Parse("vllm+http://127.0.0.1:9"), ["GPU-1"], Options, default);

@@ -140,15 +140,21 @@ public sealed class NodeApiTests : IAsyncLifetime
             MemoryFraction = 0.5,
             DeviceTimeout = TimeSpan.FromSeconds(3),
             Wait = true,
+            Verify = true,
         };
         var report = new UpdateReport(
             "org/m@v1", SomeDigest, 1, 2, 3, 4, 5, 6, BroadcastModes.Nccl, TimeSpan.FromSeconds(7), [new UpdateStage(UpdateStages.Copy, TimeSpan.FromSeconds(6))],
-            [new EngineReport("e", EngineStates.Torn, "no room", "Traceback", [new RankReport("GPU-1", 8)])], SomePull);
+            [new EngineReport("e", EngineStates.Torn, "no room", "Traceback", [new RankReport("GPU-1", 8)])
+            {
+                Verification = new EngineVerification(VerificationOutcomes.Differs, 9, new TensorNames(2, ["a", "b"]), new TensorNames(1, ["c"]), "it went away"),
+            }],
+            SomePull)
+        { VerifyElapsed = TimeSpan.FromSeconds(8) };
         UpdateRequest? asked = null;
         _node.OnUpdate = (got, progress) =>
         {
             asked = got;
-            progress?.Report(new UpdateProgress(1, 2, 3, new PullProgress(1, 2, 3, 4, 5, 6)));
+            progress?.Report(new UpdateProgress(1, 2, 3, new PullProgress(1, 2, 3, 4, 5, 6), 7));
             return Task.FromResult(report);
         };
         var seen = new TaskCompletionSource<UpdateProgress>();

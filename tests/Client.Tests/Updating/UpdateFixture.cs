@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using Microsoft.Extensions.Logging.Abstractions;
 using P2PWeights.Client.Engines;
 using P2PWeights.Client.Tests.Engines;
@@ -143,6 +144,9 @@ internal sealed class UpdateFixture : IAsyncDisposable
         Assert.Equal(_tensors.Keys.Order(StringComparer.Ordinal), tensors.Keys.Order(StringComparer.Ordinal));
         Assert.All(_tensors, tensor => Assert.True(tensor.Value.AsSpan().SequenceEqual(tensors[tensor.Key]), $"{tensor.Key} has other bytes ({Seed})"));
     }
+
+    /// <summary>What an engine that holds a tensor answers for it.</summary>
+    public byte[] Sha256Of(string tensor) => SHA256.HashData(_tensors[tensor]);
 
     /// <summary>Nothing of an update is left: no lease, no slots.</summary>
     public void AssertClean()

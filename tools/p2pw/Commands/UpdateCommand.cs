@@ -30,6 +30,11 @@ internal sealed class UpdateCommand : CliCommand
     private readonly Option<double?> _fraction = new("--gpu-fraction") { HelpName = "PART", Description = "The part of the GPUs' free memory that slots may take. Default: 0.9." };
     private readonly Option<string?> _timeout = new("--gpu-timeout") { HelpName = "DURATION", Description = "A GPU whose copies do not end for this long is left behind. Default: 30s." };
     private readonly Option<bool> _wait = new("--wait") { Description = "Wait for an update that runs already, instead of being refused." };
+    private readonly Option<bool> _verify = new("--verify")
+    {
+        Description = "Have the engines read every tensor back, and compare with the checkpoint. Needs the package p2pweights in the engine, and takes about as long as hashing the model.",
+    };
+
     private readonly TargetOptions _target = new();
 
     public UpdateCommand()
@@ -37,10 +42,11 @@ internal sealed class UpdateCommand : CliCommand
             "update",
             "Bring a checkpoint into running inference engines of this host, pulling what is not here yet.",
             "p2pw update llama-3/8b@latest --engine vllm+http://127.0.0.1:8000",
-            "p2pw update llama-3/8b@step-100 --engine vllm+http://127.0.0.1:8000?gpus=0,1 --engine vllm+http://127.0.0.1:8001?gpus=2,3")
+            "p2pw update llama-3/8b@step-100 --engine vllm+http://127.0.0.1:8000?gpus=0,1 --engine vllm+http://127.0.0.1:8001?gpus=2,3",
+            "p2pw update llama-3/8b@latest --engine python+unix:///run/me/engine.sock --verify")
     {
         Add(_checkpoint);
-        foreach (var option in (Option[])[_engines, _broadcast, _slot, _slots, _fraction, _timeout, _wait])
+        foreach (var option in (Option[])[_engines, _broadcast, _slot, _slots, _fraction, _timeout, _wait, _verify])
             Add(option);
         _target.AddTo(this);
     }
@@ -57,8 +63,14 @@ internal sealed class UpdateCommand : CliCommand
             node.UpdateAsync(request, latest, cancellationToken),
             () => latest.Value is { } progress ? Frame(request.Checkpoint, progress) : null);
         terminal.Result(JsonShapes.Of(report), text => Reports.Write(text, report));
-        return report.IsComplete() ? 0 : (int)NodeError.Failed;
+        return ExitCode(report);
     }
+
+    /// <summary>Wrong bytes in an engine come before everything else.</summary>
+    private static int ExitCode(UpdateReport report) =>
+        report.Engines.Any(engine => engine.Verification?.Outcome == VerificationOutcomes.Differs) ? (int)NodeError.Integrity
+        : report.IsComplete() && report.IsVerified() != false ? 0
+        : (int)NodeError.Failed;
 
     private UpdateRequest Read(ParseResult arguments)
     {
@@ -71,6 +83,7 @@ internal sealed class UpdateCommand : CliCommand
             MemoryFraction = arguments.GetValue(_fraction) is { } part ? Texts.Option(_fraction.Name, part.ToString(CultureInfo.InvariantCulture), ParseFraction) : request.MemoryFraction,
             DeviceTimeout = arguments.GetValue(_timeout) is { } timeout ? Texts.Option(_timeout.Name, timeout, Texts.ParseDuration) : request.DeviceTimeout,
             Wait = arguments.GetValue(_wait),
+            Verify = arguments.GetValue(_verify),
         };
     }
 
@@ -88,6 +101,13 @@ internal sealed class UpdateCommand : CliCommand
 
     private static ProgressFrame Frame(string checkpoint, UpdateProgress progress)
     {
+        if (progress.BucketsVerified is { } verified)
+        {
+            return new ProgressFrame(
+                $"reading {checkpoint} back", progress.BytesTotal / progress.BucketsTotal * verified, progress.BytesTotal,
+                [$"{verified} of {Format.Count(progress.BucketsTotal, "bucket")} compared"]);
+        }
+
         List<string> details = [$"{progress.Buckets} of {Format.Count(progress.BucketsTotal, "bucket")}"];
         if (progress.Pull is { } pull && pull.BytesDone < pull.BytesTotal)
             details.Add($"{Format.Share(pull.BytesDone, pull.BytesTotal)} pulled");

@@ -84,6 +84,7 @@ internal static class JsonShapes
         report.Checkpoint,
         Manifest = report.Manifest.ToString(),
         Complete = report.IsComplete(),
+        Verified = report.IsVerified(),
         report.Bytes,
         report.Tensors,
         report.Buckets,
@@ -92,6 +93,7 @@ internal static class JsonShapes
         report.Devices,
         report.Broadcast,
         ElapsedSeconds = Format.Seconds(report.Elapsed),
+        VerifySeconds = report.VerifyElapsed is { } verifying ? Format.Seconds(verifying) : (double?)null,
         BytesPerSecond = report.BytesPerSecond(),
         Limit = report.Limit().Name,
         Stages = report.Stages.Select(stage => new { stage.Name, BusySeconds = Format.Seconds(stage.Busy) }),
@@ -102,6 +104,7 @@ internal static class JsonShapes
             engine.Reason,
             engine.Traceback,
             Ranks = engine.Ranks.Select(rank => new { rank.Device, rank.BucketsLoaded }),
+            engine.Verification,
         }),
         Pull = report.Pull is null ? null : new { report.Pull.BytesFetched, report.Pull.BytesReused, Paths = report.Pull.Paths().Select(Of) },
     };

@@ -9,6 +9,9 @@ namespace P2PWeights.Cli.Output;
 /// <summary>Results as people read them.</summary>
 internal static class Reports
 {
+    /// <summary>Tensors that are named; JSON has a hundred.</summary>
+    private const int NamesShown = 10;
+
     public static void Write(TextWriter text, PublishReport report)
     {
         text.WriteLine(report.AlreadyPublished ? $"{report.Checkpoint} was published already, with the same content" : $"published {report.Checkpoint}");
@@ -49,6 +52,8 @@ internal static class Reports
         text.WriteLine($"  stages    {string.Join(", ", report.Stages.Select(stage => $"{stage.Name} {Format.Time(stage.Busy)}"))}");
         if (report.Pull is { } pull)
             text.WriteLine($"  pulled    {Format.Bytes(pull.BytesFetched)}: {string.Join(", ", pull.Paths().Where(path => path.Bytes > 0).Select(path => $"{path.Path} {Format.Bytes(path.Bytes)}"))}");
+        if (report.VerifyElapsed is { } spent)
+            text.WriteLine($"  verified  {report.Engines.Count(engine => engine.Verification?.Outcome == VerificationOutcomes.Verified)} of {Format.Count(report.Engines.Count, "engine")} by reading back, in {Format.Time(spent)}");
         foreach (var engine in report.Engines)
         {
             var buckets = engine.State == EngineStates.Torn ? $" (a rank has loaded {engine.Ranks.Max(rank => rank.BucketsLoaded)} of {report.Buckets} buckets: update it again before it serves)" : "";
@@ -57,7 +62,18 @@ internal static class Reports
                 text.WriteLine($"            {reason}");
             foreach (var line in engine.Traceback?.ReplaceLineEndings("\n").TrimEnd().Split('\n') ?? [])
                 text.WriteLine($"            | {line}");
+            if (engine.Verification is { } verification)
+                Write(text, verification, report.Tensors);
         }
+    }
+
+    private static void Write(TextWriter text, EngineVerification verification, int tensors)
+    {
+        text.WriteLine($"            {verification.Outcome}: {verification.Equal} of {Format.Count(tensors, "tensor")}, read back, {(verification.Equal == 1 ? "is" : "are")} the checkpoint's");
+        foreach (var (what, names) in new[] { ("other bytes", verification.Differing), ("not held", verification.Missing) }.Where(part => part.Item2.Count > 0))
+            text.WriteLine($"            {what}: {string.Join(", ", names.First.Take(NamesShown))}{(names.Count > NamesShown ? $" and {names.Count - NamesShown} more" : "")}");
+        if (verification.Reason is { } reason)
+            text.WriteLine($"            {reason}");
     }
 
     public static void Write(TextWriter text, CheckpointDetails details, bool tensors)

@@ -15,10 +15,18 @@ from ._slots import is_torch_tensor
 _PIECE_BYTES = 64 << 20
 
 
-def sha256_all(read: Callable[[str], Any], names: Sequence[str]) -> list[str]:
-    """The digest of each tensor, in hex digits; ``read`` gives torch tensors or objects with the buffer protocol."""
+def sha256_all(read: Callable[[str], Any], names: Sequence[str]) -> list[str | None]:
+    """The digest of each tensor, in hex digits; ``None`` where ``read`` raises ``KeyError``. It gives torch tensors or objects with the buffer protocol."""
     with ThreadPoolExecutor(max_workers=max(1, min(len(names), os.cpu_count() or 1, 16))) as pool:
-        return list(pool.map(lambda name: _sha256(read(name)), names))
+        return list(pool.map(lambda name: _sha256_of(read, name), names))
+
+
+def _sha256_of(read: Callable[[str], Any], name: str) -> str | None:
+    try:
+        value = read(name)
+    except KeyError:
+        return None
+    return _sha256(value)
 
 
 def _sha256(value: Any) -> str:

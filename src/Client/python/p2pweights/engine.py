@@ -234,8 +234,8 @@ class Engine:
             raise Refusal(HTTPStatus.CONFLICT, "an update of this engine is under way")
         try:
             return {"sha256": sha256_all(self._target.read, names)}
-        except KeyError as error:
-            raise Refusal(HTTPStatus.NOT_IMPLEMENTED, f"this engine cannot read {error} back") from error
+        except NotImplementedError as error:
+            raise Refusal(HTTPStatus.NOT_IMPLEMENTED, f"this engine cannot read its tensors back: {error}") from error
         except Exception as error:
             raise Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "".join(traceback.format_exception(error))) from error
         finally:

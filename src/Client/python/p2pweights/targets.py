@@ -27,11 +27,15 @@ class Target(Protocol):
         """The tensor that is held now under a name of the checkpoint, as a torch tensor or an object with the buffer protocol, byte for byte as it came.
 
         :raises KeyError: there is none, or it is not kept as it came.
+        :raises NotImplementedError: none can be read back.
         """
 
 
 class Callback:
-    """Hands every bucket to a function."""
+    """Hands every bucket to a function.
+
+    :param read: gives back the bytes of a tensor, for ``p2pw update --verify``; raises ``KeyError`` for one that is not held.
+    """
 
     def __init__(
         self,
@@ -54,7 +58,7 @@ class Callback:
 
     def read(self, name: str) -> Any:
         if self._read is None:
-            raise KeyError(name)
+            raise NotImplementedError("its Callback has no read")
         return self._read(name)
 
 
