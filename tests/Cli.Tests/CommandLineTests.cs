@@ -12,7 +12,7 @@ public sealed class CommandLineTests
     [Fact]
     public void Commands_that_exist_are_listed_and_no_others()
     {
-        string[] expected = ["tracker", "node", "publish", "pull", "update", "ls", "show", "tag", "rm", "peers", "why", "status", "verify", "scrub", "doctor", "synth", "demo", "sim"];
+        string[] expected = ["tracker", "node", "publish", "pull", "update", "ls", "show", "tag", "rm", "peers", "why", "status", "verify", "scrub", "doctor", "synth", "engine", "demo", "sim"];
 
         Assert.Equal(expected, CommandLine.Build().Subcommands.Select(command => command.Name));
     }

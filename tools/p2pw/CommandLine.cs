@@ -39,6 +39,7 @@ internal static class CommandLine
             new ScrubCommand(),
             new DoctorCommand(),
             new SynthCommand(),
+            new EngineCommand(),
             new DemoCommand(),
             new SimCommand(),
         };

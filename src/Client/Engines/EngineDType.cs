@@ -3,6 +3,11 @@ namespace P2PWeights.Client.Engines;
 /// <summary>The dtypes that engines are told of: those of safetensors that torch has too, one element being one or more whole bytes.</summary>
 internal static class EngineDType
 {
+    private static readonly string[] All =
+    [
+        "BOOL", "U8", "I8", "U16", "I16", "U32", "I32", "U64", "I64", "F16", "BF16", "F32", "F64", "C64", "F8_E4M3", "F8_E5M2", "F8_E8M0", "F8_E4M3FNUZ", "F8_E5M2FNUZ",
+    ];
+
     /// <summary>
     /// What torch calls a dtype of safetensors, without <c>torch.</c>; null when torch has none, or (F4, F6) packs several elements into a byte, for which
     /// shapes mean different things in the two.
@@ -30,6 +35,9 @@ internal static class EngineDType
         "F8_E5M2FNUZ" => "float8_e5m2fnuz",
         _ => null,
     };
+
+    /// <summary>The other way: the dtype of safetensors for torch's; null when it is none of these.</summary>
+    public static string? OfTorch(string name) => All.FirstOrDefault(dtype => TorchName(dtype) == name);
 
     /// <summary>Bytes of one element of a dtype that <see cref="TorchName"/> knows, else 0.</summary>
     public static int Size(string dtype) => dtype switch

@@ -6,7 +6,7 @@ namespace P2PWeights.Client.Engines;
 
 /// <summary>
 /// Writes Python pickles of protocol 3, as far as engines need them: constants, numbers, text, bytes, tuples, lists, dictionaries, names of modules' members,
-/// and calls. The opcodes are those of Python's pickletools. There is no reader: nothing that an engine sends is unpickled.
+/// and calls. The opcodes are those of Python's pickletools. Nothing that an engine sends is unpickled: <see cref="PickleReader"/> is for engines of our own.
 /// </summary>
 /// <param name="output">Where the pickle goes.</param>
 internal readonly ref struct PickleWriter(IBufferWriter<byte> output)

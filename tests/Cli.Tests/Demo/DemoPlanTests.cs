@@ -39,6 +39,16 @@ public sealed class DemoPlanTests : IDisposable
     public void Shared_memory_that_is_too_small_is_refused(long? free) =>
         Assert.Contains("/dev/shm", Assert.Throws<NodeException>(() => new DemoPlan(null, 1, 3).CheckSpace("/tmp", long.MaxValue, free)).Message, StringComparison.Ordinal);
 
+    [Fact]
+    public void Engines_are_left_out_when_memory_is_short()
+    {
+        var plan = new DemoPlan(null, 512L << 20, 3);
+
+        Assert.Null(plan.NoEngines(plan.EngineBytes));
+        Assert.Null(plan.NoEngines(null));
+        Assert.Contains("are free", plan.NoEngines(plan.EngineBytes - 1), StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("/tmp/p2pw-demo-123-Ab9xYz", 123)]
     [InlineData("/tmp/p2pw-demo-123", null)]

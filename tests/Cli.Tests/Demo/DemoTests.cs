@@ -23,6 +23,9 @@ public sealed class DemoTests : IDisposable
         Assert.All(outcome.Json.GetProperty("pulls").EnumerateArray(), pull =>
             Assert.Equal(pull.GetProperty("report").GetProperty("bytes").GetInt64(), pull.GetProperty("report").GetProperty("bytes_fetched").GetInt64()));
         Assert.True(outcome.Json.GetProperty("publisher_copies").GetDouble() >= 1);
+        var update = outcome.Json.GetProperty("update");
+        Assert.True(update.GetProperty("verified").GetBoolean());
+        Assert.Equal(2, update.GetProperty("engines").GetArrayLength());
         AssertNothingLeft([]);
     }
 
@@ -38,6 +41,7 @@ public sealed class DemoTests : IDisposable
         var outcome = (await demo.FinishAsync()).Expect(0);
 
         Assert.Contains("byte by byte against the original: equal", outcome.Output, StringComparison.Ordinal);
+        Assert.Contains("1 tensor in 2 engines, read back by them, SHA-256: equal", outcome.Output, StringComparison.Ordinal);
         SmallCheckpoint.AssertSame(mine["copy"], mine["original"]);
         AssertNothingLeft(arenas);
     }

@@ -31,7 +31,7 @@ internal sealed class DemoCommand : CliCommand
     public DemoCommand()
         : base(
             "demo",
-            "Run a whole cluster on this machine: publish, pull on several nodes, compare every byte; leaves nothing.",
+            "Run a whole cluster on this machine: publish, pull on several nodes, update two engines, compare every byte; leaves nothing.",
             "p2pw demo",
             "p2pw demo --checkpoint ./llama --peers 5")
     {
@@ -45,7 +45,7 @@ internal sealed class DemoCommand : CliCommand
         var report = await new DemoRun(PlanOf(arguments), terminal, TimeProvider.System).RunAsync(cancellationToken);
         terminal.Result(report.Document(), report.Write);
         terminal.Say($"  {Format.Time(report.Elapsed)} in all. No process and no file is left.");
-        return report.Differences.Count == 0 ? 0 : (int)NodeError.Integrity;
+        return report.IsWell ? 0 : (int)NodeError.Integrity;
     }
 
     private DemoPlan PlanOf(ParseResult arguments)

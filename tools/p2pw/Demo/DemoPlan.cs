@@ -14,6 +14,12 @@ internal sealed record DemoPlan(string? Checkpoint, long Bytes, int Peers)
 
     public const int MaxPeers = 32;
 
+    /// <summary>Engines that are updated in the end.</summary>
+    public const int Engines = 2;
+
+    /// <summary>Bytes of a slot, unless a tensor is larger: small, so that many buckets go round in little memory.</summary>
+    public const long SlotBytes = 8L << 20;
+
     /// <summary>
     /// Bytes that temporary files take: the checkpoint, unless it exists, a copy per consumer, and a little for indexes and logs (a made-up
     /// one misses its size by up to 2 %).
@@ -22,6 +28,15 @@ internal sealed record DemoPlan(string? Checkpoint, long Bytes, int Peers)
 
     /// <summary>Bytes that arenas take in /dev/shm.</summary>
     public long SharedMemoryBytes => (Peers + 1) * NodeMemoryBytes;
+
+    /// <summary>Bytes that engines take in memory: each holds all weights. And what their processes take anyway.</summary>
+    public long EngineBytes => Engines * (Bytes + (64L << 20));
+
+    /// <summary>Why no engine can be updated; null when they can.</summary>
+    /// <param name="memoryFree">Bytes of memory that could be taken; null when nobody can say.</param>
+    public string? NoEngines(long? memoryFree) => memoryFree < EngineBytes
+        ? $"left out: {Engines} engines would hold {Format.Bytes(EngineBytes)} in memory, and {Format.Bytes(memoryFree.Value)} are free"
+        : null;
 
     /// <summary>Says what is needed and what there is.</summary>
     /// <param name="temporaryFolder">Where the files go.</param>

@@ -9,6 +9,7 @@ namespace P2PWeights.Cli.Demo;
 /// <param name="Pulls">One pull per consumer, with the consumer's name.</param>
 /// <param name="PublisherServedBytes">Bytes that the publisher sent.</param>
 /// <param name="Differences">One sentence per consumer whose files differ: none, if all is well.</param>
+/// <param name="Update">What became of the engines; null when they were left out.</param>
 /// <param name="FilesCompared">Files compared byte for byte, over all consumers.</param>
 /// <param name="Elapsed">Wall time of the whole demo.</param>
 internal sealed record DemoReport(
@@ -16,6 +17,7 @@ internal sealed record DemoReport(
     IReadOnlyList<(string Node, CheckpointPullReport Report)> Pulls,
     long PublisherServedBytes,
     IReadOnlyList<string> Differences,
+    UpdateReport? Update,
     int FilesCompared,
     TimeSpan Elapsed)
 {
@@ -25,9 +27,12 @@ internal sealed record DemoReport(
     /// <summary>How many times the publisher sent the checkpoint.</summary>
     public double PublisherCopies => Publication.Bytes > 0 ? (double)PublisherServedBytes / Publication.Bytes : 0;
 
+    /// <summary>Whether every byte is where it should be.</summary>
+    public bool IsWell => Differences.Count == 0 && (Update is null || Update.IsVerified() == true);
+
     public object Document() => new
     {
-        Ok = Differences.Count == 0,
+        Ok = IsWell,
         Publish = JsonShapes.Of(Publication),
         Pulls = Pulls.Select(pull => new
         {
@@ -39,6 +44,7 @@ internal sealed record DemoReport(
         PublisherCopies = Math.Round(PublisherCopies, 3),
         FilesCompared,
         Differences,
+        Update = Update is null ? null : JsonShapes.Of(Update),
         ElapsedSeconds = Format.Seconds(Elapsed),
     };
 
@@ -68,5 +74,7 @@ internal sealed record DemoReport(
         text.WriteLine("  Every time includes writing the copy to the disk of the temporary folder, and syncing it.");
         foreach (var difference in Differences)
             text.WriteLine($"  DIFFERENT: {difference}");
+        foreach (var engine in Update?.Engines.Where(engine => engine.Verification?.Outcome != VerificationOutcomes.Verified) ?? [])
+            text.WriteLine($"  NOT UPDATED: {engine.Name} is {engine.State}, {engine.Verification?.Outcome ?? "not read back"}: {engine.Reason ?? engine.Verification?.Reason}");
     }
 }

@@ -8,7 +8,7 @@ using Spectre.Console;
 namespace P2PWeights.Cli.Demo;
 
 /// <summary>
-/// A cluster on one machine: a tracker, a publisher and consumers, each a process of its own, on loopback with ports that the system chooses. Everything it
+/// A cluster on one machine: a tracker, a publisher, consumers and engines, each a process of its own, on loopback with ports that the system chooses. Everything it
 /// makes lies in one temporary folder; whatever happens, processes stop first, then the folder goes.
 /// </summary>
 internal sealed class DemoRun(DemoPlan plan, Terminal terminal, TimeProvider time)
@@ -27,16 +27,19 @@ internal sealed class DemoRun(DemoPlan plan, Terminal terminal, TimeProvider tim
         var temporary = Path.TrimEndingDirectorySeparator(Path.GetTempPath());
         Done("space", plan.CheckSpace(temporary, MachineChecks.Free(temporary), MachineChecks.Free("/dev/shm")), null);
 
+        var noEngines = plan.NoEngines(MachineChecks.FreeMemory());
+
         var folder = plan.Checkpoint ?? await SynthesizeAsync(workspace["checkpoint"], cancellationToken);
         await using var cluster = await TimedAsync(
             "start",
-            DemoCluster.StartAsync(workspace, plan.Peers, cancellationToken),
-            cluster => $"tracker at {cluster.TrackerAddress}, {plan.Peers + 1} nodes, a process each");
+            DemoCluster.StartAsync(workspace, plan.Peers, noEngines is null ? DemoPlan.Engines : 0, cancellationToken),
+            cluster => $"tracker at {cluster.TrackerAddress}, {plan.Peers + 1} nodes, {Format.Count(cluster.Engines.Count, "engine")}, a process each");
         var publication = await PublishAsync(cluster, folder, cancellationToken);
         var pulls = await PullAsync(cluster, workspace, cancellationToken);
         var differences = await CompareAsync(folder, pulls, cancellationToken);
+        var update = await UpdateAsync(cluster, noEngines ?? (publication.Tensors == 0 ? "left out: the checkpoint has no tensors" : null), cancellationToken);
         var publisher = await cluster.Publisher.StatusAsync(cancellationToken);
-        return new DemoReport(publication, pulls, publisher.ServedBytes, differences, publication.Files * pulls.Length, time.GetElapsedTime(start));
+        return new DemoReport(publication, pulls, publisher.ServedBytes, differences, update, publication.Files * pulls.Length, time.GetElapsedTime(start));
     }
 
     private async Task<string> SynthesizeAsync(string folder, CancellationToken cancellationToken)
@@ -97,6 +100,33 @@ internal sealed class DemoRun(DemoPlan plan, Terminal terminal, TimeProvider tim
                 : $"{Format.Count(differences.Count, "folder")} differ");
     }
 
+    /// <summary>Brings the checkpoint from the first consumer into the engines, and has them read it back.</summary>
+    private async Task<UpdateReport?> UpdateAsync(DemoCluster cluster, string? leftOut, CancellationToken cancellationToken)
+    {
+        if (leftOut is not null)
+        {
+            Done("update", leftOut, null);
+            return null;
+        }
+
+        var latest = new Latest<UpdateProgress>();
+        var request = new UpdateRequest(Checkpoint, cluster.Engines) { SlotBytes = DemoPlan.SlotBytes, Verify = true };
+        var (name, node) = cluster.Consumers[0];
+        var report = await _view.WatchAsync(
+            node.UpdateAsync(request, latest, cancellationToken),
+            () => latest.Value is { } progress && progress.BucketsTotal > 0
+                ? new ProgressFrame("updating engines", progress.BytesTotal / progress.BucketsTotal * progress.Buckets, progress.BytesTotal, [])
+                : null);
+        var stages = string.Join(", ", report.Stages.Select(stage => $"{stage.Name} {Format.Time(stage.Busy)}"));
+        Done("update", $"{name} into {Format.Count(report.Engines.Count, "engine")} at once, {Format.Rate(report.BytesPerSecond())} each; at work: {stages}", report.Elapsed, report.IsComplete());
+        Done(
+            "verify",
+            $"{Format.Count(report.Tensors, "tensor")} in {Format.Count(report.Engines.Count, "engine")}, read back by them, SHA-256: {(report.IsVerified() == true ? "equal" : "NOT EQUAL")}",
+            report.VerifyElapsed,
+            report.IsVerified() == true);
+        return report;
+    }
+
     private async Task<T> TimedAsync<T>(string step, Task<T> work, Func<T, string> describe)
     {
         var start = time.GetTimestamp();
@@ -105,6 +135,6 @@ internal sealed class DemoRun(DemoPlan plan, Terminal terminal, TimeProvider tim
         return result;
     }
 
-    private void Done(string step, string what, TimeSpan? elapsed) =>
-        terminal.Say($"  [green]✓[/] {step,-8} [grey]{(elapsed is { } spent ? Format.Time(spent) : ""),6}[/]  {Markup.Escape(what)}");
+    private void Done(string step, string what, TimeSpan? elapsed, bool isWell = true) =>
+        terminal.Say($"  {(isWell ? "[green]✓[/]" : "[red]✗[/]")} {step,-8} [grey]{(elapsed is { } spent ? Format.Time(spent) : ""),6}[/]  {Markup.Escape(what)}");
 }

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 using P2PWeights.Cli.Output;
@@ -70,6 +71,20 @@ internal static class MachineChecks
             return existing is null ? null : new DriveInfo(existing).AvailableFreeSpace;
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            return null;
+        }
+    }
+
+    /// <summary>Bytes of memory that could be taken now, within the limit of a container; null when nobody can say.</summary>
+    public static long? FreeMemory()
+    {
+        try
+        {
+            var line = File.ReadLines("/proc/meminfo").FirstOrDefault(line => line.StartsWith("MemAvailable:", StringComparison.Ordinal));
+            return line is null ? null : Math.Min(long.Parse(line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[1], CultureInfo.InvariantCulture) << 10, GC.GetGCMemoryInfo().TotalAvailableMemoryBytes);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or FormatException)
         {
             return null;
         }

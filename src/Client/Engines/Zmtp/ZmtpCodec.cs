@@ -4,7 +4,7 @@ using System.Text;
 namespace P2PWeights.Client.Engines.Zmtp;
 
 /// <summary>
-/// The bytes of ZMTP 3.0 and 3.1 with the NULL mechanism, for a REQ socket (https://rfc.zeromq.org/spec/23/, https://rfc.zeromq.org/spec/37/).
+/// The bytes of ZMTP 3.0 and 3.1 with the NULL mechanism, for REQ and REP sockets (https://rfc.zeromq.org/spec/23/, https://rfc.zeromq.org/spec/37/).
 /// Reads what a peer sent, so every method refuses what it does not know with <see cref="InvalidDataException"/>.
 /// </summary>
 internal static class ZmtpCodec
@@ -39,6 +39,9 @@ internal static class ZmtpCodec
     /// <summary>The command that tells the peer what we are, a REQ socket, as a whole frame.</summary>
     public static ReadOnlySpan<byte> Ready => "\u0004\u0019\u0005READY\u000bSocket-Type\0\0\0\u0003REQ"u8;
 
+    /// <summary>The same for a REP socket.</summary>
+    public static ReadOnlySpan<byte> ReadyToReply => "\u0004\u0019\u0005READY\u000bSocket-Type\0\0\0\u0003REP"u8;
+
     /// <summary>Looks at a peer's greeting.</summary>
     public static void CheckGreeting(ReadOnlySpan<byte> greeting)
     {
@@ -59,7 +62,9 @@ internal static class ZmtpCodec
     }
 
     /// <summary>Looks at the body of the peer's first command.</summary>
-    public static void CheckReady(ReadOnlySpan<byte> body)
+    /// <param name="kind">What kind of socket it must be.</param>
+    /// <param name="other">Or this.</param>
+    public static void CheckReady(ReadOnlySpan<byte> body, ReadOnlySpan<byte> kind, ReadOnlySpan<byte> other)
     {
         var rest = Named(body, out var name);
         if (name.SequenceEqual("ERROR"u8))
@@ -83,9 +88,9 @@ internal static class ZmtpCodec
             var value = rest.Slice(4, (int)length);
             rest = rest[(4 + (int)length)..];
             // Names of properties do not depend on case (RFC 23).
-            if (Ascii.EqualsIgnoreCase(property, "Socket-Type"u8) && !value.SequenceEqual("REP"u8) && !value.SequenceEqual("ROUTER"u8))
+            if (Ascii.EqualsIgnoreCase(property, "Socket-Type"u8) && !value.SequenceEqual(kind) && !value.SequenceEqual(other))
             {
-                throw new InvalidDataException($"it is a {EngineText.Clean(value)} socket, not REP");
+                throw new InvalidDataException($"it is a {EngineText.Clean(value)} socket, not {EngineText.Clean(kind)}");
             }
         }
     }

@@ -41,13 +41,13 @@ internal sealed class ZmtpConnection : IAsyncDisposable
             var greeting = new byte[ZmtpCodec.GreetingBytes];
             await stream.ReadExactlyAsync(greeting, cancellationToken).ConfigureAwait(false);
             ZmtpCodec.CheckGreeting(greeting);
-            var (flags, ready) = await ReadFrameAsync(stream, cancellationToken).ConfigureAwait(false);
+            var (flags, ready) = await ReadFrameAsync(stream, ZmtpCodec.MaxCommandBytes, cancellationToken).ConfigureAwait(false);
             if ((flags & ZmtpCodec.Command) == 0)
             {
                 throw new InvalidDataException("it sent a message before its READY");
             }
 
-            ZmtpCodec.CheckReady(ready);
+            ZmtpCodec.CheckReady(ready, "REP"u8, "ROUTER"u8);
             return new ZmtpConnection(stream);
         }
         catch
@@ -107,13 +107,14 @@ internal sealed class ZmtpConnection : IAsyncDisposable
         _writing.Dispose();
     }
 
-    private static async Task<(byte Flags, byte[] Body)> ReadFrameAsync(Stream stream, CancellationToken cancellationToken)
+    /// <param name="limit">Most bytes of a frame that is no command.</param>
+    public static async Task<(byte Flags, byte[] Body)> ReadFrameAsync(Stream stream, int limit, CancellationToken cancellationToken)
     {
         var header = new byte[ZmtpCodec.MaxHeaderBytes];
         await stream.ReadExactlyAsync(header.AsMemory(0, 1), cancellationToken).ConfigureAwait(false);
         var length = header.AsMemory(1, ZmtpCodec.LengthBytes(header[0]));
         await stream.ReadExactlyAsync(length, cancellationToken).ConfigureAwait(false);
-        var body = new byte[ZmtpCodec.CheckLength(length.Span, (header[0] & ZmtpCodec.Command) != 0 ? ZmtpCodec.MaxCommandBytes : MaxReplyBytes)];
+        var body = new byte[ZmtpCodec.CheckLength(length.Span, (header[0] & ZmtpCodec.Command) != 0 ? ZmtpCodec.MaxCommandBytes : limit)];
         await stream.ReadExactlyAsync(body, cancellationToken).ConfigureAwait(false);
         return (header[0], body);
     }
@@ -150,7 +151,7 @@ internal sealed class ZmtpConnection : IAsyncDisposable
         var inMessage = false;
         while (true)
         {
-            var (flags, body) = await ReadFrameAsync(_stream, CancellationToken.None).ConfigureAwait(false);
+            var (flags, body) = await ReadFrameAsync(_stream, MaxReplyBytes, CancellationToken.None).ConfigureAwait(false);
             if ((flags & ZmtpCodec.Command) != 0)
             {
                 await AnswerAsync(body).ConfigureAwait(false);
