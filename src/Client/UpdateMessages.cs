@@ -96,6 +96,9 @@ public static class UpdateStages
     /// <summary>Shards come from peers.</summary>
     public const string Pull = "pull";
 
+    /// <summary>Engines open the slots; the first buckets are copied meanwhile.</summary>
+    public const string Open = "open";
+
     /// <summary>From the host's memory to the devices.</summary>
     public const string Copy = "copy";
 
@@ -104,6 +107,9 @@ public static class UpdateStages
 
     /// <summary>Engines load what lies in the slots.</summary>
     public const string Load = "load";
+
+    /// <summary>Engines let go of the slots, and do what follows their last bucket, quantising for instance.</summary>
+    public const string Finish = "finish";
 }
 
 /// <summary>What became of one engine.</summary>

@@ -18,11 +18,11 @@ internal sealed class EngineGroup : IAsyncDisposable
         var group = new EngineGroup();
         try
         {
-            foreach (var address in addresses)
-            {
-                group._engines.Add(await Engine.ConnectAsync(address, CudaLibrary.IsAvailable ? [.. CudaDevice.Uuids] : [], new EngineOptions(), cancellationToken).ConfigureAwait(false));
-            }
-
+            // All at once: each may take its time to answer.
+            var connecting = addresses.Select(address => Engine.ConnectAsync(address, CudaLibrary.IsAvailable ? [.. CudaDevice.Uuids] : [], new EngineOptions(), cancellationToken)).ToList();
+            await ((Task)Task.WhenAll(connecting)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            group._engines.AddRange(connecting.Where(one => one.IsCompletedSuccessfully).Select(one => one.Result));
+            await Task.WhenAll(connecting).ConfigureAwait(false);
             return group;
         }
         catch (Exception failure)

@@ -28,7 +28,7 @@ internal sealed class UpdateSession : IAsyncDisposable
     private readonly UpdateContext _context;
     private readonly StageMeter _copy;
     private readonly StageMeter _exchange;
-    private readonly StageMeter _load;
+    private readonly EngineMeters _engineMeters;
     private readonly List<IUpdateDevice> _opened = [];
     private readonly List<DeviceLane> _lanes = [];
     private readonly ImmutableArray<ImmutableArray<int>> _laneOfRank;
@@ -40,7 +40,8 @@ internal sealed class UpdateSession : IAsyncDisposable
     public UpdateSession(UpdateContext context)
     {
         _context = context;
-        (_copy, _exchange, _load) = (new StageMeter(context.Time), new StageMeter(context.Time), new StageMeter(context.Time));
+        (_copy, _exchange) = (new StageMeter(context.Time), new StageMeter(context.Time));
+        _engineMeters = new EngineMeters(new StageMeter(context.Time), new StageMeter(context.Time), new StageMeter(context.Time));
         try
         {
             _laneOfRank = OpenDevices();
@@ -65,7 +66,10 @@ internal sealed class UpdateSession : IAsyncDisposable
 
     /// <summary>How long each stage was at work.</summary>
     public IEnumerable<UpdateStage> Stages =>
-        [new(UpdateStages.Copy, _copy.Busy), new(UpdateStages.Exchange, _exchange.Busy), new(UpdateStages.Load, _load.Busy)];
+    [
+        new(UpdateStages.Open, _engineMeters.Open.Busy), new(UpdateStages.Copy, _copy.Busy), new(UpdateStages.Exchange, _exchange.Busy),
+        new(UpdateStages.Load, _engineMeters.Load.Busy), new(UpdateStages.Finish, _engineMeters.Finish.Busy),
+    ];
 
     /// <summary>What became of each engine, in the order given; those that were never asked count as untouched.</summary>
     public IReadOnlyList<EngineReport> Engines => [.. _runs.Select(Describe)];
@@ -110,7 +114,7 @@ internal sealed class UpdateSession : IAsyncDisposable
                 for (var index = 0; index < _context.Engines.Count; index++)
                 {
                     var engine = _context.Engines[index];
-                    _runs.Add(new EngineRun(engine.Name, engine.BeginUpdate(_context.Checkpoint), [.. _laneOfRank[index].Select(lane => _lanes[lane])], _load));
+                    _runs.Add(new EngineRun(engine.Name, engine.BeginUpdate(_context.Checkpoint), [.. _laneOfRank[index].Select(lane => _lanes[lane])], _engineMeters));
                 }
             }
             catch (Exception failure)

@@ -28,7 +28,7 @@ public sealed class UpdateTests
         Assert.NotNull(report.Pull);
         Assert.InRange(report.Pull.BytesFetched, report.Bytes, Bytes * 2);
         Assert.Equal(
-            [UpdateStages.Prepare, UpdateStages.Pull, UpdateStages.Copy, UpdateStages.Exchange, UpdateStages.Load], report.Stages.Select(stage => stage.Name));
+            [UpdateStages.Prepare, UpdateStages.Pull, UpdateStages.Open, UpdateStages.Copy, UpdateStages.Exchange, UpdateStages.Load, UpdateStages.Finish], report.Stages.Select(stage => stage.Name));
         Assert.All(report.Stages, stage => Assert.True(stage.Busy > TimeSpan.Zero && stage.Busy <= report.Elapsed, stage.ToString()));
         Assert.Contains(report.Limit(), report.Stages);
         Assert.Contains(seen, progress => progress.Buckets == report.Buckets && progress.BucketsTotal == report.Buckets);

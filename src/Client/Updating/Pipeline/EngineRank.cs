@@ -4,7 +4,7 @@ using P2PWeights.Client.Engines;
 namespace P2PWeights.Client.Updating.Pipeline;
 
 /// <summary>One rank of an engine: hands it the buckets one after another, as they arrive on its device, and gives each answer on. However it ends, every bucket given to it is answered.</summary>
-internal sealed class EngineRank(EngineRun engine, IEngineChannel channel, DeviceLane lane, StageMeter meter) : IAsyncDisposable
+internal sealed class EngineRank(EngineRun engine, IEngineChannel channel, DeviceLane lane, EngineMeters meters) : IAsyncDisposable
 {
     private readonly Channel<BucketFlight> _buckets = Channel.CreateUnbounded<BucketFlight>(new UnboundedChannelOptions { SingleReader = true });
 
@@ -55,7 +55,11 @@ internal sealed class EngineRank(EngineRun engine, IEngineChannel channel, Devic
 
     private async Task UpdateAsync()
     {
-        await channel.OpenAsync(lane.Memory, engine.Failed).ConfigureAwait(false);
+        using (meters.Open.Enter())
+        {
+            await channel.OpenAsync(lane.Memory, engine.Failed).ConfigureAwait(false);
+        }
+
         await engine.OpenedAsync().ConfigureAwait(false);
         await foreach (var flight in _buckets.Reader.ReadAllAsync(engine.Failed).ConfigureAwait(false))
         {
@@ -69,6 +73,7 @@ internal sealed class EngineRank(EngineRun engine, IEngineChannel channel, Devic
             }
         }
 
+        using var busy = meters.Finish.Enter();
         await channel.ReleaseAsync(engine.Failed).ConfigureAwait(false);
         await channel.FinishAsync(engine.Failed).ConfigureAwait(false);
     }
@@ -84,7 +89,7 @@ internal sealed class EngineRank(EngineRun engine, IEngineChannel channel, Devic
             throw new DeviceFailedException($"{lane.Device.Name} failed: {reason}");
         }
 
-        using var busy = meter.Enter();
+        using var busy = meters.Load.Enter();
         Told++;
         await channel.LoadAsync(flight.Records, engine.Failed).ConfigureAwait(false);
         Loaded++;

@@ -12,10 +12,10 @@ internal sealed class EngineRun : IAsyncDisposable
     private int _open;
 
     /// <param name="lanes">Per channel, the lane of its device.</param>
-    public EngineRun(string name, ImmutableArray<IEngineChannel> channels, ImmutableArray<DeviceLane> lanes, StageMeter meter)
+    public EngineRun(string name, ImmutableArray<IEngineChannel> channels, ImmutableArray<DeviceLane> lanes, EngineMeters meters)
     {
         Name = name;
-        Ranks = [.. channels.Zip(lanes, (channel, lane) => new EngineRank(this, channel, lane, meter))];
+        Ranks = [.. channels.Zip(lanes, (channel, lane) => new EngineRank(this, channel, lane, meters))];
     }
 
     public string Name { get; }
