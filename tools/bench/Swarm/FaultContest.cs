@@ -14,7 +14,10 @@ internal static class FaultContest
         {
             using var folder = new SharedMemoryFolder(string.Create(CultureInfo.InvariantCulture, $"-{i}"));
             var plain = await PlainAsync(folder, fault, shape, writer, cancellationToken);
-            await using var cluster = plain.Cluster ?? await SwarmCluster.StartAsync(folder, shape, fault.RatesOf(shape), isMeasured: true, cancellationToken);
+
+            // Of another cluster the tracker must not know what the first one published.
+            using var another = new SharedMemoryFolder(string.Create(CultureInfo.InvariantCulture, $"-{i}-{fault.Name}"));
+            await using var cluster = plain.Cluster ?? await SwarmCluster.StartAsync(another, shape, fault.RatesOf(shape), isMeasured: true, cancellationToken);
             var published = await cluster.PublishAsync("fault@1", cancellationToken);
             var result = await fault.RunAsync(cluster, published, cancellationToken);
             var ordinary = fault.Ordinary(cluster, result).ToList();

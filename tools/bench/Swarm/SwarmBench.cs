@@ -16,11 +16,11 @@ internal static class SwarmBench
     {
         var nodes = new Option<int>("--nodes") { Description = "Nodes, the publisher included. Default: 32.", DefaultValueFactory = _ => 32 };
         Demand(nodes, count => count is >= 4 and <= 128, "--nodes takes 4 to 128");
-        var shards = new Option<int>("--shards") { Description = "Shards of the checkpoint. Default: 1000.", DefaultValueFactory = _ => 1000 };
+        var shards = new Option<int>("--shards") { Description = "Shards of the checkpoint. Default: 512.", DefaultValueFactory = _ => 512 };
         Demand(shards, count => count is >= 8 and <= 65536, "--shards takes 8 to 65536");
-        var shard = CommonOptions.Size("--shard", "Size of a shard; a power of two, as torrents have it.", "128KiB");
+        var shard = CommonOptions.Size("--shard", "Size of a shard; a power of two, as torrents have it.", "512KiB");
         Demand(shard, bytes => bytes is >= 16384 and <= 16 << 20 && long.IsPow2(bytes), "--shard takes a power of two from 16KiB to 16MiB");
-        var rate = CommonOptions.Size("--rate", "Bytes per second that each node may send, and as many that it may receive.", "512KiB");
+        var rate = CommonOptions.Size("--rate", "Bytes per second that each node may send, and as many that it may receive.", "1MiB");
         var fault = new Option<string?>("--fault") { Description = "What goes wrong meanwhile: " + string.Join("; ", SwarmFault.All.Select(fault => $"{fault.Name}: {fault.Description}")) + "." };
         fault.AcceptOnlyFromAmong([.. SwarmFault.All.Select(fault => fault.Name)]);
         var against = new Option<string[]>("--against") { Description = $"What else to measure: {string.Join(", ", Anchors)}. Default: nothing.", AllowMultipleArgumentsPerToken = true };
