@@ -123,13 +123,17 @@ internal sealed class TestCheckpoint
     /// <summary>The same in every process that has the seed.</summary>
     public static TestCheckpoint Seed(Seeded seeded, int count, int size) => Create(seeded, [.. Enumerable.Repeat(size, count)]);
 
-    private static TestCheckpoint Create(Seeded seeded, int[] sizes)
+    private static TestCheckpoint Create(Seeded seeded, int[] sizes) => Create(seeded, [.. sizes.Select(seeded.Bytes)]);
+
+    private static TestCheckpoint Create(Seeded seeded, byte[][] bytes)
     {
-        var bytes = sizes.Select(seeded.Bytes).ToArray();
         var shards = bytes.Select(b => new ShardInfo(Blake3.Hash(b), b.Length)).ToArray();
-        var manifest = Manifest.Create(Math.Max(sizes.Max(), 1 << 20), [("weights.bin", bytes.Sum(b => (long)b.Length), (IReadOnlyList<ShardInfo>)shards)], [], []);
+        var manifest = Manifest.Create(Math.Max(bytes.Max(b => b.Length), 1 << 20), [("weights.bin", bytes.Sum(b => (long)b.Length), (IReadOnlyList<ShardInfo>)shards)], [], []);
         return new TestCheckpoint(seeded, manifest, bytes);
     }
+
+    /// <summary>A second version, with other bytes in some of the shards.</summary>
+    public TestCheckpoint Change(params int[] ordinals) => Create(Seeded, [.. Bytes.Select((b, ordinal) => ordinals.Contains(ordinal) ? Seeded.Bytes(b.Length) : b)]);
 
     /// <summary>So many shards of one size.</summary>
     public static TestCheckpoint Uniform(int count, int size) => Create([.. Enumerable.Repeat(size, count)]);
