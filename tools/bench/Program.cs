@@ -24,16 +24,12 @@ var root = new RootCommand("Side-by-side benchmarks: every figure is ours agains
     EngineChild.CreateCommand(),
 };
 
-using var stop = new CancellationTokenSource();
-Console.CancelKeyPress += (_, e) =>
-{
-    e.Cancel = true;
-    stop.Cancel();
-};
+// On SIGINT and SIGTERM a bench ends its processes and removes what it put into memory, which takes seconds with many nodes.
+var invocation = new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = TimeSpan.FromSeconds(30) };
 
 try
 {
-    return await root.Parse(args).InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false }, stop.Token);
+    return await root.Parse(args).InvokeAsync(invocation);
 }
 catch (Exception error) when (error is BenchException or NodeException)
 {

@@ -23,9 +23,10 @@ internal static class FaultContest
             var ordinary = fault.Ordinary(cluster, result).ToList();
             var report = SwarmReport.Of($"swarm/{fault.Name}", result, ordinary);
             report.Write(writer);
-            writer.Explain(string.Create(
-                CultureInfo.InvariantCulture,
-                $"  p99 {(report.P99OverBound / plain.P99OverBound) - 1:+0.0 %;-0.0 %} against the run before; of those to which something happened, {result.Done.Count - ordinary.Count} finished, the last after {result.OverBound(1, result.Done.Except(ordinary)):F3} x the bound"));
+            var others = result.Done.Except(ordinary).ToList();
+            writer.Explain(string.Create(CultureInfo.InvariantCulture, $"  p99 {(report.P99OverBound / plain.P99OverBound) - 1:+0.0 %;-0.0 %} against the run before")
+                + (others.Count == 0 ? "" : string.Create(
+                    CultureInfo.InvariantCulture, $"; of those to which something happened, {others.Count} finished, the last after {result.OverBound(1, others):F3} x the bound")));
             var audit = await SwarmAudit.OfAsync(result, cancellationToken);
             writer.Explain($"  {audit}");
         }
