@@ -22,6 +22,7 @@ var root = new RootCommand("Side-by-side benchmarks: every figure is ours agains
     TrackerBench.CreateCommand(),
     UpdateBench.CreateCommand(),
     EngineChild.CreateCommand(),
+    UpdateSource.CreateCommand(),
 };
 
 // On SIGINT and SIGTERM a bench ends its processes and removes what it put into memory, which takes seconds with many nodes.

@@ -1,10 +1,11 @@
+using System.Text.Json;
 using P2PWeights.Store;
 using P2PWeights.Store.Content;
 using P2PWeights.Store.Hashing;
 
 namespace P2PWeights.Bench.Updating;
 
-/// <summary>A checkpoint of BF16 tensors in the layout of Qwen3-235B (fewer experts to a layer), of about a size, and its shards in a store's memory tier.</summary>
+/// <summary>A checkpoint of BF16 tensors in the layout of Qwen3-235B (fewer experts to a layer), of about a size; the same bytes in every process.</summary>
 internal sealed class BenchModel
 {
     private const int ShardBytes = 16 << 20;
@@ -14,40 +15,63 @@ internal sealed class BenchModel
     private const int ExpertsPerLayer = 16;
 
     private readonly byte[] _pool = new byte[PoolBytes + ShardBytes];
+    private readonly List<SafetensorsTensor> _tensors;
 
-    private BenchModel()
+    private BenchModel(List<SafetensorsTensor> tensors, long bytes)
     {
+        (_tensors, Bytes) = (tensors, bytes);
+        new Random(1).NextBytes(_pool);
+        Offsets = tensors.ToDictionary(tensor => tensor.Name, tensor => tensor.Offset, StringComparer.Ordinal);
     }
 
-    public Manifest Manifest { get; private set; } = null!;
+    /// <summary>Bytes of all tensors.</summary>
+    public long Bytes { get; }
 
-    /// <summary>Where each tensor starts in the file.</summary>
-    public IReadOnlyDictionary<string, long> Offsets { get; private set; } = new Dictionary<string, long>();
+    /// <summary>Where each tensor starts, from the first on.</summary>
+    public IReadOnlyDictionary<string, long> Offsets { get; }
 
-    /// <summary>Makes the bytes, hashes them, and puts them into the store.</summary>
-    public static async Task<BenchModel> CreateAsync(ShardStore store, long size, CancellationToken cancellationToken)
+    public static BenchModel Create(long size)
     {
-        var model = new BenchModel();
-        new Random(1).NextBytes(model._pool);
         var (tensors, total) = LayOut(size);
-        var extents = Cut(tensors, total);
+        return new BenchModel(tensors, total);
+    }
+
+    /// <summary>Writes it as a safetensors file.</summary>
+    public async Task WriteAsync(string folder, CancellationToken cancellationToken)
+    {
+        var header = JsonSerializer.SerializeToUtf8Bytes(_tensors.ToDictionary(
+            tensor => tensor.Name, tensor => new { dtype = tensor.DType, shape = tensor.Shape, data_offsets = new[] { tensor.Offset, tensor.Offset + tensor.Length } }));
+        using var file = File.OpenHandle(Path.Combine(folder, FileName), FileMode.CreateNew, FileAccess.Write, FileShare.None);
+        RandomAccess.Write(file, [.. BitConverter.GetBytes((long)header.Length), .. header], 0);
+        var data = sizeof(long) + header.Length;
+        await Parallel.ForAsync(0, (Bytes + ShardBytes - 1) / ShardBytes, cancellationToken, (chunk, _) =>
+        {
+            var bytes = new byte[Math.Min(ShardBytes, Bytes - (chunk * ShardBytes))];
+            Fill(chunk * ShardBytes, bytes);
+            RandomAccess.Write(file, bytes, data + (chunk * ShardBytes));
+            return ValueTask.CompletedTask;
+        });
+    }
+
+    /// <summary>Hashes it and puts it into a store.</summary>
+    public async Task<Manifest> StoreAsync(ShardStore store, CancellationToken cancellationToken)
+    {
+        var extents = Cut(_tensors, Bytes);
         var shards = new ShardInfo[extents.Count];
         await Parallel.ForAsync(0, extents.Count, cancellationToken, async (index, token) =>
         {
             var (offset, length) = extents[index];
             var bytes = new byte[length];
-            model.Fill(offset, bytes);
+            Fill(offset, bytes);
             shards[index] = new ShardInfo(Blake3.Hash(bytes), length);
             using var write = await store.BeginWriteAsync(shards[index], null, token);
             bytes.CopyTo(write.Buffer.Span);
             await write.CommitAsync(token);
         });
-        model.Offsets = tensors.ToDictionary(tensor => tensor.Name, tensor => tensor.Offset, StringComparer.Ordinal);
-        model.Manifest = Manifest.Create(ShardBytes, [(FileName, total, shards)], tensors.Select(tensor => (FileName, tensor)), []);
-        return model;
+        return Manifest.Create(ShardBytes, [(FileName, Bytes, shards)], _tensors.Select(tensor => (FileName, tensor)), []);
     }
 
-    /// <summary>The bytes of the file from an offset on.</summary>
+    /// <summary>The bytes of the tensors from an offset on.</summary>
     public void Fill(long offset, Span<byte> target)
     {
         // Every 16 MiB another part of the pool, with its number in front: no two shards are alike.

@@ -49,16 +49,7 @@ internal sealed class ChildEngine : IEngine
         public Rank(EngineDevice device, long largest, BenchModel? model)
         {
             (Device, _model) = (device, model);
-            var start = new ProcessStartInfo(Environment.ProcessPath!) { RedirectStandardInput = true, RedirectStandardOutput = true };
-            if (Path.GetFileNameWithoutExtension(start.FileName) == "dotnet")
-            {
-                start.ArgumentList.Add(Environment.GetCommandLineArgs()[0]);
-            }
-
-            start.ArgumentList.Add(EngineChild.Name);
-            start.ArgumentList.Add(device.Id);
-            start.ArgumentList.Add(largest.ToString(CultureInfo.InvariantCulture));
-            _process = Process.Start(start)!;
+            _process = OwnProcess.Start(EngineChild.Name, device.Id, largest.ToString(CultureInfo.InvariantCulture));
         }
 
         public string Name => $"bench {Device}";

@@ -10,12 +10,13 @@ using P2PWeights.Client.Updating;
 using P2PWeights.Client.Updating.Devices;
 using P2PWeights.Native.Cuda;
 using P2PWeights.Store;
+using P2PWeights.Store.Content;
 
 namespace P2PWeights.Bench.Updating;
 
 /// <summary>
-/// <c>bench update</c>: a checkpoint that lies in the memory tier into one engine process per device, every byte acknowledged, against what the links do alone, in turns. The
-/// first update of each kind compares every byte and does not count.
+/// <c>bench update</c>: a checkpoint that lies in the memory tier into one engine process per device, every byte acknowledged, against what the links do alone, in turns, and on GPUs
+/// against the bucket loop of checkpoint-engine. The first update of each kind compares every byte and does not count.
 /// </summary>
 internal static class UpdateBench
 {
@@ -37,15 +38,34 @@ internal static class UpdateBench
         DefaultValueFactory = _ => [BroadcastModes.Peer],
     };
 
+    private static readonly Option<long[]> FromPeer = new("--end-to-end")
+    {
+        Description = "Then, with checkpoints of these sizes, from a publisher in another process into engines, pulling meanwhile and pulling first. Default: none.",
+        AllowMultipleArgumentsPerToken = true,
+        CustomParser = Size.CustomParser,
+        DefaultValueFactory = _ => [],
+    };
+
     public static Command CreateCommand()
     {
-        var command = new Command("update", "A checkpoint from the memory tier into engines on GPUs, or in the host's memory.") { Size, Slot, Slots, On, Devices, Broadcast };
+        var command = new Command("update", "A checkpoint from the memory tier into engines on GPUs, or in the host's memory.") { Size, Slot, Slots, On, Devices, Broadcast, FromPeer };
         command.SetAction(async (arguments, token) =>
         {
             var lines = new List<string>();
+            var noLoop = IsCuda(arguments) ? await CheckpointEngineLoop.UnavailableAsync(token) : "it needs GPUs";
+            if (noLoop is not null)
+            {
+                Info($"the loop of checkpoint-engine is left out: {noLoop}");
+            }
+
             foreach (var size in arguments.GetValue(Size)!)
             {
-                await MeasureAsync(arguments, size, lines, token);
+                await MeasureAsync(arguments, size, noLoop is null, lines, token);
+            }
+
+            foreach (var size in arguments.GetValue(FromPeer)!)
+            {
+                await MeasureEndToEndAsync(arguments, size, lines, token);
             }
 
             Console.Out.WriteLine();
@@ -55,7 +75,30 @@ internal static class UpdateBench
         return command;
     }
 
-    private static async Task MeasureAsync(ParseResult arguments, long size, List<string> lines, CancellationToken cancellationToken)
+    private static bool IsCuda(ParseResult arguments) => arguments.GetValue(On) == "cuda";
+
+    /// <summary>The numbers of devices that there are, and the devices.</summary>
+    private static IEnumerable<ImmutableArray<EngineDevice>> Choices(ParseResult arguments)
+    {
+        var isCuda = IsCuda(arguments);
+        foreach (var count in arguments.GetValue(Devices)!.Where(count => !isCuda || count <= CudaDevice.Count))
+        {
+            yield return [.. Enumerable.Range(0, count).Select(number => new EngineDevice(isCuda ? CudaDevice.Uuids[number] : $"host-{number}"))];
+        }
+    }
+
+    private static async Task MeasureEndToEndAsync(ParseResult arguments, long size, List<string> lines, CancellationToken cancellationToken)
+    {
+        SharedMemoryFolder.RequireFree(EndToEnd.SharedMemoryBytes(size));
+        foreach (var chosen in Choices(arguments))
+        {
+            using var contest = new EndToEnd(chosen, size, new UpdateRequest("", []) { SlotBytes = arguments.GetValue(Slot)!.Max(), Slots = arguments.GetValue(Slots) });
+            lines.Add(await contest.RunAsync(arguments.GetValue(CommonOptions.Runs), cancellationToken));
+            Info(lines[^1]);
+        }
+    }
+
+    private static async Task MeasureAsync(ParseResult arguments, long size, bool withLoop, List<string> lines, CancellationToken cancellationToken)
     {
         // Shards have blocks of powers of two: up to half as much again as their bytes here.
         var memory = size + (size / 2) + (64 << 20);
@@ -65,22 +108,29 @@ internal static class UpdateBench
             new StoreOptions { DataDirectory = folder["data"], ArenaRoot = folder.Path, MemoryBytes = memory, DiskBytes = 0, Ephemeral = true },
             TimeProvider.System, NullLoggerFactory.Instance, cancellationToken);
         var watch = Stopwatch.StartNew();
-        var model = await BenchModel.CreateAsync(store, size, cancellationToken);
+        var model = BenchModel.Create(size);
+        var manifest = await model.StoreAsync(store, cancellationToken);
         Info($"{size >> 20} MiB of random tensors hashed and stored in {watch.Elapsed.TotalSeconds:0.0} s");
-        var isCuda = arguments.GetValue(On) == "cuda";
-        using IUpdateDevices devices = isCuda ? new CudaDevices() : new HostDevices(folder.Path);
+        using IUpdateDevices devices = IsCuda(arguments) ? new CudaDevices() : new HostDevices(folder.Path);
         watch.Restart();
         using var registration = devices.Register(store.Regions[0].Address, store.Regions[0].Length);
         Info($"arena of {store.Regions[0].Length >> 20} MiB registered in {watch.Elapsed.TotalSeconds:0.0} s");
-        foreach (var count in arguments.GetValue(Devices)!.Where(count => !isCuda || count <= CudaDevice.Count))
+        if (withLoop && !CheckpointEngineLoop.HasRoomFor(model.Bytes))
         {
-            ImmutableArray<EngineDevice> chosen = [.. Enumerable.Range(0, count).Select(number => new EngineDevice(isCuda ? CudaDevice.Uuids[number] : $"host-{number}"))];
-            foreach (var broadcast in arguments.GetValue(Broadcast)!.Where(mode => count > 1 || mode == BroadcastModes.Peer))
+            withLoop = false;
+            Info("the loop of checkpoint-engine is left out for this size: its ranks hold the checkpoint once more, and there is no memory for that");
+        }
+
+        foreach (var chosen in Choices(arguments))
+        {
+            var loop = withLoop ? await CheckpointEngineLoop.StartAsync(chosen.Length, model.Bytes, cancellationToken) : null;
+            await using var ending = loop;
+            foreach (var broadcast in arguments.GetValue(Broadcast)!.Where(mode => chosen.Length > 1 || mode == BroadcastModes.Peer))
             {
                 foreach (var slot in arguments.GetValue(Slot)!)
                 {
                     var request = new UpdateRequest("bench@v1", []) { Broadcast = broadcast, SlotBytes = slot, Slots = arguments.GetValue(Slots) };
-                    var bench = new Contest(store, model, devices, chosen, request, isCuda);
+                    var bench = new Contest(store, model, manifest, devices, chosen, request, loop);
                     lines.Add(await bench.RunAsync(arguments.GetValue(CommonOptions.Runs), cancellationToken));
                     Info(lines[^1]);
                 }
@@ -90,9 +140,12 @@ internal static class UpdateBench
 
     private static void Info(string line) => Console.Error.WriteLine(line);
 
-    /// <summary>One kind of update against the limits of the links it uses.</summary>
-    private sealed class Contest(ShardStore store, BenchModel model, IUpdateDevices devices, ImmutableArray<EngineDevice> chosen, UpdateRequest request, bool isCuda)
+    /// <summary>One kind of update against the limits of the links it uses, and the loop of checkpoint-engine where there is one.</summary>
+    private sealed class Contest(
+        ShardStore store, BenchModel model, Manifest manifest, IUpdateDevices devices, ImmutableArray<EngineDevice> chosen, UpdateRequest request, CheckpointEngineLoop? loop)
     {
+        private readonly bool _isCuda = !chosen[0].IsHost;
+        private readonly List<double> _loop = [];
         private readonly List<double> _rates = [];
         private readonly List<double> _hostToDevice = [];
         private readonly List<double> _deviceToDevice = [];
@@ -110,21 +163,26 @@ internal static class UpdateBench
                     _rates.Add(rate);
                     _hostToDevice.Add(host);
                     _deviceToDevice.Add(peers);
+                    if (loop is not null)
+                    {
+                        _loop.Add(await loop.UpdateAsync(cancellationToken));
+                    }
                 }
             }
 
             var (median, limit) = (Median(_rates), Median(_hostToDevice));
-            var what = $"{chosen.Length} x {(isCuda ? "GPU" : "host")}, {request.Broadcast}, {_plan.Slots.Count} slots of {_plan.Slots.SlotBytes >> 20} MiB";
+            var what = $"{chosen.Length} x {(_isCuda ? "GPU" : "host")}, {request.Broadcast}, {_plan.Slots.Count} slots of {_plan.Slots.SlotBytes >> 20} MiB";
             var rates = string.Create(CultureInfo.InvariantCulture, $"{median / 1e9:0.0} GB/s of model ({_rates.Min() / 1e9:0.0} to {_rates.Max() / 1e9:0.0})");
             var links = string.Create(CultureInfo.InvariantCulture, $", host to devices alone {limit / 1e9:0.0}, ratio {median / limit:0.000}, device to device {Median(_deviceToDevice) / 1e9:0.0}");
-            return string.Create(CultureInfo.InvariantCulture, $"{model.Manifest.TotalBytes / 1e9,5:0.0} GB, {what}: {rates}{(isCuda ? links : "")}; {_stages}");
+            var rival = loop is null ? "" : string.Create(CultureInfo.InvariantCulture, $", loop of checkpoint-engine {Median(_loop) / 1e9:0.0}, ours/loop {median / Median(_loop):0.00}");
+            return string.Create(CultureInfo.InvariantCulture, $"{model.Bytes / 1e9,5:0.0} GB, {what}: {rates}{(_isCuda ? links : "")}{rival}; {_stages}");
         }
 
         private async Task<double> UpdateAsync(bool verify, CancellationToken cancellationToken)
         {
             await using var engine = new ChildEngine(chosen, Math.Max(request.SlotBytes, 1L << 30), verify ? model : null);
             await engine.ReadyAsync(cancellationToken);
-            var context = new UpdateContext("bench@v1", model.Manifest, [engine], devices, store.Arena, LeaseAsync, request, TimeProvider.System);
+            var context = new UpdateContext("bench@v1", manifest, [engine], devices, store.Arena, LeaseAsync, request, TimeProvider.System);
             var session = new UpdateSession(context);
             await using (session)
             {
@@ -139,16 +197,16 @@ internal static class UpdateBench
                 }
 
                 _stages = string.Join(", ", session.Stages.Select(stage => string.Create(CultureInfo.InvariantCulture, $"{stage.Name} busy {stage.Busy.TotalSeconds / seconds:P0}")));
-                return model.Manifest.TotalBytes / seconds;
+                return model.Bytes / seconds;
             }
         }
 
         private async ValueTask<ShardLease> LeaseAsync(int ordinal, CancellationToken cancellationToken) =>
-            await store.LeaseAsync(model.Manifest.Shards[ordinal].Digest, cancellationToken) ?? throw new BenchException("a shard is gone from the memory tier");
+            await store.LeaseAsync(manifest.Shards[ordinal].Digest, cancellationToken) ?? throw new BenchException("a shard is gone from the memory tier");
 
         private (double HostToDevice, double DeviceToDevice) Limits()
         {
-            if (!isCuda)
+            if (!_isCuda)
             {
                 return (0, 0);
             }
