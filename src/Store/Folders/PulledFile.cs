@@ -15,8 +15,8 @@ internal sealed class PulledFile(FolderHandle folder, ManifestFile file, string 
     private readonly Lock _opening = new();
     private readonly bool[] _inPlace = new bool[extents.Count];
 
-    /// <summary>The extents that have a writer, and what ends when it is through. Under the lock.</summary>
-    private readonly Dictionary<int, TaskCompletionSource> _writers = [];
+    /// <summary>The extents that have a writer, and what ends when it is through, once anybody waits for that. Under the lock.</summary>
+    private readonly Dictionary<int, TaskCompletionSource?> _writers = [];
 
     private SafeFileHandle? _handle;
     private int _missing = extents.Count;
@@ -167,13 +167,14 @@ internal sealed class PulledFile(FolderHandle folder, ManifestFile file, string 
         {
             if (_writers.TryGetValue(extent, out var writer))
             {
+                _writers[extent] = writer ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
                 other = writer.Task;
                 return null;
             }
 
             other = Task.CompletedTask;
             var handle = OpenPartial();
-            _writers.Add(extent, new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
+            _writers.Add(extent, null);
             return handle;
         }
     }
@@ -190,7 +191,7 @@ internal sealed class PulledFile(FolderHandle folder, ManifestFile file, string 
             }
         }
 
-        writer!.SetResult();
+        writer?.SetResult();
     }
 
     private void Close()

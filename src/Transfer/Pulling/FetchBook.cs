@@ -10,6 +10,26 @@ internal sealed class FetchBook
     /// <summary>Every fetch under way.</summary>
     public IEnumerable<Fetch> All => _fetches.Values.SelectMany(list => list);
 
+    /// <summary>Whether any is on its way through this node: not asked of its peer, or here already.</summary>
+    public bool AnyBeyondPeers
+    {
+        get
+        {
+            foreach (var fetches in _fetches.Values)
+            {
+                foreach (var fetch in fetches)
+                {
+                    if (fetch.Stage != FetchStage.Asked)
+                    {
+                        return true;
+                    }
+                }
+            }
+
+            return false;
+        }
+    }
+
     /// <summary>Shards that are being fetched.</summary>
     public IEnumerable<int> Ordinals => _fetches.Keys;
 

@@ -38,15 +38,14 @@ internal sealed class Pull
         _request = request;
         _progress = progress;
         _loop = new PullLoop(context.Time);
-        var wanted = request.Wanted.Distinct().ToArray();
         _planner = new PullPlanner(
-            request.Manifest.Shards, wanted, new PlannerOptions(context.Options.WindowBytes, context.Options.LanesPerPeer)
+            request.Manifest.Shards, request.Wanted, new PlannerOptions(context.Options.WindowBytes, context.Options.LanesPerPeer)
             {
                 // Less than the window would leave sources idle.
                 LookAheadBytes = request.LookAheadBytes > 0 ? Math.Max(request.LookAheadBytes, 2 * context.Options.WindowBytes) : 0,
             },
             random);
-        _tally = new PullTally(wanted.Sum(ordinal => (long)request.Manifest.Shards[ordinal].Size), wanted.Length, context.Options.Paths);
+        _tally = new PullTally(_planner.WantedBytes, _planner.Left, context.Options.Paths);
         _patience = new PullPatience(context.Options.NoSourceTimeout);
         _held = new HeldShards(context.Store, request.Folder);
         _sources = new PullSources(context, request.Manifest, _planner, _loop);
@@ -119,14 +118,17 @@ internal sealed class Pull
                 _sources.SourceChanged(source);
             }
 
-            foreach (var path in source.SilentPaths(_context.Options.StallTimeout))
+            for (var path = 0; path < _context.Options.Paths.Count; path++)
             {
-                GiveUpStalled(source, path);
+                if (source.IsSilent(path, _context.Options.StallTimeout))
+                {
+                    GiveUpStalled(source, path);
+                }
             }
         }
 
         // Shards on their way through this node (room, verification, copies) are life too: only a pull that waits for peers alone can lack sources.
-        if (_held.Pending > 0 || _fetches.All.Any(fetch => fetch.Stage != FetchStage.Asked))
+        if (_held.Pending > 0 || _fetches.AnyBeyondPeers)
         {
             _patience.Lives(now);
         }
@@ -162,9 +164,9 @@ internal sealed class Pull
 
     private void TakeHeldShards()
     {
-        foreach (var ordinal in _planner.Open.ToArray())
+        for (var ordinal = 0; ordinal < _request.Manifest.Shards.Length; ordinal++)
         {
-            if (IsHeld(ordinal))
+            if (_planner.IsOpen(ordinal) && IsHeld(ordinal))
             {
                 _planner.SetAside(ordinal);
                 TakeHeld(ordinal);

@@ -43,7 +43,7 @@ internal sealed class PullLoop(TimeProvider time)
     {
         if (fault is not null)
         {
-            Post(() => Fail(fault));
+            PostFailure(fault);
         }
 
         _tasks.End();
@@ -63,10 +63,13 @@ internal sealed class PullLoop(TimeProvider time)
     /// <exception cref="OperationCanceledException">The pull is to end.</exception>
     public async Task RunUntilAsync(Func<bool> isDone, Action afterNews)
     {
+        // A wait that cannot be cancelled allocates nothing, so the end is told by a post as well.
+        using var stopping = Stopping.UnsafeRegister(static loop => ((PullLoop)loop!).Post(static _ => { }, loop), this);
         afterNews();
         while (!isDone())
         {
-            await _inbox.Reader.WaitToReadAsync(Stopping).ConfigureAwait(false);
+            await _inbox.Reader.WaitToReadAsync(CancellationToken.None).ConfigureAwait(false);
+            Stopping.ThrowIfCancellationRequested();
             while (_inbox.Reader.TryRead(out var news))
             {
                 news.CarryOut(news.About);
@@ -91,9 +94,12 @@ internal sealed class PullLoop(TimeProvider time)
         await running.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         if (running.Exception is { } fault)
         {
-            Post(() => Fail(fault.InnerException ?? fault));
+            PostFailure(fault.InnerException ?? fault);
         }
     }
+
+    /// <summary>By itself, because a method that has a closure allocates it however it goes on.</summary>
+    private void PostFailure(Exception fault) => Post(() => Fail(fault));
 
     private readonly record struct News(Action<object> CarryOut, object About);
 }

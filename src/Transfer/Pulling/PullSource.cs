@@ -97,17 +97,8 @@ internal sealed class PullSource(PeerInfo known, PullContext context, int shards
         _paths[path].Carried(bytes);
     }
 
-    /// <summary>The paths on which fetches wait and no byte has come for this long.</summary>
-    public IEnumerable<int> SilentPaths(TimeSpan duration)
-    {
-        for (var path = 0; path < _paths.Length; path++)
-        {
-            if (_paths[path].IsSilent(duration))
-            {
-                yield return path;
-            }
-        }
-    }
+    /// <summary>Whether fetches wait on the path and no byte has come for this long.</summary>
+    public bool IsSilent(int path, TimeSpan duration) => _paths[path].IsSilent(duration);
 
     /// <summary>Bytes received since the last call.</summary>
     public long TakeReceived()

@@ -26,7 +26,7 @@ internal sealed class PullSources(PullContext context, Manifest manifest, PullPl
     public event Action<PullSource>? Banned;
 
     /// <summary>The sources of this moment, reachable or not.</summary>
-    public IReadOnlyCollection<PullSource> Current => _sources.Values;
+    public Dictionary<Guid, PullSource>.ValueCollection Current => _sources.Values;
 
     /// <summary>Every source that had a part in the pull, for its report.</summary>
     public IEnumerable<PullSource> Reported => _sources.Values.Concat(_former.Where(former => former.WasUsed));

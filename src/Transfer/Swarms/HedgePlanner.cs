@@ -40,7 +40,8 @@ internal sealed class HedgePlanner(long pullBytes, int largestShard)
     private static readonly TimeSpan UnknownTime = TimeSpan.FromMilliseconds(500);
 
     private readonly double _budget = Math.Max(largestShard, WastePart * pullBytes);
-    private readonly Dictionary<int, int> _running = [];
+    private readonly HashSet<int> _running = [];
+    private long _runningBytes;
     private double _wasted;
 
     /// <summary>Bytes that hedges have cost so far, estimated from the losers' rates.</summary>
@@ -50,13 +51,13 @@ internal sealed class HedgePlanner(long pullBytes, int largestShard)
     /// <param name="alone">Flights that are the only one of their shard.</param>
     /// <param name="idle">Sources that may be asked and have nothing to send.</param>
     /// <param name="bestRate">The highest rate of any source, for those whose own is unknown; 0 when none is known.</param>
-    public (Flight Slow, PlannedSource Second)? Choose(IEnumerable<Flight> alone, IReadOnlyCollection<PlannedSource> idle, double bestRate, TimeSpan now)
+    public (Flight Slow, PlannedSource Second)? Choose(List<Flight> alone, List<PlannedSource> idle, double bestRate, TimeSpan now)
     {
         (Flight, PlannedSource)? best = null;
         var bestGain = LeastGain;
         foreach (var flight in alone)
         {
-            if (_wasted + _running.Values.Sum() + flight.Size > _budget)
+            if (_wasted + _runningBytes + flight.Size > _budget)
             {
                 continue;
             }
@@ -77,14 +78,24 @@ internal sealed class HedgePlanner(long pullBytes, int largestShard)
     }
 
     /// <summary>A shard was asked for again.</summary>
-    public void Begun(Flight slow) => _running.Add(slow.Ordinal, slow.Size);
+    public void Begun(Flight slow)
+    {
+        _running.Add(slow.Ordinal);
+        _runningBytes += slow.Size;
+    }
 
     /// <summary>A fetch has ended that did not bring the shard: it failed, or lost. Of a shard that was asked for once, that changes nothing.</summary>
     /// <param name="isHere">Whether another fetch brought the shard.</param>
     /// <param name="wasReceived">Whether all its bytes had come.</param>
     public void Ended(Flight flight, bool isHere, bool wasReceived, TimeSpan now)
     {
-        if (_running.Remove(flight.Ordinal) && isHere)
+        if (!_running.Remove(flight.Ordinal))
+        {
+            return;
+        }
+
+        _runningBytes -= flight.Size;
+        if (isHere)
         {
             var sent = flight.Source.Rate * (now - flight.Since).TotalSeconds / Math.Max(1, flight.Source.Outstanding);
             _wasted += wasReceived ? flight.Size : Math.Min(flight.Size, sent);

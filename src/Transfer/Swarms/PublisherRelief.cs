@@ -4,7 +4,7 @@ namespace P2PWeights.Transfer.Swarms;
 /// What publishers are spared: what another source holds is asked of that one, unless it is put off or much slower. Part of the <see cref="PullPlanner"/>, which owns the sources.
 /// </summary>
 /// <param name="sources">The planner's sources.</param>
-internal sealed class PublisherRelief(int shards, IReadOnlyList<PlannedSource> sources)
+internal sealed class PublisherRelief(int shards, List<PlannedSource> sources)
 {
     /// <summary>
     /// A source slower than this part of the best publisher does not spare that one, once it has kept a shard waiting. A low rate alone says nothing:
@@ -16,37 +16,55 @@ internal sealed class PublisherRelief(int shards, IReadOnlyList<PlannedSource> s
     private static readonly TimeSpan SlowFor = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan CoverInterval = TimeSpan.FromMilliseconds(100);
 
-    private ShardBitmap? _covered;
+    private readonly ShardBitmap _covered = new(shards);
+    private bool _isKnown;
     private TimeSpan _coveredAt;
 
     /// <summary>Sources went, or turned out to be publishers.</summary>
-    public void Changed() => _covered = null;
+    public void Changed() => _isKnown = false;
 
     /// <summary>One that is no publisher holds more.</summary>
-    public void Gained(ShardBitmap held) => _covered?.Add(held);
+    public void Gained(ShardBitmap held) => _covered.Add(held);
 
     /// <summary>What others hold that can be asked and are not much slower than the publishers. Looked at anew now and then, as rates change.</summary>
     /// <param name="flights">What is on its way, by shard.</param>
-    public ShardBitmap Covered(IEnumerable<List<Flight>> flights, TimeSpan now)
+    public ShardBitmap Covered(Dictionary<int, List<Flight>> flights, TimeSpan now)
     {
-        if (_covered is null || now - _coveredAt >= CoverInterval)
+        if (!_isKnown || now - _coveredAt >= CoverInterval)
         {
-            var enough = SlowPart * sources.Where(source => source.IsPublisher).Max(source => source.Rate);
-            (_covered, _coveredAt) = (new ShardBitmap(shards), now);
-            foreach (var flight in flights.SelectMany(flights => flights))
+            (_isKnown, _coveredAt) = (true, now);
+            NoteSlow(flights, now);
+            _covered.Clear();
+            foreach (var source in sources)
             {
-                if (now - flight.Since > SlowAfter && flight.Source.Rate < enough)
+                if (!source.IsPublisher && source.SlowUntil <= now && source.NotBefore <= now)
                 {
-                    flight.Source.SlowUntil = now + SlowFor;
+                    _covered.Add(source.Held);
                 }
-            }
-
-            foreach (var other in sources.Where(s => !s.IsPublisher && s.SlowUntil <= now && s.NotBefore <= now))
-            {
-                _covered.Add(other.Held);
             }
         }
 
         return _covered;
+    }
+
+    /// <summary>A source that keeps a shard waiting and is much slower than the best publisher counts as slow for a while.</summary>
+    private void NoteSlow(Dictionary<int, List<Flight>> flights, TimeSpan now)
+    {
+        var best = 0.0;
+        foreach (var source in sources)
+        {
+            best = source.IsPublisher ? Math.Max(best, source.Rate) : best;
+        }
+
+        foreach (var ofShard in flights.Values)
+        {
+            foreach (var flight in ofShard)
+            {
+                if (now - flight.Since > SlowAfter && flight.Source.Rate < SlowPart * best)
+                {
+                    flight.Source.SlowUntil = now + SlowFor;
+                }
+            }
+        }
     }
 }

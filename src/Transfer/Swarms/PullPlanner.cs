@@ -10,7 +10,7 @@ internal readonly record struct Assignment(PlannedSource Source, int Ordinal, bo
 
 /// <summary>
 /// Decides which shard is asked of which source next. Pure: told what happened and what time it is, does no IO, owns no clock, takes its randomness from
-/// outside; the pull carries its decisions out. Not thread-safe; one loop owns it.
+/// outside; the pull carries its decisions out. A decision allocates nothing. Not thread-safe; one loop owns it.
 /// Rules: one source per shard; the rarest shard first, at random among equals; near sources before far ones, then the least loaded first; at most a window of bytes over all sources and
 /// a time's worth of bytes per source; publishers are asked first for what only they hold and spared where others can do (<see cref="PublisherRelief"/>); when nothing
 /// is left to ask for, a slow last shard is asked of a second source (<see cref="HedgePlanner"/>).
@@ -22,8 +22,11 @@ internal sealed class PullPlanner
     private readonly RarityIndex _missing;
     private readonly List<PlannedSource> _sources = [];
     private readonly int[] _holders;
+
+    /// <summary>What one decision looks at, kept so that none allocates.</summary>
     private readonly List<PlannedSource> _others = [];
     private readonly List<PlannedSource> _publishers = [];
+    private readonly List<Flight> _alone = [];
     private readonly Random _random;
     private readonly Dictionary<int, List<Flight>> _flights = [];
     private readonly Stack<List<Flight>> _spare = new();
@@ -46,7 +49,6 @@ internal sealed class PullPlanner
         _holders = new int[shards.Length];
         _open = new ShardBitmap(shards.Length);
         _lookAhead = new LookAhead(shards, options.LookAheadBytes);
-        long bytes = 0;
         foreach (var ordinal in wanted)
         {
             if (_open[ordinal])
@@ -58,13 +60,16 @@ internal sealed class PullPlanner
             _lookAhead.Add(ordinal);
             Left++;
             _largestShard = Math.Max(_largestShard, shards[ordinal].Size);
-            bytes += shards[ordinal].Size;
+            WantedBytes += shards[ordinal].Size;
         }
 
         _relief = new PublisherRelief(shards.Length, _sources);
-        _hedges = new HedgePlanner(bytes, _largestShard);
+        _hedges = new HedgePlanner(WantedBytes, _largestShard);
         Admit();
     }
+
+    /// <summary>Bytes of all shards that were missing at first.</summary>
+    public long WantedBytes { get; }
 
     /// <summary>Shards not verified yet.</summary>
     public int Left { get; private set; }
@@ -180,9 +185,9 @@ internal sealed class PullPlanner
         if (_open[ordinal] && !_missing.Contains(ordinal) && !_flights.ContainsKey(ordinal))
         {
             _missing.Add(ordinal, _holders[ordinal]);
-            foreach (var source in _sources.Where(s => s.Held[ordinal]))
+            foreach (var source in _sources)
             {
-                source.Useful++;
+                source.Useful += source.Held[ordinal] ? 1 : 0;
             }
         }
     }
@@ -284,7 +289,7 @@ internal sealed class PullPlanner
             return _missing.Pick(0, source.Held);
         }
 
-        var covered = part == Part.Uncovered ? _relief.Covered(_flights.Values, now) : null;
+        var covered = part == Part.Uncovered ? _relief.Covered(_flights, now) : null;
         for (var rarity = 1; rarity < _missing.Levels; rarity++)
         {
             if (_missing.Pick(rarity, source.Held, notIn: covered) is var ordinal and >= 0)
@@ -334,11 +339,32 @@ internal sealed class PullPlanner
     /// <summary>Asks an idle source for a slow last shard as well, if that pays.</summary>
     private Assignment? Hedge(TimeSpan now)
     {
-        var idle = _sources.FindAll(source => source.Outstanding == 0 && CanAsk(source, now));
-        var alone = _flights.Values
-            .Where(flights => flights is [{ IsReceived: false } only] && _open[only.Ordinal] && _windowUsed + only.Size <= _options.WindowBytes)
-            .Select(flights => flights[0]);
-        if (idle.Count == 0 || _hedges.Choose(alone, idle, _sources.Max(source => source.Rate), now) is not var (slow, second))
+        _others.Clear();
+        var bestRate = 0.0;
+        foreach (var source in _sources)
+        {
+            bestRate = Math.Max(bestRate, source.Rate);
+            if (source.Outstanding == 0 && CanAsk(source, now))
+            {
+                _others.Add(source);
+            }
+        }
+
+        if (_others.Count == 0)
+        {
+            return null;
+        }
+
+        _alone.Clear();
+        foreach (var flights in _flights.Values)
+        {
+            if (flights is [{ IsReceived: false } only] && _open[only.Ordinal] && _windowUsed + only.Size <= _options.WindowBytes)
+            {
+                _alone.Add(only);
+            }
+        }
+
+        if (_hedges.Choose(_alone, _others, bestRate, now) is not var (slow, second))
         {
             return null;
         }

@@ -40,7 +40,19 @@ internal sealed class ShardBitmap
     }
 
     /// <summary>How many bits are set.</summary>
-    public int Count() => _words.Sum(BitOperations.PopCount);
+    public int Count()
+    {
+        var count = 0;
+        foreach (var word in _words)
+        {
+            count += BitOperations.PopCount(word);
+        }
+
+        return count;
+    }
+
+    /// <summary>Sets no bit any more.</summary>
+    public void Clear() => Array.Clear(_words);
 
     public ShardBitmap Clone() => new((ulong[])_words.Clone(), Length);
 

@@ -74,9 +74,9 @@ public sealed class HedgePlannerTests
         // Forty shards: two may be out twice at a time.
         var hedges = new HedgePlanner(40L * Size, Size);
         var flights = Enumerable.Range(0, 8).Select(ordinal => Flight(Source(0.1), ordinal, 0)).ToList();
-        PlannedSource[] idle = [.. Enumerable.Range(0, 8).Select(_ => Source(100))];
+        List<PlannedSource> idle = [.. Enumerable.Range(0, 8).Select(_ => Source(100))];
         List<Flight> begun = [];
-        while (hedges.Choose(flights.Except(begun), idle, 0, Now) is var (slow, _))
+        while (hedges.Choose([.. flights.Except(begun)], idle, 0, Now) is var (slow, _))
         {
             hedges.Begun(slow);
             begun.Add(slow);
@@ -87,12 +87,12 @@ public sealed class HedgePlannerTests
         // The first lost after a second at 0.1 MiB/s: next to nothing is spent, and another one may begin.
         hedges.Ended(begun[0], isHere: true, wasReceived: false, Now + TimeSpan.FromSeconds(1));
         Assert.Equal(0.1 * Size, hedges.WastedBytes, 1.0);
-        Assert.Null(hedges.Choose(flights.Except(begun), idle, 0, Now));
+        Assert.Null(hedges.Choose([.. flights.Except(begun)], idle, 0, Now));
 
         // The second one's loser had sent everything: that one was for nothing, and all there was to spend.
         hedges.Ended(begun[1], isHere: true, wasReceived: true, Now);
         Assert.Equal(1.1 * Size, hedges.WastedBytes, 1.0);
-        Assert.Null(hedges.Choose(flights.Except(begun), idle, 0, Now));
+        Assert.Null(hedges.Choose([.. flights.Except(begun)], idle, 0, Now));
     }
 
     [Fact]
