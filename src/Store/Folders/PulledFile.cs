@@ -55,6 +55,7 @@ internal sealed class PulledFile(FolderHandle folder, ManifestFile file, string 
             {
                 if (TryBeginWrite(extent, out var other) is not { } handle)
                 {
+                    FaultPoints.Reach(FaultPoint.WriteWaits);
                     await other.WaitAsync(cancellationToken).ConfigureAwait(false);
                     continue;
                 }
@@ -96,6 +97,7 @@ internal sealed class PulledFile(FolderHandle folder, ManifestFile file, string 
                     return true;
                 }
 
+                FaultPoints.Reach(FaultPoint.CopyBegins);
                 if (RangeCopy.TryCopy(source, sourceOffset, handle, offset, shard.Size) == RangeCopied.No)
                 {
                     return false;

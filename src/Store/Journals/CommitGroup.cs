@@ -25,8 +25,11 @@ internal sealed class CommitGroup(Func<CancellationToken, ValueTask> commit)
 
     private async Task RunNextAsync(Task before)
     {
+        FaultPoints.Reach(FaultPoint.CommitFoundRunning);
+
         // Never at once, even if that one ends just now: the caller still has to note this task as the next.
         await before.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ForceYielding);
+        FaultPoints.Reach(FaultPoint.NextCommitBegins);
         Task mine;
         lock (_gate)
         {

@@ -36,6 +36,46 @@ public sealed class FolderAdoptionTests
     }
 
     [Fact]
+    public async Task Wrong_bytes_copied_while_a_second_fetch_brings_right_ones_do_not_stay()
+    {
+        await using var fixture = new StoreFixture();
+        var store = await fixture.OpenAsync(memory: 0, disk: 0);
+        var checkpoint = new TestCheckpoint(("a.bin", fixture.Seeded.Bytes(TestCheckpoint.ShardBytes)));
+        var shard = checkpoint.Manifest.Shards[0];
+        File.WriteAllBytes(fixture["wrong"], new byte[shard.Size]);
+        using var wrong = File.OpenHandle(fixture["wrong"]);
+        await using var folder = CheckpointFolder.Open(fixture["target"], checkpoint.Manifest);
+        var second = Task.CompletedTask;
+        var waits = new TaskCompletionSource();
+        FaultPoints.Watch(point =>
+        {
+            if (point == FaultPoint.WriteWaits)
+            {
+                waits.TrySetResult();
+            }
+            else if (point == FaultPoint.CopyBegins)
+            {
+                // It must wait for the copy. If it does not, the copy falls on what it has written.
+                second = Task.Run(WriteAsync);
+                Assert.True(SpinWait.SpinUntil(() => waits.Task.IsCompleted || second.IsCompleted, TimeSpan.FromSeconds(60)));
+            }
+        });
+
+        var failure = await Assert.ThrowsAsync<StoreException>(() => store.AdoptAsync(shard, wrong, 0, folder, StoreFixture.Deadline).AsTask());
+        Assert.Equal(StoreError.WrongDigest, failure.Error);
+        await second;
+        await folder.CompleteAsync(StoreFixture.Deadline);
+        checkpoint.AssertIsIn(fixture["target"]);
+
+        async Task WriteAsync()
+        {
+            using var write = await store.BeginWriteAsync(shard, folder, StoreFixture.Deadline);
+            checkpoint.BytesOf(0).CopyTo(write.Buffer);
+            await write.CommitAsync(StoreFixture.Deadline);
+        }
+    }
+
+    [Fact]
     public async Task Wrong_bytes_do_not_count_and_right_ones_follow()
     {
         await using var fixture = new StoreFixture();
