@@ -49,9 +49,9 @@ public sealed class ShardStore : IAsyncDisposable
         (_index, _changes, _memory, _disk, _journal, _references, _manifests) =
             (parts.Index, parts.Changes, parts.Memory, parts.Disk, parts.Journal, parts.References, parts.Manifests);
         _diskKeeper = new DiskKeeper(_disk, _index, time);
-        _evictor = new Evictor(_index, _memory, _disk, _diskKeeper, _pins, options.LowWatermark, log, _metrics);
+        _evictor = new Evictor(_index, _memory, _disk, _diskKeeper, _pins, options.LowWatermark, time, log, _metrics);
         _leases = new LeaseDesk(_index, _memory, _disk, _diskKeeper, _references, time, log, _metrics);
-        _placer = new ShardPlacer(_index, _memory, _disk, _diskKeeper, _references, _evictor, _metrics, time);
+        _placer = new ShardPlacer(_index, _memory, _disk, _diskKeeper, _references, _evictor, _metrics, options.RoomTimeout, time);
         _loader = new MemoryLoader(_leases, _placer, _pins);
         _adopter = new Adopter(_index, _diskKeeper, _references, _evictor, _placer, log);
         _scrubber = new Scrubber(_index, _leases, time, _metrics);
@@ -97,6 +97,9 @@ public sealed class ShardStore : IAsyncDisposable
 
     /// <summary>Replicas hashed since the start because nobody had proved them, or to check them.</summary>
     internal long Proofs => _leases.Proofs;
+
+    /// <summary>Whether a shard asked in vain for room in memory within the last 5 seconds, while leases kept there what could have gone: whoever lends memory out should lend no more of it.</summary>
+    public bool IsMemoryWanted => _evictor.IsMemoryWanted;
 
     /// <summary>Bytes and shards per tier, quotas, leases and pins out.</summary>
     public StoreUsage Usage

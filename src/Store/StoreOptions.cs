@@ -21,6 +21,11 @@ public sealed class StoreOptions
     /// <summary>Eviction stops when a tier is filled to this share of its quota. Default 0.9.</summary>
     public double LowWatermark { get; init; } = 0.9;
 
+    /// <summary>
+    /// How long a shard on its way in waits, when no tier has room, for leases to end that keep memory which could go. Default 15 s: a lease that a peer does not renew ends in 10.
+    /// </summary>
+    public TimeSpan RoomTimeout { get; init; } = TimeSpan.FromSeconds(15);
+
     /// <summary>Bytes per second that the background scrub may read; 0 switches it off. Default 64 MiB/s.</summary>
     public long ScrubBytesPerSecond { get; init; } = 64L << 20;
 }

@@ -21,6 +21,9 @@ public static class FailureReasons
     /// <summary>What the lease named is not there (any more): another file, another nonce, fewer bytes.</summary>
     public const string Moved = "moved";
 
+    /// <summary>The peer gives no lease for now: it has enough of them out, its memory has no room, or its devices are lost.</summary>
+    public const string Refused = "refused";
+
     /// <summary>No byte came in time.</summary>
     public const string Stall = "stall";
 

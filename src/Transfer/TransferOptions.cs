@@ -29,6 +29,11 @@ public sealed class TransferOptions
     /// <summary>Shards served at the same time, over all peers; more wait a moment, and are then answered Busy. Default 8.</summary>
     public int UploadSlots { get; init; } = 8;
 
+    /// <summary>
+    /// Leases on files that peers on this host may have out, over all of them: each keeps a file of this node open. More are refused, and the peer takes the shard by its next path. Default 1024.
+    /// </summary>
+    public int MaxFileLeases { get; init; } = 1024;
+
     /// <summary>Bytes asked for and not yet received, over all sources of a pull. Default 256 MiB.</summary>
     public long WindowBytes { get; init; } = 256L << 20;
 

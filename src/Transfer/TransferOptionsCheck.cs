@@ -33,6 +33,11 @@ internal static class TransferOptionsCheck
             yield return $"{nameof(options.UploadSlots)} is {options.UploadSlots}, not at least 1";
         }
 
+        if (options.MaxFileLeases < 1)
+        {
+            yield return $"{nameof(options.MaxFileLeases)} is {options.MaxFileLeases}, not at least 1";
+        }
+
         if (options.WindowBytes < 1)
         {
             yield return $"{nameof(options.WindowBytes)} is {options.WindowBytes}, not at least 1";

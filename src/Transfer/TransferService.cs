@@ -55,7 +55,7 @@ public sealed class TransferService : IAsyncDisposable
         _peers = new PeerBook(options, _metrics, time, _log);
         var identity = new Identity(store.NodeId, options.Name, options.ClusterKey);
         _rdma = options.Paths.Contains(PathNames.Rdma) ? RdmaHost.Start(options, store.Regions, _log) : null;
-        _serving = new ServingContext(store, _swarms, new UploadSlots(options.UploadSlots), _uploadRate, _metrics, time, _log)
+        _serving = new ServingContext(store, _swarms, new UploadSlots(options.UploadSlots), options.MaxFileLeases, _uploadRate, _metrics, time, _log)
         {
             Queues = _rdma is null ? null : new RdmaListener(_rdma),
         };

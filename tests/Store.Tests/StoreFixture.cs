@@ -29,17 +29,19 @@ internal sealed class StoreFixture : IAsyncDisposable
 
     public static CancellationToken Deadline => new CancellationTokenSource(TimeSpan.FromSeconds(60)).Token;
 
-    public StoreOptions Options(long memory = 64 << 20, long disk = 1L << 30) => new()
+    /// <param name="room">How long a shard waits for room that leases keep; a test that leases it itself would wait in vain.</param>
+    public StoreOptions Options(long memory = 64 << 20, long disk = 1L << 30, TimeSpan room = default) => new()
     {
         DataDirectory = DataFolder,
         ArenaRoot = ArenaRoot,
         MemoryBytes = memory,
         DiskBytes = disk,
         ScrubBytesPerSecond = 0,
+        RoomTimeout = room,
     };
 
-    public async Task<ShardStore> OpenAsync(long memory = 64 << 20, long disk = 1L << 30) =>
-        _store = await ShardStore.OpenAsync(Options(memory, disk), TimeProvider.System, NullLoggerFactory.Instance, Deadline);
+    public async Task<ShardStore> OpenAsync(long memory = 64 << 20, long disk = 1L << 30, TimeSpan room = default) =>
+        _store = await ShardStore.OpenAsync(Options(memory, disk, room), TimeProvider.System, NullLoggerFactory.Instance, Deadline);
 
     public async Task CloseAsync()
     {

@@ -11,12 +11,20 @@ namespace P2PWeights.Store.Eviction;
 /// to the disk tier when that has room to spare; it is never worth evicting another shard for.
 /// </summary>
 internal sealed class Evictor(
-    ShardIndex index, MemoryTier? memory, DiskTier disk, DiskKeeper diskKeeper, PinTable pins, double lowWatermark, StoreLog log, StoreMetrics metrics) : IDisposable
+    ShardIndex index, MemoryTier? memory, DiskTier disk, DiskKeeper diskKeeper, PinTable pins, double lowWatermark, TimeProvider time, StoreLog log, StoreMetrics metrics) : IDisposable
 {
+    /// <summary>Longer than any peer takes to ask for the renewal of its leases, and so to hear that memory is wanted.</summary>
+    private static readonly TimeSpan WantedTime = TimeSpan.FromSeconds(5);
+
     private readonly SemaphoreSlim _onePlan = new(1);
+    private readonly long _wantedTicks = (long)(WantedTime.TotalSeconds * time.TimestampFrequency);
+    private long _wantedUntil = long.MinValue;
 
     /// <summary>Replicas that other nodes hold; see <see cref="ShardStore.SetReplicaHint"/>.</summary>
     public Func<Digest, int> ReplicasElsewhere { get; set; } = static _ => 0;
+
+    /// <summary>See <see cref="ShardStore.IsMemoryWanted"/>.</summary>
+    public bool IsMemoryWanted => time.GetTimestamp() < Interlocked.Read(ref _wantedUntil);
 
     /// <summary>Takes a block of the arena, evicting if need be; null when everything there must stay.</summary>
     public async ValueTask<int?> AllocateMemoryAsync(int size, CancellationToken cancellationToken)
@@ -34,13 +42,15 @@ internal sealed class Evictor(
             {
                 var toFree = EvictionPlanner.BytesToFree(memory.UsedBytes, memory.QuotaBytes, MemoryTier.BlockBytes(size), lowWatermark);
                 var freed = false;
-                foreach (var victim in EvictionPlanner.Plan(MemoryCandidates(), toFree))
+                var candidates = MemoryCandidates().ToList();
+                foreach (var victim in EvictionPlanner.Plan(candidates, toFree))
                 {
                     freed |= await TryDropFromMemoryAsync(victim, cancellationToken).ConfigureAwait(false);
                 }
 
                 if (!freed)
                 {
+                    Interlocked.Exchange(ref _wantedUntil, candidates.Exists(candidate => candidate.Kept) ? time.GetTimestamp() + _wantedTicks : long.MinValue);
                     return null;
                 }
             }

@@ -12,24 +12,27 @@ namespace P2PWeights.Store.Writing;
 
 /// <summary>
 /// Finds room for a shard on its way in. With a folder: staging memory, then the folder. Without: a block of the arena, evicting from memory if need be;
-/// when all of memory must stay, staging memory, then the disk tier, evicting there if need be.
+/// when all of memory must stay, staging memory, then the disk tier, evicting there if need be; and when there is no room either, memory that comes back in time.
 /// </summary>
 internal sealed class ShardPlacer : IDisposable
 {
     private const int StagingSlots = 8;
+    private static readonly TimeSpan RoomInterval = TimeSpan.FromMilliseconds(100);
 
     private readonly MemoryTier? _memory;
     private readonly DiskTier _disk;
     private readonly Evictor _evictor;
+    private readonly TimeSpan _roomTimeout;
+    private readonly TimeProvider _time;
     private readonly StagingPool _staging = new(StagingSlots, MemoryTier.MaxShardBytes);
     private readonly SparePool<MemoryWrite> _memoryWrites;
     private readonly SparePool<DiskWrite> _diskWrites;
     private readonly SparePool<FolderWrite> _folderWrites;
 
     public ShardPlacer(
-        ShardIndex index, MemoryTier? memory, DiskTier disk, DiskKeeper diskKeeper, ReferenceTier references, Evictor evictor, StoreMetrics metrics, TimeProvider time)
+        ShardIndex index, MemoryTier? memory, DiskTier disk, DiskKeeper diskKeeper, ReferenceTier references, Evictor evictor, StoreMetrics metrics, TimeSpan roomTimeout, TimeProvider time)
     {
-        (_memory, _disk, _evictor) = (memory, disk, evictor);
+        (_memory, _disk, _evictor, _roomTimeout, _time) = (memory, disk, evictor, roomTimeout, time);
         _memoryWrites = new SparePool<MemoryWrite>(() => new MemoryWrite(_memoryWrites!, memory!, index, metrics, time));
         _diskWrites = new SparePool<DiskWrite>(() => new DiskWrite(_diskWrites!, _staging, diskKeeper, metrics));
         _folderWrites = new SparePool<FolderWrite>(() => new FolderWrite(_folderWrites!, _staging, references, metrics));
@@ -53,7 +56,12 @@ internal sealed class ShardPlacer : IDisposable
             return inMemory;
         }
 
-        var reservation = await _evictor.ReserveDiskAsync(shard.Size, cancellationToken).ConfigureAwait(false) ?? throw Full(shard);
+        var reservation = await _evictor.ReserveDiskAsync(shard.Size, cancellationToken).ConfigureAwait(false);
+        if (reservation is null)
+        {
+            return await WaitForMemoryAsync(shard, cancellationToken).ConfigureAwait(false) ?? throw Full(shard);
+        }
+
         try
         {
             var staging = await _staging.RentAsync(shard.Size, cancellationToken).ConfigureAwait(false);
@@ -75,6 +83,22 @@ internal sealed class ShardPlacer : IDisposable
             : null;
 
     public void Dispose() => _staging.Dispose();
+
+    /// <summary>Room in the arena once leases end that keep there what could go: readers end theirs soon, and who has borrowed is not given more time. Null when none came in time.</summary>
+    private async ValueTask<ShardWrite?> WaitForMemoryAsync(ShardInfo shard, CancellationToken cancellationToken)
+    {
+        var begun = _time.GetTimestamp();
+        while (_evictor.IsMemoryWanted && _time.GetElapsedTime(begun) < _roomTimeout)
+        {
+            await Task.Delay(RoomInterval, _time, cancellationToken).ConfigureAwait(false);
+            if (await TryPlaceInMemoryAsync(shard, cancellationToken).ConfigureAwait(false) is { } inMemory)
+            {
+                return inMemory;
+            }
+        }
+
+        return null;
+    }
 
     private StoreException Full(ShardInfo shard) => new(
         StoreError.Full,

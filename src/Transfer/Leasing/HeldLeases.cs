@@ -87,7 +87,7 @@ internal sealed class HeldLeases(string peer, TimeProvider time)
 
         foreach (var lease in renewal.Leases)
         {
-            lease.Renew(renewal.Sent, TimeSpan.FromMilliseconds(renewed.Milliseconds));
+            lease.Renew(renewal.Sent, TimeSpan.FromMilliseconds(renewed.Milliseconds), renewed.Recalls);
         }
     }
 

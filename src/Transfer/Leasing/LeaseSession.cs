@@ -311,7 +311,8 @@ internal sealed class LeaseSession : IAsyncDisposable
     {
         (FrameType.Locate, FrameType.LocatedFile) when request.Kind == LeaseKind.File => Take(request, FrameCodec.Decode<LocatedFileMessage>(payload)),
         (FrameType.Locate, FrameType.LocatedMemory) when request.Kind == LeaseKind.Memory => Take(request, FrameCodec.Decode<LocatedMemoryMessage>(payload)),
-        (FrameType.Locate, FrameType.LocateRefused) => new LocateOutcome(FetchStatus.PathFailed, Detail: FrameCodec.Decode<LocateRefusedMessage>(payload).Reason),
+        (FrameType.Locate, FrameType.LocateRefused) =>
+            new LocateOutcome(FetchStatus.PathFailed, Detail: FrameCodec.Decode<LocateRefusedMessage>(payload).Reason, Reason: FailureReasons.Refused),
         (FrameType.Locate, FrameType.Busy) =>
             new LocateOutcome(FetchStatus.Busy, RetryAfter: TimeSpan.FromMilliseconds(FrameCodec.Decode<BusyMessage>(payload).RetryAfterMs)),
         (FrameType.Locate, FrameType.NotFound) => new LocateOutcome(FetchStatus.NotFound),

@@ -5,8 +5,9 @@ namespace P2PWeights.Transfer.Leasing;
 /// <param name="Lease">The lease, owned by the caller; null when there is none.</param>
 /// <param name="RetryAfter">With <see cref="FetchStatus.Busy"/>: when to ask this peer again.</param>
 /// <param name="Detail">For people and reports, when the status alone does not say it.</param>
-internal readonly record struct LocateOutcome(FetchStatus Status, SourceLease? Lease = null, TimeSpan RetryAfter = default, string? Detail = null)
+/// <param name="Reason">The word of <see cref="FailureReasons"/> for that, when there is one.</param>
+internal readonly record struct LocateOutcome(FetchStatus Status, SourceLease? Lease = null, TimeSpan RetryAfter = default, string? Detail = null, string? Reason = null)
 {
     /// <summary>The outcome of a fetch that got no lease.</summary>
-    public FetchOutcome ToFetch() => new(Status, RetryAfter, Detail);
+    public FetchOutcome ToFetch() => new(Status, RetryAfter, Detail, Reason);
 }

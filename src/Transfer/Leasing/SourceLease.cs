@@ -1,3 +1,4 @@
+using P2PWeights.Store;
 using P2PWeights.Store.Content;
 using P2PWeights.Transfer.Wire;
 
@@ -13,6 +14,7 @@ internal sealed class SourceLease : IDisposable
     private readonly TimeProvider _time;
     private readonly long _lastValid;
     private long _validUntil;
+    private volatile bool _isRecalled;
     private int _disposed;
 
     /// <param name="asked">Timestamp taken before the request was sent.</param>
@@ -38,6 +40,9 @@ internal sealed class SourceLease : IDisposable
 
     /// <summary>Whether it ends after <see cref="WireLimits.MaxBriefLeaseTime"/>, however often it is renewed.</summary>
     public bool IsBrief { get; }
+
+    /// <summary>The peer wants back the memory that this lease keeps, and has not renewed it.</summary>
+    public bool IsRecalled => _isRecalled;
 
     /// <summary>
     /// Whether the promise surely holds now, by this node's monotonic clock: its time is counted from before the request, or the last renewal that was answered, was sent,
@@ -67,8 +72,15 @@ internal sealed class SourceLease : IDisposable
     /// Takes a renewal that was answered. A lease that has run out by now may have run out for the peer before the renewal reached it, and stays ended.
     /// </summary>
     /// <param name="asked">Timestamp taken before the renewal was sent.</param>
-    public void Renew(long asked, TimeSpan holds)
+    /// <param name="recalls">Of what the peer lends out of its memory nothing was renewed.</param>
+    public void Renew(long asked, TimeSpan holds, bool recalls)
     {
+        _isRecalled = recalls && File is { Tier: Tiers.Memory } && !IsBrief;
+        if (_isRecalled)
+        {
+            return;
+        }
+
         var before = Volatile.Read(ref _validUntil);
         if (_time.GetTimestamp() < before)
         {

@@ -1,30 +1,34 @@
 namespace P2PWeights.Transfer.Serving;
 
 /// <summary>
-/// Bounds the bytes of the memory tier that peers on this host may keep there by renewing leases for as long as they like: an eighth, but at most
-/// 1 GiB, stays for this node to work with. Thread-safe.
+/// How much of something leases may hold, over all peers. Thread-safe.
 /// </summary>
-/// <param name="memoryBytes">Size of the memory tier.</param>
-internal sealed class LeaseAllowance(long memoryBytes)
+/// <param name="most">Most that may be out.</param>
+internal sealed class LeaseAllowance(long most)
 {
     private long _taken;
 
-    /// <summary>Most bytes that may be out.</summary>
-    public long Bytes { get; } = memoryBytes - Math.Min(memoryBytes / 8, 1L << 30);
+    /// <summary>Most that may be out.</summary>
+    public long Most => most;
 
-    /// <summary>Bytes out.</summary>
+    /// <summary>What is out.</summary>
     public long Taken => Interlocked.Read(ref _taken);
 
-    public bool TryTake(int bytes)
+    /// <summary>
+    /// The bytes of the memory tier that peers on this host may keep there for as long as they renew their leases: an eighth, but at most 1 GiB, stays for this node to work with.
+    /// </summary>
+    public static LeaseAllowance OfMemory(long memoryBytes) => new(memoryBytes - Math.Min(memoryBytes / 8, 1L << 30));
+
+    public bool TryTake(int count)
     {
-        if (Interlocked.Add(ref _taken, bytes) <= Bytes)
+        if (Interlocked.Add(ref _taken, count) <= most)
         {
             return true;
         }
 
-        Return(bytes);
+        Return(count);
         return false;
     }
 
-    public void Return(int bytes) => Interlocked.Add(ref _taken, -bytes);
+    public void Return(int count) => Interlocked.Add(ref _taken, -count);
 }

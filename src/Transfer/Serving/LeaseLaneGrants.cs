@@ -35,12 +35,13 @@ internal sealed class LeaseLaneGrants(Guid peer, ServingContext context)
             : LocateMemoryAsync(request, wanted.Shard, cancellationToken);
     }
 
-    /// <summary>All leases that have not run out hold for another lease time. Returns the frame that answers.</summary>
+    /// <summary>All leases that have not run out hold for another lease time, except that memory which this node wants back is kept for nobody any longer. Returns the frame that answers.</summary>
     public byte[] Renew(uint request)
     {
         var now = context.Time.GetTimestamp();
-        _table.Renew(now, After(now, WireLimits.LeaseTime));
-        return FrameCodec.Encode(request, new RenewedMessage(LeaseMs));
+        var recalls = context.Store.IsMemoryWanted;
+        _table.Renew(now, After(now, WireLimits.LeaseTime), recalls);
+        return FrameCodec.Encode(request, new RenewedMessage(LeaseMs, recalls));
     }
 
     /// <summary>Takes out the leases that the peer gives back; the caller ends them.</summary>
@@ -120,11 +121,11 @@ internal sealed class LeaseLaneGrants(Guid peer, ServingContext context)
         }
 
         // Of the arena, the caller may keep what is left of the allowance. The rest it may read and give back, like a file that is open only for that.
-        var isKept = lease.Tier == Tiers.Memory && context.Leased.TryTake(lease.Shard.Size);
-        if (!isKept && !TryTakeFile())
+        var isKept = lease.Tier == Tiers.Memory && !context.Store.IsMemoryWanted && context.Leased.TryTake(lease.Shard.Size);
+        if (!isKept && RefusedFile(request) is { } refused)
         {
             lease.Dispose();
-            return Busy(request);
+            return refused;
         }
 
         try
@@ -268,15 +269,17 @@ internal sealed class LeaseLaneGrants(Guid peer, ServingContext context)
         }
     }
 
-    private bool TryTakeFile()
+    /// <summary>Takes one of the files that may be open; or else what to answer: a lane that has its part is to give some back first, while what others have out may last.</summary>
+    private byte[]? RefusedFile(uint request)
     {
-        if (Interlocked.Increment(ref _openFiles) <= WireLimits.MaxOpenFileLeases)
+        var isOwn = Interlocked.Increment(ref _openFiles) > WireLimits.MaxOpenFileLeases;
+        if (!isOwn && context.Files.TryTake(1))
         {
-            return true;
+            return null;
         }
 
         Interlocked.Decrement(ref _openFiles);
-        return false;
+        return isOwn ? Busy(request) : Refused(request, $"the peers of this host have {context.Files.Most} leases on files of this node, and it gives no more");
     }
 
     private void ReturnFile(ShardLease lease, bool isKept)
@@ -288,6 +291,7 @@ internal sealed class LeaseLaneGrants(Guid peer, ServingContext context)
         else
         {
             Interlocked.Decrement(ref _openFiles);
+            context.Files.Return(1);
         }
     }
 

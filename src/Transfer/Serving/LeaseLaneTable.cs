@@ -56,13 +56,14 @@ internal sealed class LeaseLaneTable
     }
 
     /// <summary>Lets all leases that have not run out hold until <paramref name="until"/>, or their own limit if that comes first.</summary>
-    public void Renew(long now, long until)
+    /// <param name="recalls">Those that keep memory hold no longer than they did.</param>
+    public void Renew(long now, long until, bool recalls)
     {
         lock (_gate)
         {
             foreach (var lease in _leases.Values)
             {
-                if (lease.Expires > now)
+                if (lease.Expires > now && !(recalls && lease.IsKept))
                 {
                     lease.Expires = Math.Min(until, lease.Limit);
                 }

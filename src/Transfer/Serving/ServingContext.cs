@@ -7,8 +7,9 @@ using P2PWeights.Transfer.Swarms;
 namespace P2PWeights.Transfer.Serving;
 
 /// <summary>What all connections served share.</summary>
+/// <param name="maxFileLeases">See <see cref="TransferOptions.MaxFileLeases"/>.</param>
 internal sealed class ServingContext(
-    ShardStore store, SwarmRegistry swarms, UploadSlots slots, ByteRate uploadRate, TransferMetrics metrics, TimeProvider time, ILogger log)
+    ShardStore store, SwarmRegistry swarms, UploadSlots slots, int maxFileLeases, ByteRate uploadRate, TransferMetrics metrics, TimeProvider time, ILogger log)
 {
     private long _servedShards;
     private long _servedBytes;
@@ -31,7 +32,10 @@ internal sealed class ServingContext(
     public GrantRate GrantRate { get; } = new(uploadRate, time);
 
     /// <summary>What leases on files may keep in the memory tier, over all lanes.</summary>
-    public LeaseAllowance Leased { get; } = new(store.Usage.Tiers.Sum(tier => tier.Tier == Tiers.Memory ? tier.QuotaBytes : 0));
+    public LeaseAllowance Leased { get; } = LeaseAllowance.OfMemory(store.Usage.Tiers.Sum(tier => tier.Tier == Tiers.Memory ? tier.QuotaBytes : 0));
+
+    /// <summary>Leases that keep a file open, and brief ones on the arena, over all lanes.</summary>
+    public LeaseAllowance Files { get; } = new(maxFileLeases);
 
     /// <summary>Connects queue pairs with callers; null when the node has no RDMA.</summary>
     public IQueueListener? Queues { get; init; }

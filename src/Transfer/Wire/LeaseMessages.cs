@@ -155,13 +155,18 @@ internal sealed record ReleaseMessage(ImmutableArray<ulong> Leases) : IFrameMess
 }
 
 /// <summary>All leases of this lane that had not ended when the request came hold for so long from now.</summary>
-internal sealed record RenewedMessage(int Milliseconds) : IFrameMessage<RenewedMessage>
+/// <param name="Recalls">The listener wants its memory back: leases on files that lie in its arena and are not brief are excepted, and hold no longer than they did.</param>
+internal sealed record RenewedMessage(int Milliseconds, bool Recalls) : IFrameMessage<RenewedMessage>
 {
     public static FrameType Type => FrameType.Renewed;
 
-    public static int Fields => 1;
+    public static int Fields => 2;
 
-    public void Write(ref MessagePackWriter writer) => writer.Write(Milliseconds);
+    public void Write(ref MessagePackWriter writer)
+    {
+        writer.Write(Milliseconds);
+        writer.Write(Recalls);
+    }
 
-    public static RenewedMessage Read(ref MessagePackReader reader) => new(LeaseFields.ReadMilliseconds(ref reader));
+    public static RenewedMessage Read(ref MessagePackReader reader) => new(LeaseFields.ReadMilliseconds(ref reader), reader.ReadBoolean());
 }

@@ -90,6 +90,28 @@ public sealed class QuotaTests
     }
 
     [Fact]
+    public async Task Shard_that_finds_no_room_waits_for_leased_memory_to_come_back()
+    {
+        await using var fixture = new StoreFixture();
+        var store = await fixture.OpenAsync(memory: 16 * MiB, disk: 0, room: TimeSpan.FromMinutes(1));
+        var shard = await PutNewAsync(fixture, 16 * MiB);
+        var (next, bytes) = fixture.NewShard(16 * MiB);
+        var lease = await store.LeaseAsync(shard.Digest, StoreFixture.Deadline);
+        Assert.False(store.IsMemoryWanted);
+
+        var putting = store.PutAsync(next, bytes);
+        Assert.True(SpinWait.SpinUntil(() => store.IsMemoryWanted, TimeSpan.FromSeconds(60)));
+        Assert.False(putting.IsCompleted);
+        lease!.Value.Dispose();
+        await putting;
+
+        // What is pinned stays however long somebody waits, so nobody does.
+        using var pin = store.Pin([next.Digest]);
+        var full = await Assert.ThrowsAsync<StoreException>(() => store.PutAsync(shard, new byte[shard.Size]));
+        Assert.Equal(StoreError.Full, full.Error);
+    }
+
+    [Fact]
     public async Task Disk_quota_holds_and_least_recently_used_shards_make_room()
     {
         await using var fixture = new StoreFixture();

@@ -1,4 +1,5 @@
 using P2PWeights.Store.Content;
+using P2PWeights.Testing;
 using P2PWeights.Transfer.Connections;
 using P2PWeights.Transfer.Leasing;
 using P2PWeights.Transfer.Swarms;
@@ -17,7 +18,7 @@ public sealed class LeaseLaneHostileTests
     {
         { "a fetch", FrameCodec.Encode(1, new FetchMessage(Shard)) },
         { "a subscription", FrameCodec.Encode(1, new SubscribeMessage(Shard.Digest, ShardBitmap.Empty)) },
-        { "an answer", FrameCodec.Encode(1, new RenewedMessage(1000)) },
+        { "an answer", FrameCodec.Encode(1, new RenewedMessage(1000, false)) },
         { "a location", FrameCodec.Encode(1, new LocatedMemoryMessage(1, 1000, new MemoryLocation([new RemoteKey(0, 0, 0)]))) },
         { "a second hello", FrameCodec.Encode(0, new HelloMessage(Guid.NewGuid(), "again", LaneKind.Lease, false, ClusterProof.NewNonce())) },
         { "lease 0 given back", FrameCodec.Encode(0, new ReleaseMessage([0])) },
@@ -119,6 +120,24 @@ public sealed class LeaseLaneHostileTests
         await Eventually.HoldsAsync(() => pair.LeasesOut == leases.Length - 1, "one is back");
         using var again = await pair.LeaseAsync(Shard, LeaseKind.File);
         Array.ForEach(leases, lease => lease.Dispose());
+    }
+
+    [Fact]
+    public async Task Leases_beyond_the_files_of_the_node_are_refused_by_name_whoever_has_them()
+    {
+        await using var pair = await LeasePair.OpenAsync(Checkpoint, memory: 0, files: 2);
+        using var other = await pair.OpenLaneAsync();
+        await other.Connection.SendAsync(FrameCodec.Encode(1, new LocateMessage(Shard, LeaseKind.File)), TestNode.Deadline);
+        Assert.Equal(FrameType.LocatedFile, await ReadFrameAsync(other));
+        using var lease = await pair.LeaseAsync(Shard, LeaseKind.File);
+
+        var refused = await pair.Leases.LocateAsync(Shard, LeaseKind.File, TestNode.Deadline);
+        Assert.Equal((FetchStatus.PathFailed, FailureReasons.Refused), (refused.Status, refused.Reason));
+        Assert.Contains("have 2 leases on files of this node", refused.Detail, StringComparison.Ordinal);
+
+        await other.Connection.SendAsync(FrameCodec.Encode(0, new ReleaseMessage([1])), TestNode.Deadline);
+        await Eventually.HoldsAsync(() => pair.Serving.Files.Taken == 1, "one is back");
+        using var again = await pair.LeaseAsync(Shard, LeaseKind.File);
     }
 
     /// <summary>A lane of its own with queue pairs connected, so that memory may be asked for.</summary>

@@ -22,7 +22,7 @@ public sealed class LeaseLaneTableTests
         Add(expires: 10);
         Add(expires: 12);
         Add(expires: 12, limit: 15);
-        _table.Renew(now: 10, until: 20);
+        _table.Renew(now: 10, until: 20, recalls: false);
         Assert.Equal([1UL], _table.TakeExpired(10).Select(lease => lease.Id));
         Assert.Equal([3UL], _table.TakeExpired(15).Select(lease => lease.Id));
         Assert.Empty(_table.TakeExpired(19));

@@ -1,6 +1,7 @@
 using P2PWeights.Native.Posix;
 using P2PWeights.Store;
 using P2PWeights.Store.Content;
+using P2PWeights.Testing;
 using P2PWeights.Transfer.Leasing;
 
 namespace P2PWeights.Transfer.Tests.Leasing;

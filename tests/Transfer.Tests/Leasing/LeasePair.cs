@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using Microsoft.Extensions.Logging.Abstractions;
+using P2PWeights.Testing;
 using P2PWeights.Transfer.Connections;
 using P2PWeights.Transfer.Leasing;
 using P2PWeights.Transfer.Serving;
@@ -21,13 +22,13 @@ internal sealed class LeasePair : IAsyncDisposable
     private bool _isServing = true;
     private bool _isCalling = true;
 
-    private LeasePair(TestNode source, int slots, long bytesPerSecond, TimeProvider listener, TimeProvider caller)
+    private LeasePair(TestNode source, int slots, int files, long bytesPerSecond, TimeProvider listener, TimeProvider caller)
     {
         Source = source;
         Slots = new UploadSlots(slots);
         _rate = new ByteRate(bytesPerSecond, listener);
         _swarms = new SwarmRegistry(source.Store, TimeProvider.System);
-        Serving = new ServingContext(source.Store, _swarms, Slots, _rate, _metrics, listener, NullLogger.Instance) { Queues = Queues };
+        Serving = new ServingContext(source.Store, _swarms, Slots, files, _rate, _metrics, listener, NullLogger.Instance) { Queues = Queues };
         _server = new PeerServer(
             new Identity(source.Store.NodeId, "source", null), new PeerBook(new TransferOptions(), _metrics, listener, NullLogger.Instance), _watch, Serving);
         _dialler = new Dialler(new Identity(Guid.NewGuid(), "caller", null), _watch, caller);
@@ -51,7 +52,7 @@ internal sealed class LeasePair : IAsyncDisposable
     private PeerInfo Info => new(Source.Store.NodeId, "source", [_server.LocalEndPoint.ToString()], "host", ImmutableSortedDictionary<string, string>.Empty);
 
     public static async Task<LeasePair> OpenAsync(
-        TestCheckpoint? held = null, int slots = 16, long bytesPerSecond = 0, TimeProvider? listener = null, TimeProvider? caller = null, long memory = 64 << 20)
+        TestCheckpoint? held = null, int slots = 16, long bytesPerSecond = 0, TimeProvider? listener = null, TimeProvider? caller = null, long memory = 64 << 20, int files = 1024)
     {
         var source = await TestNode.StartAsync("source", memory: memory);
         if (held is not null)
@@ -59,7 +60,7 @@ internal sealed class LeasePair : IAsyncDisposable
             await source.HoldAsync(held);
         }
 
-        var pair = new LeasePair(source, slots, bytesPerSecond, listener ?? TimeProvider.System, caller ?? TimeProvider.System);
+        var pair = new LeasePair(source, slots, files, bytesPerSecond, listener ?? TimeProvider.System, caller ?? TimeProvider.System);
         await pair._server.StartAsync("127.0.0.1:0", TestNode.Deadline);
         pair.Session = await PeerSession.OpenAsync(pair.Info, pair._dialler, caller ?? TimeProvider.System, TestNode.Deadline);
         pair.Leases = await pair.Session.LeasesAsync(TestNode.Deadline);
@@ -77,7 +78,7 @@ internal sealed class LeasePair : IAsyncDisposable
         return outcome.Lease;
     }
 
-    public Task NothingIsOutAsync() => Eventually.HoldsAsync(() => LeasesOut == 0 && Serving.Leased.Taken == 0, "every lease is back");
+    public Task NothingIsOutAsync() => Eventually.HoldsAsync(() => LeasesOut == 0 && Serving.Leased.Taken == 0 && Serving.Files.Taken == 0, "every lease is back");
 
     public async Task CloseSessionAsync()
     {

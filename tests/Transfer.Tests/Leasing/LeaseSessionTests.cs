@@ -24,7 +24,7 @@ public sealed class LeaseSessionTests
         { "another question's answer", FrameCodec.Encode(1, new QueuesRefusedMessage("no")), "answers Locate with QueuesRefused" },
         { "no such request", FrameCodec.Encode(9, FrameType.NotFound), "which is not open" },
         { "cancelled unasked", FrameCodec.Encode(1, FrameType.Cancelled), "answers Locate with Cancelled" },
-        { "renewed unasked", FrameCodec.Encode(1, new RenewedMessage(1000)), "was not asked to renew" },
+        { "renewed unasked", FrameCodec.Encode(1, new RenewedMessage(1000, false)), "was not asked to renew" },
         { "a request", FrameCodec.Encode(1, FrameType.Renew), "answers Locate with Renew" },
         { "a frame of another lane", FrameCodec.Encode(1, new SubscribeMessage(Shard.Digest, ShardBitmap.Empty)), "answers Locate with Subscribe" },
         { "behind the end of the file", FrameCodec.Encode(1, new LocatedFileMessage(1, 1000, Place with { Offset = 4001 })), "lies at 4001 of 5000" },

@@ -114,6 +114,49 @@ public sealed class LeaseTimeTests
     }
 
     [Fact]
+    public async Task Memory_that_the_listener_wants_back_is_not_kept_beyond_the_time_of_its_lease()
+    {
+        var listener = new VirtualTime();
+        var caller = new VirtualTime();
+        var kept = TestCheckpoint.Create(9 << 20);
+        await using var pair = await LeasePair.OpenAsync(kept, listener: listener, caller: caller, memory: 16 << 20);
+        using var lease = await pair.LeaseAsync(kept.Manifest.Shards[0], LeaseKind.File);
+        Assert.False(lease.IsBrief);
+
+        // Asks for the one block that there is, and goes to disk, again and again: the store's clock does not stand still.
+        async Task WantAsync()
+        {
+            using var write = await pair.Source.Store.BeginWriteAsync(Shard, null, TestNode.Deadline);
+            Assert.True(pair.Source.Store.IsMemoryWanted || pair.LeasesOut == 0);
+        }
+
+        await Eventually.HoldsAsync(
+            async () =>
+            {
+                await WantAsync();
+                var step = lease.Remaining > WireLimits.LeaseTime - WireLimits.LeaseRenewInterval ? Second / 2 : Second / 50;
+                listener.Advance(step);
+                caller.Advance(step);
+                return lease.IsRecalled;
+            },
+            "the lease is recalled");
+        Assert.True(lease.IsValid);
+        Assert.Equal(1, pair.LeasesOut);
+        using (var brief = await pair.LeaseAsync(kept.Manifest.Shards[0], LeaseKind.File))
+        {
+            Assert.True(brief.IsBrief);
+        }
+
+        for (var passed = TimeSpan.Zero; passed < WireLimits.LeaseTime; passed += Second)
+        {
+            await WantAsync();
+            listener.Advance(Second);
+        }
+
+        await AdvanceUntilAsync(listener, () => pair.LeasesOut == 0, "the lease has ended");
+    }
+
+    [Fact]
     public async Task Leases_of_a_lane_that_ended_stay_until_their_time_is_over()
     {
         var listener = new VirtualTime();
@@ -181,16 +224,16 @@ public sealed class LeaseTimeTests
         time.Advance(9 * Second);
         var asked = time.GetTimestamp();
         time.Advance(Second);
-        lease.Renew(asked, WireLimits.LeaseTime);
+        lease.Renew(asked, WireLimits.LeaseTime, recalls: false);
         Assert.False(lease.IsValid);
 
         var renewed = new SourceLease(pair.Leases, 2, Shard, null, null, isBrief: false, asked, WireLimits.LeaseTime, time);
         time.Advance(4 * Second);
-        renewed.Renew(time.GetTimestamp() - (3 * Second).Ticks, WireLimits.LeaseTime);
+        renewed.Renew(time.GetTimestamp() - (3 * Second).Ticks, WireLimits.LeaseTime, recalls: false);
         Assert.Equal(7 * Second, renewed.Remaining);
 
         // An older answer never shortens it.
-        renewed.Renew(asked, Second);
+        renewed.Renew(asked, Second, recalls: false);
         Assert.Equal(7 * Second, renewed.Remaining);
     }
 

@@ -1,6 +1,7 @@
 using System.Net.Sockets;
 using P2PWeights.Store;
 using P2PWeights.Store.Content;
+using P2PWeights.Testing;
 using P2PWeights.Transfer.Wire;
 
 namespace P2PWeights.Transfer.Tests.Pulls;

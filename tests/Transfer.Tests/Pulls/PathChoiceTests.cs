@@ -1,3 +1,4 @@
+using P2PWeights.Testing;
 using P2PWeights.Transfer.Tests.Choosing;
 
 namespace P2PWeights.Transfer.Tests.Pulls;

@@ -138,7 +138,7 @@ public sealed class ServingTests
         using var swarms = new SwarmRegistry(publisher.Store, TimeProvider.System);
         using var metrics = new TransferMetrics();
         var context = new ServingContext(
-            publisher.Store, swarms, new UploadSlots(1), new ByteRate(0), metrics, time, Microsoft.Extensions.Logging.Abstractions.NullLogger.Instance);
+            publisher.Store, swarms, new UploadSlots(1), 1, new ByteRate(0), metrics, time, Microsoft.Extensions.Logging.Abstractions.NullLogger.Instance);
         using var stop = new CancellationTokenSource();
         var serving = new UploadLane(connection, Guid.NewGuid(), context).RunAsync(stop.Token);
         await using (var stream = new NetworkStream(caller, ownsSocket: true))

@@ -24,7 +24,7 @@ public sealed class LeaseMessageTests
         RemoteKey[] keys = [.. Enumerable.Range(0, WireLimits.MaxQueueDevices).Select(i => new RemoteKey(i, ulong.MaxValue - (ulong)i, uint.MaxValue))];
         Assert.Equal(keys, MessageFrame.RoundTrip(new LocatedMemoryMessage(3, 1, new MemoryLocation(keys))).Location.Keys);
         Assert.Equal("no?room", MessageFrame.RoundTrip(new LocateRefusedMessage("no\nroom")).Reason);
-        Assert.Equal(60_000, MessageFrame.RoundTrip(new RenewedMessage(60_000)).Milliseconds);
+        Assert.Equal(new RenewedMessage(60_000, true), MessageFrame.RoundTrip(new RenewedMessage(60_000, true)));
     }
 
     [Fact]
@@ -98,7 +98,7 @@ public sealed class LeaseMessageTests
             FrameCodec.Encode(3, new LocatedMemoryMessage(1, 10_000, new MemoryLocation([new RemoteKey(0, 4096, 7), new RemoteKey(1, 8192, 8)]))),
             FrameCodec.Encode(4, new LocateRefusedMessage("why")),
             FrameCodec.Encode(5, new ReleaseMessage([1, 200, 70_000])),
-            FrameCodec.Encode(6, new RenewedMessage(10_000)),
+            FrameCodec.Encode(6, new RenewedMessage(10_000, true)),
             FrameCodec.Encode(7, new ProveHostMessage(HostProof.NewChallenge())),
             FrameCodec.Encode(8, new HostProofMessage("/arena", new byte[32])),
             FrameCodec.Encode(9, FakeQueues.Offer()),

@@ -15,6 +15,9 @@ internal sealed class BorrowedLease(LendingPeer peer, SourceLease lease) : IFore
 
     public TimeSpan Remaining => lease.Remaining;
 
+    /// <summary>The peer wants its memory back.</summary>
+    public bool IsRecalled => lease.IsRecalled;
+
     /// <summary>Whether the shard has been copied, or could not be: nothing more is to be done for it.</summary>
     public bool IsKept
     {

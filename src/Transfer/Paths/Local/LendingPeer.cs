@@ -8,7 +8,7 @@ namespace P2PWeights.Transfer.Paths.Local;
 
 /// <summary>
 /// A peer on this host that gives leases on its files and its arena, over a session of its own: what is borrowed outlives the pull that borrowed it, and with it the session.
-/// When the peer goes away, or a lease is about to run out without having been renewed, the borrowed shards are copied into this node's tiers. The session ends when
+/// When the peer goes away or wants its memory back, or a lease is about to run out without having been renewed, the borrowed shards are copied into this node's tiers. The session ends when
 /// nobody uses it and nothing is borrowed. Thread-safe.
 /// </summary>
 /// <param name="session">Taken over.</param>
@@ -112,7 +112,7 @@ internal sealed class LendingPeer(ShardStore store, PeerSession session, LeaseSe
         List<BorrowedLease> ending;
         lock (_gate)
         {
-            ending = [.. _borrowed.Where(lease => !lease.IsKept && (hasEnded || lease.Remaining < TooLittleLeft))];
+            ending = [.. _borrowed.Where(lease => !lease.IsKept && IsEnding(lease))];
         }
 
         if (ending.Count == 0)
@@ -122,21 +122,27 @@ internal sealed class LendingPeer(ShardStore store, PeerSession session, LeaseSe
 
         // Else a store that is too small would give up the first copies for the last ones.
         using var pin = store.Pin(ending.Select(lease => lease.Shard));
-        var lost = 0;
+        var (kept, lost) = (0, 0);
         await Parallel.ForEachAsync(
             ending,
             new ParallelOptions { MaxDegreeOfParallelism = CopiesAtOnce, CancellationToken = cancellationToken },
             async (lease, token) =>
             {
-                lease.IsKept = true;
-                if (!await KeepAsync(lease.Shard, token).ConfigureAwait(false))
+                // A peer that has got enough of its memory back renews what is left.
+                if (IsEnding(lease))
                 {
-                    Interlocked.Increment(ref lost);
+                    lease.IsKept = true;
+                    var isKept = await KeepAsync(lease.Shard, token).ConfigureAwait(false);
+                    Interlocked.Increment(ref (isKept ? ref kept : ref lost));
                 }
             }).ConfigureAwait(false);
-        var reason = hasEnded ? (await leases.Ended.ConfigureAwait(false)).Message : "its leases were not renewed in time";
-        log.BorrowedKept(session.Peer.Name, ending.Count - lost, lost, reason);
+        var reason = hasEnded ? (await leases.Ended.ConfigureAwait(false)).Message
+            : ending.Exists(lease => lease.IsRecalled) ? "it wants its memory back"
+            : "its leases were not renewed in time";
+        log.BorrowedKept(session.Peer.Name, kept, lost, reason);
     }
+
+    private bool IsEnding(BorrowedLease lease) => lease.IsRecalled || leases.Ended.IsCompleted || lease.Remaining < TooLittleLeft;
 
     private async ValueTask<bool> KeepAsync(Digest shard, CancellationToken cancellationToken)
     {

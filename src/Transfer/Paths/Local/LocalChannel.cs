@@ -130,7 +130,7 @@ internal sealed class LocalChannel(ShardStore store, LendingPeer peer) : IPathCh
             if (located.Lease is not { } lease)
             {
                 return (null, located.Status == FetchStatus.PathFailed
-                    ? FetchOutcome.Failed(peer.Leases.Ended.IsCompleted ? FailureReasons.LaneLost : FailureReasons.Failed, located.Detail ?? "the peer gives no lease")
+                    ? FetchOutcome.Failed(located.Reason ?? (peer.Leases.Ended.IsCompleted ? FailureReasons.LaneLost : FailureReasons.Failed), located.Detail ?? "the peer gives no lease")
                     : located.ToFetch());
             }
 

@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Logging.Abstractions;
 using P2PWeights.Native.Posix;
 using P2PWeights.Store;
+using P2PWeights.Testing;
 using P2PWeights.Testing.Faults;
 using P2PWeights.Transfer.Paths.Local;
 

@@ -1,6 +1,9 @@
 using P2PWeights.Store;
 using P2PWeights.Store.Content;
 using P2PWeights.Store.Folders;
+using P2PWeights.Testing;
+using P2PWeights.Transfer.Connections;
+using P2PWeights.Transfer.Leasing;
 
 namespace P2PWeights.Transfer.Tests.Paths.Local;
 
@@ -137,6 +140,52 @@ public sealed class LocalPullTests
         await Eventually.HoldsAsync(() => checkpoint.Manifest.Shards.All(shard => node.Store.Locate(shard.Digest) == Tiers.Memory), "the borrowed shards were copied");
         await node.AssertHoldsAsync(checkpoint);
         Assert.Equal(0, lost);
+    }
+
+    [Fact]
+    public async Task Memory_lent_to_a_peer_comes_back_when_its_owner_needs_it()
+    {
+        var lent = TestCheckpoint.Uniform(6, 8 << 20);
+        var own = TestCheckpoint.Uniform(5, 8 << 20);
+        await using var other = await TestNode.StartAsync("other", TestNode.OverTcp);
+        await other.HoldAsync(own);
+        await using var owner = await StartAsync(lent, Tiers.Memory);
+        await using var borrower = await TestNode.StartAsync("borrower", LocalFirst);
+        borrower.Meet(lent, owner.Info);
+        await borrower.PullAsync(lent);
+        Assert.All(lent.Manifest.Shards, shard => Assert.Equal(Tiers.Reference, borrower.Store.Locate(shard.Digest)));
+        var lost = 0;
+        borrower.Store.Changed += change => lost += change.Gained ? 0 : 1;
+
+        // Room for two, no disk tier, and nothing that may go: what is lent must come back.
+        owner.Meet(own, other.Info);
+        await owner.PullAsync(own);
+
+        await owner.AssertHoldsAsync(own);
+        await borrower.AssertHoldsAsync(lent);
+        Assert.Equal(0, lost);
+    }
+
+    [Fact]
+    public async Task Peer_that_has_no_more_leases_to_give_is_pulled_from_over_tcp()
+    {
+        var checkpoint = TestCheckpoint.Uniform(4, 100_000);
+        await using var publisher = await TestNode.StartAsync(
+            "publisher", new TransferOptions { Paths = [PathNames.Local, PathNames.Tcp], MaxFileLeases = 1 }, memory: 0);
+        await publisher.HoldAsync(checkpoint);
+        await using var node = await TestNode.StartAsync("node", LocalFirst);
+        node.Meet(checkpoint, publisher.Info);
+        await using var watch = new ConnectionWatch(TimeProvider.System);
+        await using var session = await PeerSession.OpenAsync(
+            publisher.Info, new Dialler(new Identity(Guid.NewGuid(), "another", null), watch, TimeProvider.System), TimeProvider.System, TestNode.Deadline);
+        using var lease = (await (await session.LeasesAsync(TestNode.Deadline)).LocateAsync(checkpoint.Manifest.Shards[0], LeaseKind.File, TestNode.Deadline)).Lease;
+        Assert.NotNull(lease);
+
+        var report = await node.PullAsync(checkpoint);
+
+        await node.AssertHoldsAsync(checkpoint);
+        Assert.Equal(checkpoint.All.Length, report.Paths().Single(path => path.Path == PathNames.Tcp).Shards);
+        Assert.True(report.Paths().Single(path => path.Path == PathNames.Local).Failures.ContainsKey(FailureReasons.Refused));
     }
 
     [Fact]

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using P2PWeights.Testing;
 using P2PWeights.Transfer.Paths.Rdma;
 
 namespace P2PWeights.Transfer.Tests.Paths.Rdma;
@@ -38,7 +39,7 @@ public sealed class RdmaLinkTests
             Assert.Equal(Shards, paths[PathNames.Rdma].Shards + paths[PathNames.Tcp].Shards);
 
             // Who sees first that the last cable is cut is a race: a port of this node, a read that it fails, or the source, which then refuses the next lease.
-            string[] reasons = [FailureReasons.DeviceLost, FailureReasons.LaneLost, FailureReasons.Failed];
+            string[] reasons = [FailureReasons.DeviceLost, FailureReasons.LaneLost, FailureReasons.Refused];
             Assert.True(paths[PathNames.Rdma].Failures.Keys.Intersect(reasons).Any(), string.Join(", ", paths[PathNames.Rdma].Failures.Keys));
             var rdma = Assert.Single(Assert.Single(node.Transfer.Peers).Paths, path => path.Carried.Path == PathNames.Rdma);
             Assert.Contains("went down", rdma.Detail, StringComparison.Ordinal);

@@ -1,4 +1,5 @@
 using P2PWeights.Store;
+using P2PWeights.Testing;
 using P2PWeights.Transfer.Connections;
 using P2PWeights.Transfer.Paths.Tcp;
 using P2PWeights.Transfer.Wire;
