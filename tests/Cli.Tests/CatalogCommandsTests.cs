@@ -1,4 +1,5 @@
 using P2PWeights.Cli.Tests.Support;
+using P2PWeights.Testing;
 
 namespace P2PWeights.Cli.Tests;
 
@@ -145,7 +146,7 @@ public sealed class CatalogCommandsTests : IAsyncLifetime
     public async Task Tracker_alone_is_enough_to_publish_and_pull()
     {
         using var publishing = _cluster.Run("publish", _source, "alone@1", "--tracker", _cluster.Tracker);
-        await Eventually.TrueAsync("publish serves what it published", () => publishing.ErrorSoFar.Contains("until another node holds a whole copy", StringComparison.Ordinal) || publishing.HasExited);
+        await Eventually.HoldsAsync(() => publishing.ErrorSoFar.Contains("until another node holds a whole copy", StringComparison.Ordinal) || publishing.HasExited, "publish serves what it published");
 
         var folder = _cluster.Folder["alone"];
         (await P2pw.RunAsync("pull", "alone@1", "--to", folder, "--tracker", _cluster.Tracker)).Expect(0);
@@ -165,7 +166,7 @@ public sealed class CatalogCommandsTests : IAsyncLifetime
         (await P2pw.RunAsync("publish", _source, "lonely@1", "--tracker", _cluster.Tracker, "--serve-for", "1s")).Expect(6);
 
         using var publishing = _cluster.Run("publish", _source, "lonely@1", "--tracker", _cluster.Tracker);
-        await Eventually.TrueAsync("publish serves what it published", () => publishing.ErrorSoFar.Contains("until another node holds a whole copy", StringComparison.Ordinal) || publishing.HasExited);
+        await Eventually.HoldsAsync(() => publishing.ErrorSoFar.Contains("until another node holds a whole copy", StringComparison.Ordinal) || publishing.HasExited, "publish serves what it published");
         publishing.Signal(Native.Posix.PosixSignalNumber.Interrupt);
         (await publishing.FinishAsync()).Expect(130);
     }

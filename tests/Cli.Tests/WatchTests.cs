@@ -1,5 +1,6 @@
 using System.Text.Json;
 using P2PWeights.Cli.Tests.Support;
+using P2PWeights.Testing;
 
 namespace P2PWeights.Cli.Tests;
 
@@ -17,7 +18,7 @@ public sealed class WatchTests
 
         var documents = cluster.Run("status", "--watch", "small@latest", "--json", "--tracker", cluster.Tracker);
         var lines = cluster.Run("status", "--watch", "small@1", "--rate", "12MB", "--node", consumer.Socket);
-        await Eventually.TrueAsync("both watch", () => documents.OutputSoFar.Length > 0 && lines.OutputSoFar.Length > 0);
+        await Eventually.HoldsAsync(() => documents.OutputSoFar.Length > 0 && lines.OutputSoFar.Length > 0, "both watch");
         (await P2pw.RunAsync("pull", "small@1", "--node", consumer.Socket)).Expect(0);
 
         var looks = (await documents.FinishAsync()).Expect(0).Output.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => JsonDocument.Parse(line).RootElement).ToList();

@@ -1,18 +1,23 @@
-namespace P2PWeights.Transfer.Tests;
+using System.Diagnostics;
+
+namespace P2PWeights.Testing;
 
 /// <summary>Waits for conditions instead of times.</summary>
-internal static class Eventually
+public static class Eventually
 {
-    private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(60);
+
+    /// <inheritdoc cref="HoldsAsync(Func{Task{bool}}, string)"/>
+    public static Task HoldsAsync(Func<bool> condition, string what) => HoldsAsync(() => Task.FromResult(condition()), what);
 
     /// <summary>Waits until the condition holds.</summary>
-    /// <exception cref="TimeoutException">It does not within half a minute; the message is <paramref name="what"/>.</exception>
-    public static async Task HoldsAsync(Func<bool> condition, string what)
+    /// <exception cref="TimeoutException">It does not within a minute; the message is <paramref name="what"/>.</exception>
+    public static async Task HoldsAsync(Func<Task<bool>> condition, string what)
     {
-        var started = TimeProvider.System.GetTimestamp();
-        while (!condition())
+        var started = Stopwatch.GetTimestamp();
+        while (!await condition())
         {
-            if (TimeProvider.System.GetElapsedTime(started) > Deadline)
+            if (Stopwatch.GetElapsedTime(started) > Deadline)
             {
                 throw new TimeoutException($"not within {Deadline.TotalSeconds} s: {what}");
             }

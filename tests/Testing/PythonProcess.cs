@@ -1,19 +1,20 @@
 using System.Diagnostics;
 using System.Text.Json;
 
-namespace P2PWeights.Client.Tests.Engines;
+namespace P2PWeights.Testing;
 
 /// <summary>
-/// A script of this folder, run by the system's Python with the package <c>p2pweights</c> on its path. It prints one JSON object per line, and ends when its
+/// A script run by the system's Python, with the package <c>p2pweights</c> on its path where the test project brings it along. It prints one JSON value per line, and ends when its
 /// input is closed; whatever happens, it does not outlive the test.
 /// </summary>
-internal sealed class PythonProcess : IAsyncDisposable
+public sealed class PythonProcess : IAsyncDisposable
 {
     private static readonly TimeSpan Deadline = TimeSpan.FromMinutes(1);
 
     private readonly Process _process;
     private readonly Task<string> _errors;
 
+    /// <param name="script">A full path, or a name in the test project's folder <c>Engines/Python</c>.</param>
     public PythonProcess(string script, params string[] arguments)
     {
         var start = new ProcessStartInfo("/usr/bin/python3") { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
@@ -38,14 +39,14 @@ internal sealed class PythonProcess : IAsyncDisposable
         await _process.StandardInput.FlushAsync();
     }
 
-    /// <summary>The next object that it prints.</summary>
+    /// <summary>The next value that it prints.</summary>
     public async Task<JsonElement> ReadAsync()
     {
         using var deadline = new CancellationTokenSource(Deadline);
         var line = await _process.StandardOutput.ReadLineAsync(deadline.Token);
         if (line is null)
         {
-            Assert.Fail($"the script ended: {await _errors}");
+            throw new InvalidOperationException($"the script ended: {await _errors}");
         }
 
         using var json = JsonDocument.Parse(line);
@@ -72,7 +73,11 @@ internal sealed class PythonProcess : IAsyncDisposable
         _process.StandardInput.Close();
         var output = await _process.StandardOutput.ReadToEndAsync(deadline.Token);
         await _process.WaitForExitAsync(deadline.Token);
-        Assert.True(_process.ExitCode == 0, $"exit code {_process.ExitCode}: {await _errors}");
+        if (_process.ExitCode != 0)
+        {
+            throw new InvalidOperationException($"exit code {_process.ExitCode}: {await _errors}");
+        }
+
         return [.. output.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line =>
         {
             using var json = JsonDocument.Parse(line);

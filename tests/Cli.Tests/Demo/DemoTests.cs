@@ -69,7 +69,7 @@ public sealed class DemoTests : IDisposable
 
         await demo.KillAsync();
 
-        await Eventually.TrueAsync("processes end with the demo", () => ProcessesUsing(_temp.Path).Count == 0);
+        await Eventually.HoldsAsync(() => ProcessesUsing(_temp.Path).Count == 0, "processes end with the demo");
         Assert.DoesNotContain(arenas, Directory.Exists);
     }
 
@@ -92,7 +92,7 @@ public sealed class DemoTests : IDisposable
     /// <summary>Waits until the nodes run and the work is under way; gives their arenas, which carry the nodes' ids.</summary>
     private async Task<List<string>> ArenasAsync(RunningCommand demo, int nodes)
     {
-        await Eventually.TrueAsync("the demo starts its nodes", () => demo.OutputSoFar.Contains("✓ start", StringComparison.Ordinal) || demo.HasExited);
+        await Eventually.HoldsAsync(() => demo.OutputSoFar.Contains("✓ start", StringComparison.Ordinal) || demo.HasExited, "the demo starts its nodes");
         var arenas = Directory.EnumerateFiles(_temp.Path, "node-id", SearchOption.AllDirectories).Select(file => Cluster.Arena(File.ReadAllText(file))).ToList();
         Assert.Equal(nodes, arenas.Count);
         Assert.All(arenas, arena => Assert.True(Directory.Exists(arena), arena));

@@ -1,4 +1,5 @@
 using P2PWeights.Cli.Tests.Support;
+using P2PWeights.Testing;
 
 namespace P2PWeights.Cli.Tests.Discovery;
 
@@ -44,7 +45,7 @@ internal sealed class AvahiHost
             publish-workstation=no
             """);
         lab.StartTool(host, avahi._environment, Bus, $"--config-file={lab.Folder[$"bus-{host}.conf"]}", "--nofork", "--nopidfile");
-        await Eventually.TrueAsync("the message bus", () => File.Exists(bus));
+        await Eventually.HoldsAsync(() => File.Exists(bus), "the message bus");
 
         // A /run of its own, where nobody else's avahi has left its number.
         var daemon = lab.StartTool(

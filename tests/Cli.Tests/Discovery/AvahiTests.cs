@@ -1,4 +1,5 @@
 using P2PWeights.Cli.Tests.Support;
+using P2PWeights.Testing;
 
 namespace P2PWeights.Cli.Tests.Discovery;
 
@@ -22,12 +23,12 @@ public sealed class AvahiTests
 
         foreach (var host in (string[])[NetworkLab.Left, NetworkLab.Right])
         {
-            await Eventually.TrueAsync("the tracker to be found", async () => (await lab.RunAsync(host, "ls", "--discover", "--cluster", "lab")).ExitCode == 0);
+            await Eventually.HoldsAsync(async () => (await lab.RunAsync(host, "ls", "--discover", "--cluster", "lab")).ExitCode == 0, "the tracker to be found");
         }
 
-        await Eventually.TrueAsync(
-            "why another cluster's tracker is not used",
-            async () => (await lab.RunAsync(NetworkLab.Left, "ls", "--discover", "--cluster", "other")).Expect(6).Error.Contains("by hand, because it belongs to the cluster 'lab'", StringComparison.Ordinal));
+        await Eventually.HoldsAsync(
+            async () => (await lab.RunAsync(NetworkLab.Left, "ls", "--discover", "--cluster", "other")).Expect(6).Error.Contains("by hand, because it belongs to the cluster 'lab'", StringComparison.Ordinal),
+            "why another cluster's tracker is not used");
     }
 
     [NetworkLabFact(AvahiHost.Daemon, AvahiHost.Browser, AvahiHost.Publisher, AvahiHost.Bus)]
@@ -40,9 +41,9 @@ public sealed class AvahiTests
         await tracker.ReadyAsync();
 
         // avahi writes ` (2)` with escapes.
-        await Eventually.TrueAsync("both names", async () => (await avahi.BrowseAsync()) is var lines
+        await Eventually.HoldsAsync(async () => (await avahi.BrowseAsync()) is var lines
             && lines.Any(line => line.StartsWith($"=;eth0;IPv4;{Environment.MachineName}\\032\\0402\\041;", StringComparison.Ordinal) && line.Contains("\"cluster=ours\"", StringComparison.Ordinal))
-            && lines.Any(line => line.StartsWith($"=;eth0;IPv4;{Environment.MachineName};", StringComparison.Ordinal) && line.Contains("\"cluster=avahi\"", StringComparison.Ordinal)));
+            && lines.Any(line => line.StartsWith($"=;eth0;IPv4;{Environment.MachineName};", StringComparison.Ordinal) && line.Contains("\"cluster=avahi\"", StringComparison.Ordinal)), "both names");
         Assert.Contains("Somebody else has the name", tracker.ErrorSoFar, StringComparison.Ordinal);
     }
 
@@ -53,7 +54,7 @@ public sealed class AvahiTests
         var avahi = await AvahiHost.StartAsync(lab, NetworkLab.Right);
         var tracker = lab.Start(NetworkLab.Left, "tracker", "--listen", "0.0.0.0:7400", "--insecure", "--data", lab.Folder["tracker"], "--advertise");
         await tracker.ReadyAsync();
-        await Eventually.TrueAsync("the tracker to be found", async () => (await lab.RunAsync(NetworkLab.Right, "ls", "--discover")).ExitCode == 0);
+        await Eventually.HoldsAsync(async () => (await lab.RunAsync(NetworkLab.Right, "ls", "--discover")).ExitCode == 0, "the tracker to be found");
 
         var published = await avahi.PublishAsync(Environment.MachineName, 9999);
 
@@ -70,11 +71,11 @@ public sealed class AvahiTests
         var number = host == NetworkLab.Left ? 1 : 2;
 
         IReadOnlyList<string> lines = [];
-        await Eventually.TrueAsync("both links and all that is known of the instance", async () =>
+        await Eventually.HoldsAsync(async () =>
         {
             lines = await avahi.BrowseAsync();
             return ((string[])["IPv4", "IPv6"]).All(family => lines.Any(line => line.StartsWith($"=;eth0;{family};{Environment.MachineName};_p2pweights._tcp;local;p2pw-", StringComparison.Ordinal)));
-        });
+        }, "both links and all that is known of the instance");
         Assert.All(lines.Where(line => line[0] == '='), line =>
         {
             Assert.Contains($";{port};", line, StringComparison.Ordinal);
@@ -83,6 +84,6 @@ public sealed class AvahiTests
         });
 
         (await tracker.StopAsync()).Expect(0);
-        await Eventually.TrueAsync("avahi to have forgotten it", async () => (await avahi.BrowseAsync()).Count == 0);
+        await Eventually.HoldsAsync(async () => (await avahi.BrowseAsync()).Count == 0, "avahi to have forgotten it");
     }
 }

@@ -1,4 +1,5 @@
 using P2PWeights.Cli.Tests.Support;
+using P2PWeights.Testing;
 
 namespace P2PWeights.Cli.Tests.Discovery;
 
@@ -25,13 +26,13 @@ public sealed class DiscoveryTests
         (await lab.RunAsync(NetworkLab.Right, "verify", lab.Folder["by-node"], "m@v1", "--node", right)).Expect(0);
 
         // A command that starts a node inside itself.
-        await Eventually.TrueAsync("a pull without a node", async () =>
-            (await lab.RunAsync(NetworkLab.Right, "pull", "m@v1", "--to", lab.Folder["alone"], "--discover", "--cluster", "lab", "--cluster-key-file", key)).ExitCode == 0);
+        await Eventually.HoldsAsync(async () =>
+            (await lab.RunAsync(NetworkLab.Right, "pull", "m@v1", "--to", lab.Folder["alone"], "--discover", "--cluster", "lab", "--cluster-key-file", key)).ExitCode == 0, "a pull without a node");
         Assert.Equal(await File.ReadAllBytesAsync(Path.Combine(source, "model.safetensors")), await File.ReadAllBytesAsync(Path.Combine(lab.Folder["alone"], "model.safetensors")));
 
         // It goes with a goodbye, and nobody finds it any more; it comes back elsewhere, and everybody does.
         (await tracker.StopAsync()).Expect(0);
-        await Eventually.TrueAsync("the goodbye", async () => (await StatusAsync(lab, right)).Contains("\"tracker\":\"\"", StringComparison.Ordinal));
+        await Eventually.HoldsAsync(async () => (await StatusAsync(lab, right)).Contains("\"tracker\":\"\"", StringComparison.Ordinal), "the goodbye");
         (await lab.RunAsync(NetworkLab.Right, "ls", "--discover", "--cluster", "lab", "--cluster-key-file", key)).Expect(6);
         tracker = await StartTrackerAsync(lab, key, 7411);
         await FoundAsync(lab, left, 7411);
@@ -54,12 +55,12 @@ public sealed class DiscoveryTests
         await File.WriteAllTextAsync(key, "a secret of this cluster");
         var stranger = lab.Start(NetworkLab.Left, "tracker", "--listen", "0.0.0.0:7400", "--insecure", "--data", lab.Folder["stranger"], "--advertise", "--cluster", "lab", "--log-level", "debug");
         await stranger.ReadyAsync();
-        await Eventually.TrueAsync("nodes without a key to find it", async () => (await lab.RunAsync(NetworkLab.Right, "ls", "--discover", "--cluster", "lab")).ExitCode == 0);
+        await Eventually.HoldsAsync(async () => (await lab.RunAsync(NetworkLab.Right, "ls", "--discover", "--cluster", "lab")).ExitCode == 0, "nodes without a key to find it");
 
         const string Reason = "does not prove that it has the cluster key";
         string[] cluster = ["--discover", "--cluster", "lab", "--cluster-key-file", key];
-        await Eventually.TrueAsync("ls to say why not", async () => (await lab.RunAsync(NetworkLab.Right, ["ls", .. cluster])).Expect(6).Error.Contains(Reason, StringComparison.Ordinal));
-        await Eventually.TrueAsync("doctor to say why not", async () => (await lab.RunAsync(NetworkLab.Right, ["doctor", "--json", .. cluster])).Output.Contains(Reason, StringComparison.Ordinal));
+        await Eventually.HoldsAsync(async () => (await lab.RunAsync(NetworkLab.Right, ["ls", .. cluster])).Expect(6).Error.Contains(Reason, StringComparison.Ordinal), "ls to say why not");
+        await Eventually.HoldsAsync(async () => (await lab.RunAsync(NetworkLab.Right, ["doctor", "--json", .. cluster])).Output.Contains(Reason, StringComparison.Ordinal), "doctor to say why not");
     }
 
     [NetworkLabFact]
@@ -67,7 +68,7 @@ public sealed class DiscoveryTests
     {
         using var lab = new NetworkLab(routed: false);
         await lab.Start(NetworkLab.Left, "tracker", "--listen", "[::]:7400", "--insecure", "--data", lab.Folder["tracker"], "--advertise").ReadyAsync();
-        await Eventually.TrueAsync("the tracker to be found", async () => (await lab.RunAsync(NetworkLab.Right, "ls", "--discover")).ExitCode == 0);
+        await Eventually.HoldsAsync(async () => (await lab.RunAsync(NetworkLab.Right, "ls", "--discover")).ExitCode == 0, "the tracker to be found");
     }
 
     [NetworkLabFact]
@@ -75,7 +76,7 @@ public sealed class DiscoveryTests
     {
         using var lab = new NetworkLab(routed: false);
         await lab.Start(NetworkLab.Left, "tracker", "--listen", "127.0.0.1:7400", "--data", lab.Folder["tracker"], "--advertise").ReadyAsync();
-        await Eventually.TrueAsync("the tracker to be found", async () => (await lab.RunAsync(NetworkLab.Left, "ls", "--discover")).ExitCode == 0);
+        await Eventually.HoldsAsync(async () => (await lab.RunAsync(NetworkLab.Left, "ls", "--discover")).ExitCode == 0, "the tracker to be found");
         (await lab.RunAsync(NetworkLab.Right, "ls", "--discover")).Expect(6);
     }
 
@@ -97,9 +98,9 @@ public sealed class DiscoveryTests
     }
 
     /// <summary>Waits for a node to be in step with the tracker at a port.</summary>
-    private static Task FoundAsync(NetworkLab lab, string node, int port) => Eventually.TrueAsync(
-        $"{node} to find the tracker at port {port}",
-        async () => await StatusAsync(lab, node) is var status && status.Contains($":{port}/", StringComparison.Ordinal) && status.Contains("\"tracker_reachable\":true", StringComparison.Ordinal));
+    private static Task FoundAsync(NetworkLab lab, string node, int port) => Eventually.HoldsAsync(
+        async () => await StatusAsync(lab, node) is var status && status.Contains($":{port}/", StringComparison.Ordinal) && status.Contains("\"tracker_reachable\":true", StringComparison.Ordinal),
+        $"{node} to find the tracker at port {port}");
 
     private static async Task<string> StatusAsync(NetworkLab lab, string node) => (await lab.RunAsync(NetworkLab.Left, "status", "--node", node, "--json")).Output.Replace(" ", "", StringComparison.Ordinal);
 }

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Text;
 using P2PWeights.Cli.Tests.Support;
+using P2PWeights.Testing;
 
 namespace P2PWeights.Cli.Tests.Discovery;
 
@@ -39,11 +40,11 @@ internal sealed class RunningTool : IDisposable
     public bool HasExited => _process.HasExited;
 
     /// <summary>Waits for it to say something.</summary>
-    public Task SaysAsync(string text) => Eventually.TrueAsync($"'{text}' in what it said", () =>
+    public Task SaysAsync(string text) => Eventually.HoldsAsync(() =>
     {
         Assert.True(!_process.HasExited || Said.Contains(text, StringComparison.Ordinal), $"it ended without saying '{text}': {Said}");
         return Said.Contains(text, StringComparison.Ordinal);
-    });
+    }, $"'{text}' in what it said");
 
     /// <summary>Waits for its end; what it said.</summary>
     public async Task<string> FinishAsync()

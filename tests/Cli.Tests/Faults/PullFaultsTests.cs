@@ -2,6 +2,7 @@ using System.Globalization;
 using P2PWeights.Cli.Tests.Support;
 using P2PWeights.Client;
 using P2PWeights.Native.Posix;
+using P2PWeights.Testing;
 
 namespace P2PWeights.Cli.Tests.Faults;
 
@@ -65,7 +66,7 @@ public sealed class PullFaultsTests : IAsyncLifetime
 
         first.Signal(PosixSignalNumber.Interrupt);
         (await first.FinishAsync()).Expect(130);
-        await Eventually.TrueAsync("the node stops the pull that nobody waits for", async () => (await StatusAsync(node)).Pulls.Count == 0);
+        await Eventually.HoldsAsync(async () => (await StatusAsync(node)).Pulls.Count == 0, "the node stops the pull that nobody waits for");
 
         var report = (await P2pw.RunAsync("pull", "slow@1", "--to", target, "--node", node.Socket, "--json")).Expect(0).Json;
         Assert.True(report.GetProperty("bytes_reused").GetInt64() >= verified);
@@ -102,7 +103,7 @@ public sealed class PullFaultsTests : IAsyncLifetime
         _source = await _cluster.StartNodeAsync("source");
         // The source listens on another port now: until the node hears of it from the tracker, a pull may find nobody again.
         Outcome again = null!;
-        await Eventually.TrueAsync("a later pull finds the source", async () => (again = await P2pw.RunAsync("pull", "slow@1", "--to", target, "--node", node.Socket, "--json")).ExitCode != 5);
+        await Eventually.HoldsAsync(async () => (again = await P2pw.RunAsync("pull", "slow@1", "--to", target, "--node", node.Socket, "--json")).ExitCode != 5, "a later pull finds the source");
         Assert.True(again.Expect(0).Json.GetProperty("bytes_reused").GetInt64() >= verified);
         SmallCheckpoint.AssertSame(_folder, target);
     }
@@ -133,11 +134,11 @@ public sealed class PullFaultsTests : IAsyncLifetime
     private static async Task<long> VerifiedBytesAsync(ClusterNode node, long atLeast)
     {
         long verified = 0;
-        await Eventually.TrueAsync(string.Create(CultureInfo.InvariantCulture, $"{atLeast} bytes are verified"), async () =>
+        await Eventually.HoldsAsync(async () =>
         {
             verified = (await StatusAsync(node)).Pulls.Select(pull => pull.Progress.BytesDone).FirstOrDefault();
             return verified >= atLeast;
-        });
+        }, string.Create(CultureInfo.InvariantCulture, $"{atLeast} bytes are verified"));
         return verified;
     }
 

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Security.Cryptography;
 using System.Text.Json;
 using P2PWeights.Cli.Tests.Support;
@@ -30,7 +29,7 @@ public sealed class UpdateTests : IAsyncLifetime
 
         with Engine(Callback(load, finish=finish, read=None if "blind" in faults else held.__getitem__), listen=sys.argv[1]) as engine:
             engine.start()
-            print(engine.url, flush=True)
+            print(json.dumps(engine.url), flush=True)
             sys.stdin.read()
         print(json.dumps({name: hashlib.sha256(data).hexdigest() for name, data in held.items()}))
         """;
@@ -58,20 +57,20 @@ public sealed class UpdateTests : IAsyncLifetime
     [Fact]
     public async Task Engine_holds_what_another_node_published_after_update()
     {
-        using var engine = await StartEngineAsync();
+        await using var engine = await StartEngineAsync();
 
         var report = (await P2pw.RunAsync("update", "small@1", "--engine", engine.Url, "--node", _node.Socket, "--json")).Expect(0).Json;
 
         Assert.Equal("updated", Assert.Single(report.GetProperty("engines").EnumerateArray()).GetProperty("state").GetString());
-        using var held = JsonDocument.Parse(await engine.EndAsync());
+        var held = Assert.Single(await engine.Process.EndAsync());
         var data = File.ReadAllBytes(_weights)[^(1 << 20)..];
-        Assert.Equal(Convert.ToHexStringLower(SHA256.HashData(data)), held.RootElement.GetProperty("w").GetString());
+        Assert.Equal(Convert.ToHexStringLower(SHA256.HashData(data)), held.GetProperty("w").GetString());
     }
 
     [Fact]
     public async Task Engine_that_raises_is_named_with_its_traceback_and_the_next_update_mends_it()
     {
-        using var engine = await StartEngineAsync("refuse");
+        await using var engine = await StartEngineAsync("refuse");
 
         var failed = (await P2pw.RunAsync("update", "small@1", "--engine", engine.Url, "--node", _node.Socket)).Expect(1);
         Assert.Contains("updated 0 of 1 engine", failed.Output, StringComparison.Ordinal);
@@ -83,7 +82,7 @@ public sealed class UpdateTests : IAsyncLifetime
     [Fact]
     public async Task Verify_reads_every_tensor_back()
     {
-        using var engine = await StartEngineAsync();
+        await using var engine = await StartEngineAsync();
 
         var result = (await UpdateThreeTensorsAsync(engine)).Expect(0);
 
@@ -99,7 +98,7 @@ public sealed class UpdateTests : IAsyncLifetime
     [Fact]
     public async Task Verify_names_the_tensors_that_an_engine_altered_or_lost()
     {
-        using var engine = await StartEngineAsync("alter", "drop");
+        await using var engine = await StartEngineAsync("alter", "drop");
 
         var report = (await UpdateThreeTensorsAsync(engine)).Expect(4).Json;
 
@@ -118,7 +117,7 @@ public sealed class UpdateTests : IAsyncLifetime
     [Fact]
     public async Task Verify_says_when_an_engine_cannot_read_back()
     {
-        using var engine = await StartEngineAsync("blind");
+        await using var engine = await StartEngineAsync("blind");
 
         var report = (await UpdateThreeTensorsAsync(engine)).Expect(1).Json;
 
@@ -136,12 +135,12 @@ public sealed class UpdateTests : IAsyncLifetime
         Assert.Contains("ftp://", (await P2pw.RunAsync("update", "small@1", "--engine", "ftp://x", "--node", _node.Socket)).Expect(2).Error, StringComparison.Ordinal);
         (await P2pw.RunAsync("update", "small@1", "--engine", nobody, "--tracker", _cluster.Tracker)).Expect(2);
 
-        using var engine = await StartEngineAsync();
+        await using var engine = await StartEngineAsync();
         Assert.Contains("small@1", (await P2pw.RunAsync("update", "small@2", "--engine", engine.Url, "--node", _node.Socket)).Expect(3).Error, StringComparison.Ordinal);
     }
 
     /// <summary>Publishes a, b and c, once, and updates an engine with them.</summary>
-    private async Task<Outcome> UpdateThreeTensorsAsync(PythonEngine engine, string form = "--json")
+    private async Task<Outcome> UpdateThreeTensorsAsync(RunningEngine engine, string form = "--json")
     {
         var folder = _cluster.Folder["three"];
         if (!Directory.Exists(folder))
@@ -159,50 +158,16 @@ public sealed class UpdateTests : IAsyncLifetime
 
     private static JsonElement VerificationIn(JsonElement report) => Assert.Single(report.GetProperty("engines").EnumerateArray()).GetProperty("verification");
 
-    private async Task<PythonEngine> StartEngineAsync(params string[] arguments)
+    private async Task<RunningEngine> StartEngineAsync(params string[] arguments)
     {
         var script = _cluster.Folder["engine.py"];
         await File.WriteAllTextAsync(script, Script);
-        return await PythonEngine.StartAsync([script, $"unix://{_cluster.Folder["engine.sock"]}", .. arguments]);
+        var process = new PythonProcess(script, [$"unix://{_cluster.Folder["engine.sock"]}", .. arguments]);
+        return new RunningEngine(process, (await process.ReadAsync()).GetString()!);
     }
 
-    private sealed class PythonEngine : IDisposable
+    private sealed record RunningEngine(PythonProcess Process, string Url) : IAsyncDisposable
     {
-        private readonly Process _process;
-        private readonly Task<string> _errors;
-
-        private PythonEngine(Process process) => (_process, _errors) = (process, process.StandardError.ReadToEndAsync());
-
-        public string Url { get; private set; } = "";
-
-        public static async Task<PythonEngine> StartAsync(string[] arguments)
-        {
-            var start = new ProcessStartInfo("/usr/bin/python3", arguments) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
-            start.Environment["PYTHONPATH"] = Path.Combine(AppContext.BaseDirectory, "python");
-            start.Environment["PYTHONDONTWRITEBYTECODE"] = "1";
-            var engine = new PythonEngine(Process.Start(start)!);
-            engine.Url = await engine._process.StandardOutput.ReadLineAsync().WaitAsync(P2pw.Deadline) ?? throw new InvalidOperationException($"the engine ended: {await engine._errors}");
-            return engine;
-        }
-
-        /// <summary>Ends it, and gives what it prints then.</summary>
-        public async Task<string> EndAsync()
-        {
-            _process.StandardInput.Close();
-            var output = await _process.StandardOutput.ReadToEndAsync().WaitAsync(P2pw.Deadline);
-            Assert.True(output.Length > 0, await _errors.WaitAsync(P2pw.Deadline));
-            return output;
-        }
-
-        public void Dispose()
-        {
-            if (!_process.HasExited)
-            {
-                _process.Kill();
-            }
-
-            _process.WaitForExit();
-            _process.Dispose();
-        }
+        public ValueTask DisposeAsync() => Process.DisposeAsync();
     }
 }

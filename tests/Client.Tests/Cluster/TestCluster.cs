@@ -100,15 +100,7 @@ internal sealed class TestCluster : IAsyncDisposable
     }
 
     /// <summary>Waits for a condition, with a deadline instead of a sleep.</summary>
-    public async Task UntilAsync(Func<Task<bool>> condition, string what)
-    {
-        var waited = Stopwatch.StartNew();
-        while (!await condition())
-        {
-            Assert.True(waited.Elapsed < Deadline, $"waited {waited.Elapsed} for: {what} ({Seed})");
-            await Task.Delay(20);
-        }
-    }
+    public Task UntilAsync(Func<Task<bool>> condition, string what) => Eventually.HoldsAsync(condition, $"{what} ({Seed})");
 
     /// <summary>Fails with the names of what differs between two folders, or between their bytes.</summary>
     public void AssertSame(string expected, string actual)

@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Text.Json;
 using P2PWeights.Client.Engines;
+using P2PWeights.Testing;
 
 namespace P2PWeights.Client.Tests.Engines;
 

@@ -1,3 +1,5 @@
+using P2PWeights.Testing;
+
 namespace P2PWeights.Client.Tests.Engines;
 
 /// <summary>The tests of the Python package that are written in Python.</summary>

@@ -36,7 +36,7 @@ public sealed class LoopbackTests
             Assert.Equal(tracker.Address, Assert.Single(discovery.Trackers).Address);
         }
 
-        await UntilAsync(() => discovery.Trackers.Count == 0, "the goodbye");
+        await Eventually.HoldsAsync(() => discovery.Trackers.Count == 0, "the goodbye");
         await using var moved = await StartAsync(folder, "key");
         Assert.NotEqual(epoch, (await client.StatusAsync(default).WaitAsync(Deadline)).Epoch);
         Assert.Equal(moved.Address, Assert.Single(discovery.Trackers).Address);
@@ -82,7 +82,7 @@ public sealed class LoopbackTests
         ];
 
         // Some more than once: any packet may be lost, and the budget of a second is not to be used up.
-        await UntilAsync(
+        await Eventually.HoldsAsync(
             async () =>
             {
                 foreach (var packet in bad)
@@ -108,7 +108,7 @@ public sealed class LoopbackTests
         await using var advertiser = new TrackerAdvertiser(_options, null, new IPEndPoint(IPAddress.Loopback, 7400), TimeProvider.System, meter, NullLogger.Instance);
         using var sender = Sender();
         var packet = DnsWriter.Write(Packets.Query(known: 0))[0];
-        await UntilAsync(
+        await Eventually.HoldsAsync(
             async () =>
             {
                 for (var i = 0; i < 1000; i++)
@@ -134,7 +134,7 @@ public sealed class LoopbackTests
         var buffer = new byte[1500];
         DnsMessage? answer = null;
         var receiving = sender.ReceiveAsync(buffer);
-        await UntilAsync(
+        await Eventually.HoldsAsync(
             async () =>
             {
                 await sender.SendToAsync(DnsWriter.Write(question)[0], Group);
@@ -158,18 +158,6 @@ public sealed class LoopbackTests
         socket.Bind(new IPEndPoint(IPAddress.Loopback, 0));
         socket.SetSocketOption(SocketOptionLevel.IP, SocketOptionName.MulticastInterface, IPAddress.HostToNetworkOrder(1));
         return socket;
-    }
-
-    private static Task UntilAsync(Func<bool> condition, string what) => UntilAsync(() => Task.FromResult(condition()), what);
-
-    private static async Task UntilAsync(Func<Task<bool>> condition, string what)
-    {
-        var start = Stopwatch.GetTimestamp();
-        while (!await condition())
-        {
-            Assert.True(Stopwatch.GetElapsedTime(start) < Deadline, $"waited {Deadline} for {what}");
-            await Task.Delay(20);
-        }
     }
 
     /// <summary>Packets received, by outcome.</summary>
