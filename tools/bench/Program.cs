@@ -8,6 +8,7 @@ using P2PWeights.Bench.Swarm;
 using P2PWeights.Bench.Syncing;
 using P2PWeights.Bench.Updating;
 using P2PWeights.Client;
+using P2PWeights.Client.Updating;
 
 var root = new RootCommand("Side-by-side benchmarks: every figure is ours against a tool that people know, in alternating runs on this machine.")
 {
@@ -32,7 +33,7 @@ try
 {
     return await root.Parse(args).InvokeAsync(invocation);
 }
-catch (Exception error) when (error is BenchException or NodeException)
+catch (Exception error) when (error is BenchException or NodeException or UpdateException)
 {
     await Console.Error.WriteLineAsync(error.Message);
     return 1;

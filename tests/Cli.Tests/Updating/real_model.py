@@ -1,7 +1,7 @@
 """A real model, whole: transformers builds a small one with random weights, it is saved, published, pulled by another node, and updated into a second process
 that started from other weights. Its logits must then be the first one's, bit for bit, and must not have been before.
 
-    real_model.py --p2pw PATH [--device cpu|cuda:0]     needs torch, transformers and the package p2pweights on PYTHONPATH
+    PYTHONPATH=src/Client/python real_model.py --p2pw PATH [--device cpu|cuda:0]        needs torch and transformers
 
 Prints one JSON object per model; ends with 1 when one of them is not equal.
 """
@@ -41,7 +41,7 @@ def build(name, seed, device):
 
 
 def logits(model, device):
-    torch.use_deterministic_algorithms(True)
+    torch.use_deterministic_algorithms(True, warn_only=True)
     with torch.no_grad():
         tokens = (torch.arange(2 * 48, device=device) * 37 % SMALL["vocab_size"]).view(2, 48)
         found = model(input_ids=tokens, use_cache=False).logits.float().cpu().contiguous()

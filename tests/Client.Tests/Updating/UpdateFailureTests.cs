@@ -1,5 +1,6 @@
 using P2PWeights.Client.Engines;
 using P2PWeights.Client.Updating.Devices;
+using P2PWeights.Client.Updating.Pipeline;
 using P2PWeights.Native.Posix;
 using P2PWeights.Store;
 
@@ -126,6 +127,18 @@ public sealed class UpdateFailureTests
         Assert.Equal(EngineStates.Updated, engines[0].State);
         Assert.All(readers, fixture.AssertHolds);
         fixture.AssertClean();
+    }
+
+    [Fact]
+    public async Task Ranks_are_stopped_before_anybody_hears_that_their_engine_failed()
+    {
+        await using var run = new EngineRun("e", [], [], new EngineMeters(new StageMeter(TimeProvider.System), new StageMeter(TimeProvider.System), new StageMeter(TimeProvider.System)));
+        bool? wereStopped = null;
+        run.HasFailed += () => wereStopped = run.Failed.IsCancellationRequested;
+
+        run.Fail("lost");
+
+        Assert.True(wereStopped);
     }
 
     [Fact]

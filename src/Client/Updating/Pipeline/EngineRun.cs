@@ -31,7 +31,7 @@ internal sealed class EngineRun : IAsyncDisposable
     /// <summary>Cancelled when it has failed.</summary>
     public CancellationToken Failed => _failed.Token;
 
-    /// <summary>Raised once when it fails.</summary>
+    /// <summary>Raised once when it has failed, after <see cref="Failed"/> is cancelled.</summary>
     public event Action? HasFailed;
 
     /// <summary>A rank has opened the slots. Completes when all have: before that no rank is handed anything, so that an engine which cannot begin is left as it was.</summary>
@@ -58,8 +58,9 @@ internal sealed class EngineRun : IAsyncDisposable
             (Failure, Traceback) = (reason, traceback);
         }
 
-        HasFailed?.Invoke();
+        // In this order: whoever hears of it may say that no bucket follows, and a rank that is not stopped yet would take that for the end of a whole update.
         _failed.Cancel();
+        HasFailed?.Invoke();
     }
 
     public async ValueTask DisposeAsync()
