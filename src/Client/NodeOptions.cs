@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using P2PWeights.Store;
 using P2PWeights.Tracker.Discovery;
 using P2PWeights.Transfer;
 
@@ -27,6 +28,9 @@ public sealed class NodeOptions
 
     /// <summary>Memory tier in bytes. Default 2 GiB.</summary>
     public long MemoryBytes { get; init; } = 2L << 30;
+
+    /// <summary>Memory of GPUs that may hold shards; needs a memory tier. Default none.</summary>
+    public IReadOnlyList<GpuMemory> GpuMemory { get; init; } = [];
 
     /// <summary>Folder in which the memory tier makes its own: a tmpfs or hugetlbfs mount. Default <c>/dev/shm</c>.</summary>
     public string ArenaRoot { get; init; } = "/dev/shm";

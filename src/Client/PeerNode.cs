@@ -74,6 +74,12 @@ public sealed class PeerNode : INodeApi, IAsyncDisposable
             throw new NodeException(NodeError.Usage, "a node needs the address of at least one tracker, or to discover it");
         }
 
+        if (options.GpuMemory.Count > 0 && options.MemoryBytes < Manifest.DefaultMaxShardBytes)
+        {
+            throw new NodeException(
+                NodeError.Usage, $"--gpu-memory needs a memory tier, because what GPUs hold is served to other hosts through it: give --memory {ByteSize.Format(Manifest.DefaultMaxShardBytes)} or more. Nothing was started.");
+        }
+
         var teardown = new Teardown();
         try
         {
@@ -270,6 +276,7 @@ public sealed class PeerNode : INodeApi, IAsyncDisposable
     {
         DataDirectory = options.DataDirectory,
         MemoryBytes = options.MemoryBytes,
+        GpuMemory = options.GpuMemory,
         ArenaRoot = options.ArenaRoot,
         DiskBytes = options.DiskBytes,
         Ephemeral = options.Ephemeral,

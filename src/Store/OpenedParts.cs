@@ -1,5 +1,6 @@
 using P2PWeights.Native.Posix;
 using P2PWeights.Store.Disk;
+using P2PWeights.Store.Gpu;
 using P2PWeights.Store.Index;
 using P2PWeights.Store.Manifests;
 using P2PWeights.Store.Memory;
@@ -10,7 +11,7 @@ namespace P2PWeights.Store;
 
 /// <summary>The parts of a store that hold files open, opened in the order of their need and brought into agreement.</summary>
 internal sealed record OpenedParts(
-    DataFolder Folder, ShardIndex Index, ChangeQueue Changes, MemoryTier? Memory, DiskTier Disk, ReferenceJournal Journal, ReferenceTier References, ManifestShelf Manifests)
+    DataFolder Folder, ShardIndex Index, ChangeQueue Changes, MemoryTier? Memory, GpuTier? Gpu, DiskTier Disk, ReferenceJournal Journal, ReferenceTier References, ManifestShelf Manifests)
 {
     /// <exception cref="StoreException">See <see cref="ShardStore.OpenAsync"/>. What was opened so far is closed again.</exception>
     public static OpenedParts Open(StoreOptions options, TimeProvider time, StoreLog log)
@@ -41,12 +42,14 @@ internal sealed record OpenedParts(
             close.Push(references.Dispose);
             var memory = OpenMemory(options, folder, log);
             close.Push(() => memory?.Close());
+            var gpu = memory is not null && options.GpuMemory.Count > 0 ? GpuTier.Open(options.GpuMemory, memory.Info) : null;
+            close.Push(() => gpu?.Close());
             IndexRecovery.Reconcile(index, memory, disk, references, time);
             var manifests = new ManifestShelf(folder.Path, log);
 
             // What will be acknowledged lies in folders that may just have been made: their own names must be durable too.
             PosixFile.SyncFolder(folder.Path);
-            return new OpenedParts(folder, index, changes, memory, disk, journal, references, manifests);
+            return new OpenedParts(folder, index, changes, memory, gpu, disk, journal, references, manifests);
         }
         catch (Exception failure)
         {
@@ -76,7 +79,19 @@ internal sealed record OpenedParts(
         }
 
         // Ordinals of units are ints.
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(options.MemoryBytes, (long)int.MaxValue * BuddyAllocator.UnitBytes, nameof(options));
+        const long MostBytes = (long)int.MaxValue * BuddyAllocator.UnitBytes;
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(options.MemoryBytes, MostBytes, nameof(options));
+        var gpus = options.GpuMemory;
+        if (gpus.Count > GpuMemory.MaxGpus || gpus.DistinctBy(gpu => gpu.Device).Count() < gpus.Count
+            || gpus.Any(gpu => !GpuMemory.IsDevice(gpu.Device) || gpu.Bytes < MemoryTier.MaxShardBytes || gpu.Bytes > MostBytes / GpuMemory.MaxGpus))
+        {
+            throw new ArgumentException($"{nameof(StoreOptions.GpuMemory)} is {string.Join(", ", gpus)}: each GPU once, by its number or host- and a number below {GpuMemory.MaxGpus}, with at least {MemoryTier.MaxShardBytes} bytes", nameof(options));
+        }
+
+        if (gpus.Count > 0 && options.MemoryBytes < MemoryTier.MaxShardBytes)
+        {
+            throw new ArgumentException($"{nameof(StoreOptions.GpuMemory)} needs a memory tier of {MemoryTier.MaxShardBytes} bytes or more: what GPUs hold is served to other hosts through it", nameof(options));
+        }
     }
 
     private static MemoryTier? OpenMemory(StoreOptions options, DataFolder folder, StoreLog log)

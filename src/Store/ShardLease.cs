@@ -1,14 +1,16 @@
 using System.Runtime.CompilerServices;
 using Microsoft.Win32.SafeHandles;
+using P2PWeights.Native;
 using P2PWeights.Store.Adopting;
 using P2PWeights.Store.Content;
+using P2PWeights.Store.Gpu;
 using P2PWeights.Store.Leasing;
 
 namespace P2PWeights.Store;
 
 /// <summary>
-/// A promise that a shard's bytes stay where they are until it is disposed. Every lease has a file position (the arena is a file too), so that sendfile
-/// serves all tiers alike. A value, whose copies are one lease: disposing one of them ends it for all, disposing it again does nothing, and whatever else is asked of an ended lease
+/// A promise that a shard's bytes stay where they are until it is disposed. Every lease but those of <see cref="ShardStore.LeaseInGpuAsync"/> has a file position (the arena is a file too), so that
+/// sendfile serves all tiers alike. A value, whose copies are one lease: disposing one of them ends it for all, disposing it again does nothing, and whatever else is asked of an ended lease
 /// throws <see cref="ObjectDisposedException"/>. A lease allocates nothing.
 /// </summary>
 public readonly struct ShardLease : IDisposable
@@ -24,9 +26,13 @@ public readonly struct ShardLease : IDisposable
     public Tiers Tier => Replica.Tier;
 
     /// <summary>The file that holds the bytes; owned by the store, not to be disposed.</summary>
-    public SafeFileHandle File => Replica.File;
+    /// <exception cref="InvalidOperationException">They are on a GPU.</exception>
+    public SafeFileHandle File => Replica.File ?? throw new InvalidOperationException("a shard on a GPU is in no file");
 
-    /// <summary>Where in <see cref="File"/> the bytes start.</summary>
+    /// <summary>With a lease on a GPU: its place in <see cref="ShardStore.Gpus"/>; else null.</summary>
+    public int? Gpu => Replica.Gpu?.Gpu;
+
+    /// <summary>Where in <see cref="File"/>, or in the GPU's arena, the bytes start.</summary>
     public long Offset => Replica.Offset;
 
     /// <summary>Full path that led to <see cref="File"/> when the lease was given, for processes that open it themselves and compare its identity.</summary>
@@ -77,6 +83,12 @@ public readonly struct ShardLease : IDisposable
             return;
         }
 
+        if (replica.Gpu is { } place)
+        {
+            await ReadAsync(replica.Shard, place, start, destination).ConfigureAwait(false);
+            return;
+        }
+
         await FileRange.ReadAsync(replica.Shard, replica.File, replica.Offset + start, destination, cancellationToken).ConfigureAwait(false);
 
         // After the read: only then is it known what was read.
@@ -84,6 +96,19 @@ public readonly struct ShardLease : IDisposable
         {
             throw new StoreException(
                 StoreError.Io, $"shard {Shard.Digest.ToShortString()} was borrowed from the arena {borrowed.Arena.Path}, whose node no longer promises it", Shard.Digest);
+        }
+    }
+
+    /// <summary>Copies out of a GPU. A copy that was begun cannot be cancelled.</summary>
+    private static async ValueTask ReadAsync(ShardInfo shard, GpuPlace place, int start, Memory<byte> destination)
+    {
+        try
+        {
+            await place.Arena.CopyOutAsync(place.Offset + start, destination).ConfigureAwait(false);
+        }
+        catch (NativeException failure)
+        {
+            throw StoreFailure.Of(failure, $"copying shard {shard.Digest.ToShortString()} from {place.Arena.Device}", shard.Digest);
         }
     }
 

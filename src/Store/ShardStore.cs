@@ -5,6 +5,7 @@ using P2PWeights.Store.Content;
 using P2PWeights.Store.Disk;
 using P2PWeights.Store.Eviction;
 using P2PWeights.Store.Folders;
+using P2PWeights.Store.Gpu;
 using P2PWeights.Store.Index;
 using P2PWeights.Store.Leasing;
 using P2PWeights.Store.Manifests;
@@ -27,6 +28,7 @@ public sealed class ShardStore : IAsyncDisposable
     private readonly ShardIndex _index;
     private readonly ChangeQueue _changes;
     private readonly MemoryTier? _memory;
+    private readonly GpuTier? _gpu;
     private readonly DiskTier _disk;
     private readonly DiskKeeper _diskKeeper;
     private readonly ReferenceJournal _journal;
@@ -37,6 +39,7 @@ public sealed class ShardStore : IAsyncDisposable
     private readonly ShardPlacer _placer;
     private readonly MemoryLoader _loader;
     private readonly Adopter _adopter;
+    private readonly GpuAdopter? _gpuAdopter;
     private readonly ManifestShelf _manifests;
     private readonly Scrubber _scrubber;
     private readonly StoreUpkeep _upkeep;
@@ -46,14 +49,20 @@ public sealed class ShardStore : IAsyncDisposable
     private ShardStore(StoreOptions options, OpenedParts parts, TimeProvider time, StoreLog log)
     {
         _folder = parts.Folder;
-        (_index, _changes, _memory, _disk, _journal, _references, _manifests) =
-            (parts.Index, parts.Changes, parts.Memory, parts.Disk, parts.Journal, parts.References, parts.Manifests);
+        (_index, _changes, _memory, _gpu, _disk, _journal, _references, _manifests) =
+            (parts.Index, parts.Changes, parts.Memory, parts.Gpu, parts.Disk, parts.Journal, parts.References, parts.Manifests);
         _diskKeeper = new DiskKeeper(_disk, _index, time);
-        _evictor = new Evictor(_index, _memory, _disk, _diskKeeper, _pins, options.LowWatermark, time, log, _metrics);
-        _leases = new LeaseDesk(_index, _memory, _disk, _diskKeeper, _references, time, log, _metrics);
-        _placer = new ShardPlacer(_index, _memory, _disk, _diskKeeper, _references, _evictor, _metrics, options.RoomTimeout, time);
+        _evictor = new Evictor(_index, _memory, _gpu, _disk, _diskKeeper, _pins, options.LowWatermark, time, log, _metrics);
+        _leases = new LeaseDesk(_index, _memory, _gpu, _disk, _diskKeeper, _references, time, log, _metrics);
+        _placer = new ShardPlacer(_index, _memory, _gpu, _disk, _diskKeeper, _references, _evictor, _metrics, options.RoomTimeout, time);
         _loader = new MemoryLoader(_leases, _placer, _pins);
         _adopter = new Adopter(_index, _diskKeeper, _references, _evictor, _placer, log);
+        _gpuAdopter = _gpu is null ? null : new GpuAdopter(_index, _gpu, _evictor, time);
+        if (_gpu?.Register(_placer.Staging) is { } problem)
+        {
+            log.StagingNotRegistered(problem);
+        }
+
         _scrubber = new Scrubber(_index, _leases, time, _metrics);
         _upkeep = new StoreUpkeep(_folder.Path, _index, _references, _scrubber, options.ScrubBytesPerSecond, time, log);
         _metrics.Observe(this);
@@ -95,6 +104,9 @@ public sealed class ShardStore : IAsyncDisposable
     /// </summary>
     public IReadOnlyList<MemoryRegion> Regions => _memory is null ? [_placer.Staging] : [_memory.Region, _placer.Staging];
 
+    /// <summary>The GPUs whose memory holds shards, as <see cref="GpuMemory.Device"/> named them; a <see cref="ShardTarget"/> counts them from 0.</summary>
+    public IReadOnlyList<string> Gpus => _gpu?.Names ?? [];
+
     /// <summary>Replicas hashed since the start because nobody had proved them, or to check them.</summary>
     internal long Proofs => _leases.Proofs;
 
@@ -112,6 +124,7 @@ public sealed class ShardStore : IAsyncDisposable
                     new TierUsage(Tiers.Memory, _memory?.Shards ?? 0, _memory?.UsedBytes ?? 0, _memory?.QuotaBytes ?? 0),
                     new TierUsage(Tiers.Disk, _disk.Shards, _disk.UsedBytes, _disk.QuotaBytes),
                     new TierUsage(Tiers.Reference, references.Shards, references.Bytes, 0),
+                    .. _gpu is null ? (ReadOnlySpan<TierUsage>)[] : [new TierUsage(Tiers.Gpu, _gpu.Shards, _gpu.UsedBytes, _gpu.QuotaBytes)],
                 ],
                 _leases.Out,
                 _pins.Count);
@@ -120,24 +133,29 @@ public sealed class ShardStore : IAsyncDisposable
 
     /// <summary>
     /// Promises the shard's bytes until the lease is disposed. Bytes that this process has not proved since it started (recovered memory, disk,
-    /// references) are hashed first; a replica that fails is dropped. Null when no replica is left.
+    /// references) are hashed first; a replica that fails is dropped. What only a GPU holds is brought to memory. Null when no replica is left.
     /// </summary>
-    public ValueTask<ShardLease?> LeaseAsync(Digest digest, CancellationToken cancellationToken) => _leases.LeaseAsync(digest, cancellationToken);
+    /// <exception cref="StoreException"><see cref="StoreError.Full"/>: only a GPU holds the shard, and everything in memory must stay.</exception>
+    public ValueTask<ShardLease?> LeaseAsync(Digest digest, CancellationToken cancellationToken) =>
+        _gpu is null ? _leases.LeaseAsync(digest, cancellationToken) : LeaseOrBringAsync(digest, cancellationToken);
+
+    /// <summary>Leases the shard on the GPU that holds it, proved as for <see cref="LeaseAsync"/>; null when none does. Such a lease has no file.</summary>
+    public ValueTask<ShardLease?> LeaseInGpuAsync(Digest digest, CancellationToken cancellationToken) => _leases.LeaseAsync(digest, Tiers.Gpu, cancellationToken);
 
     /// <summary>
-    /// Leases the shard in the memory tier, where devices can read it, and brings it there first, hashed again, when only files hold it. Null when no replica is left.
+    /// Leases the shard in the memory tier, where devices can read it, and brings it there first, hashed again, when only files or a GPU hold it. Null when no replica is left.
     /// </summary>
     /// <exception cref="StoreException"><see cref="StoreError.Full"/>: there is no memory tier, or everything in it must stay.</exception>
     public ValueTask<ShardLease?> LeaseInMemoryAsync(Digest digest, CancellationToken cancellationToken) => _loader.LeaseAsync(digest, cancellationToken);
 
     /// <summary>
     /// Room to receive a shard. Fill <see cref="ShardWrite.Buffer"/>, then commit; disposing without a commit gives the room back.
-    /// With a folder, the commit writes the bytes to every place of the shard in that folder and references them there; without,
+    /// For a folder, the commit writes the bytes to every place of the shard in that folder and references them there; for a GPU, it copies them there; else
     /// they stay in the memory tier when there is room, else on disk. Waits while the bounded staging room is out.
     /// </summary>
     /// <exception cref="StoreException"><see cref="StoreError.Full"/>.</exception>
-    public ValueTask<ShardWrite> BeginWriteAsync(ShardInfo shard, CheckpointFolder? folder, CancellationToken cancellationToken) =>
-        _placer.PlaceAsync(shard, folder, cancellationToken);
+    public ValueTask<ShardWrite> BeginWriteAsync(ShardInfo shard, ShardTarget target, CancellationToken cancellationToken) =>
+        _placer.PlaceAsync(shard, target, cancellationToken);
 
     /// <summary>
     /// Takes ranges of a file that somebody else owns as replicas. The caller has hashed the ranges while the file had
@@ -182,6 +200,34 @@ public sealed class ShardStore : IAsyncDisposable
     public ValueTask<bool> AdoptAsync(ShardInfo shard, SafeFileHandle file, long offset, CheckpointFolder folder, CancellationToken cancellationToken) =>
         _adopter.AdoptAsync(shard, file, offset, folder, cancellationToken);
 
+    /// <summary>Opens what another node of this host tells of its GPU arenas; null when there is nothing, or this store has no gpu tier.</summary>
+    /// <param name="arena">That node's arena, proved to be its own. Taken over when this succeeds.</param>
+    /// <param name="problem">Why not, one clause for people; null when it is open.</param>
+    public ForeignGpus? OpenForeignGpus(ForeignArena arena, out string? problem)
+    {
+        if (_gpu is null)
+        {
+            problem = "this node has no gpu tier";
+            return null;
+        }
+
+        return GpuExports.TryRead(arena.Path, arena.Nonce, out problem) is { } exports ? new ForeignGpus(arena, exports, _gpu) : null;
+    }
+
+    /// <summary>
+    /// Has the devices copy a shard from a GPU of another node on this host to one of this store. The replica is hashed before its first reader sees it.
+    /// </summary>
+    /// <param name="source">In use meanwhile.</param>
+    /// <param name="gpu">Where the other node has it, with the offset, checked by <see cref="ForeignGpus.Has"/>.</param>
+    /// <param name="target">A place in <see cref="Gpus"/>.</param>
+    /// <param name="isPromised">Asked after the copy: whether the other node's promise still holds. When not, nothing is kept.</param>
+    /// <returns>Whether a GPU holds the shard now. When not, the promise was broken, or the two devices cannot copy to each other.</returns>
+    /// <exception cref="StoreException"><see cref="StoreError.Full"/>: everything on the GPU must stay.</exception>
+    /// <exception cref="IOException">The other node's memory cannot be opened, or a device failed.</exception>
+    public ValueTask<bool> AdoptAsync(
+        ShardInfo shard, ForeignGpus source, int gpu, long offset, int target, Func<bool> isPromised, CancellationToken cancellationToken) =>
+        _gpuAdopter!.AdoptAsync(shard, source, gpu, offset, target, isPromised, cancellationToken);
+
     /// <summary>
     /// Holds a shard where it lies in the arena of another node on this host, as a reference, for as long as that node promises it. The replica is hashed before its first reader
     /// sees it, and every read is checked against the promise. It ends with this process. When the promise is about to end, call <see cref="KeepBorrowedAsync"/>.
@@ -207,6 +253,11 @@ public sealed class ShardStore : IAsyncDisposable
         if (tiers.HasFlag(Tiers.Memory) && _evictor.TryDropFromMemory(digest))
         {
             dropped |= Tiers.Memory;
+        }
+
+        if (tiers.HasFlag(Tiers.Gpu) && _evictor.TryDropFromGpu(digest))
+        {
+            dropped |= Tiers.Gpu;
         }
 
         if (tiers.HasFlag(Tiers.Disk) && await _evictor.TryDropFromDiskAsync(digest, cancellationToken).ConfigureAwait(false))
@@ -255,15 +306,21 @@ public sealed class ShardStore : IAsyncDisposable
         await _upkeep.StopAsync(_leases.Out).ConfigureAwait(false);
         _upkeep.Dispose();
         _metrics.Dispose();
+        _gpu?.Unregister();
         _placer.Dispose();
         _evictor.Dispose();
         _diskKeeper.Dispose();
         _references.Dispose();
         _journal.Dispose();
         _index.Dispose();
+        _gpu?.Close();
         _memory?.Close();
         _folder.Dispose();
     }
+
+    private async ValueTask<ShardLease?> LeaseOrBringAsync(Digest digest, CancellationToken cancellationToken) =>
+        await _leases.LeaseAsync(digest, cancellationToken).ConfigureAwait(false)
+        ?? (Locate(digest).HasFlag(Tiers.Gpu) ? await _loader.LeaseAsync(digest, cancellationToken).ConfigureAwait(false) : null);
 
     private static ShardStore Open(StoreOptions options, TimeProvider time, StoreLog log)
     {

@@ -44,4 +44,7 @@ internal sealed partial class StoreLog(ILogger logger)
 
     [LoggerMessage(20, LogLevel.Warning, "lost the borrowed shard {Shard}: it was in the arena {Arena} of a node that promises it no longer, and could not be copied: {Problem}")]
     public partial void BorrowedLost(Digest shard, string arena, string problem);
+
+    [LoggerMessage(21, LogLevel.Warning, "shards go to GPUs more slowly: the memory that they pass cannot be registered with them: {Problem}")]
+    public partial void StagingNotRegistered(string problem);
 }

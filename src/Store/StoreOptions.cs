@@ -9,6 +9,9 @@ public sealed class StoreOptions
     /// <summary>Size of the memory tier in bytes; 0 for none. Rounded down to 16 MiB. Default 0.</summary>
     public long MemoryBytes { get; init; }
 
+    /// <summary>Memory of GPUs that may hold shards, no GPU twice; needs a memory tier. Default none.</summary>
+    public IReadOnlyList<GpuMemory> GpuMemory { get; init; } = [];
+
     /// <summary>Most bytes that the disk tier may hold; 0 for none. Default 0.</summary>
     public long DiskBytes { get; init; }
 

@@ -1,6 +1,5 @@
 using P2PWeights.Store;
 using P2PWeights.Store.Content;
-using P2PWeights.Store.Folders;
 
 namespace P2PWeights.Transfer;
 
@@ -47,8 +46,8 @@ public interface IPathChannel : IAsyncDisposable
     /// Has the store take the shard from where the peer keeps it, without its bytes passing through a buffer of this node. Only a path that sees the peer's memory or
     /// files can; all others answer <see cref="FetchStatus.NotAdopted"/>, and the shard is fetched.
     /// </summary>
-    /// <param name="folder">As in <see cref="ShardStore.BeginWriteAsync"/>.</param>
-    ValueTask<FetchOutcome> AdoptAsync(ShardInfo shard, CheckpointFolder? folder, CancellationToken cancellationToken) =>
+    /// <param name="target">As in <see cref="ShardStore.BeginWriteAsync"/>.</param>
+    ValueTask<FetchOutcome> AdoptAsync(ShardInfo shard, ShardTarget target, CancellationToken cancellationToken) =>
         ValueTask.FromResult(new FetchOutcome(FetchStatus.NotAdopted));
 
     /// <summary>
@@ -93,6 +92,9 @@ public enum FetchStatus
 
     /// <summary>The shard cannot be taken without a copy: fetch it.</summary>
     NotAdopted,
+
+    /// <summary>This path works and does not carry this shard, because of where the peer has it or where it is to go: another path to the same peer may.</summary>
+    NotCarried,
 
     /// <summary>This path failed, for the reason in the detail, which says nothing of the peer: another path to it may do.</summary>
     PathFailed,

@@ -6,6 +6,9 @@ public static class PathNames
     /// <summary>Same host: the peer's memory or files are adopted, or copied without a socket.</summary>
     public const string Local = "local";
 
+    /// <summary>Same host: shards on the peer's GPUs are copied to this node's by the devices. Carries nothing else, and is first because of that: where it does, every other way is longer.</summary>
+    public const string Nvlink = "nvlink";
+
     /// <summary>One-sided reads of the peer's registered memory.</summary>
     public const string Rdma = "rdma";
 
@@ -13,7 +16,7 @@ public static class PathNames
     public const string Tcp = "tcp";
 
     /// <summary>Every path, best first.</summary>
-    public static IReadOnlyList<string> All { get; } = [Local, Rdma, Tcp];
+    public static IReadOnlyList<string> All { get; } = [Nvlink, Local, Rdma, Tcp];
 
     /// <summary>The paths that are allowed unless settings say otherwise.</summary>
     public static IReadOnlyList<string> Default { get; } = All;

@@ -1,13 +1,13 @@
+using P2PWeights.Store;
 using P2PWeights.Store.Content;
-using P2PWeights.Store.Folders;
 
 namespace P2PWeights.Transfer;
 
 /// <summary>A set of shards to pull.</summary>
 /// <param name="Manifest">The swarm's manifest.</param>
 /// <param name="Wanted">Ordinals of the shards wanted.</param>
-/// <param name="Folder">Where the shards become files; null for the tiers only.</param>
-public sealed record PullRequest(Manifest Manifest, IReadOnlyList<int> Wanted, CheckpointFolder? Folder)
+/// <param name="Target">Where the shards are to stay.</param>
+public sealed record PullRequest(Manifest Manifest, IReadOnlyList<int> Wanted, ShardTarget Target)
 {
     /// <summary>
     /// For whoever uses the shards while they come: they are asked for in the order of <see cref="Wanted"/>, about this many bytes ahead of the first that is missing, so that the

@@ -82,7 +82,7 @@ internal sealed class TransferMetrics : IDisposable
         _leasesOut.Add(-1, Tag(kind));
     }
 
-    private static KeyValuePair<string, object?> Tag(LeaseKind kind) => new("kind", kind == LeaseKind.File ? "file" : "memory");
+    private static KeyValuePair<string, object?> Tag(LeaseKind kind) => new("kind", kind switch { LeaseKind.File => "file", LeaseKind.Memory => "memory", _ => "gpu" });
 
     public void Dispose() => _meter.Dispose();
 }

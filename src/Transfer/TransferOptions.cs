@@ -3,7 +3,7 @@ using System.Collections.Immutable;
 namespace P2PWeights.Transfer;
 
 /// <summary>Settings of a <see cref="TransferService"/>.</summary>
-public sealed class TransferOptions
+public sealed record TransferOptions
 {
     /// <summary><c>host:port</c> to listen on for peers; port 0 lets the system choose. Default <c>127.0.0.1:0</c>.</summary>
     public string Listen { get; init; } = "127.0.0.1:0";

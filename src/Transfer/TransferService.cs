@@ -4,6 +4,7 @@ using P2PWeights.Store;
 using P2PWeights.Store.Content;
 using P2PWeights.Transfer.Connections;
 using P2PWeights.Transfer.Paths.Local;
+using P2PWeights.Transfer.Paths.Nvlink;
 using P2PWeights.Transfer.Paths.Rdma;
 using P2PWeights.Transfer.Paths.Tcp;
 using P2PWeights.Transfer.Pulling;
@@ -46,6 +47,12 @@ public sealed class TransferService : IAsyncDisposable
     internal TransferService(ShardStore store, TransferOptions options, TimeProvider time, ILoggerFactory loggers, Func<string, ITransferPath?>? paths)
     {
         TransferOptionsCheck.Require(options);
+        if (store.Gpus.Count == 0 && options.Paths.Any(path => path != PathNames.Nvlink))
+        {
+            // It could reach nobody, and would stand in every report as a path that failed.
+            options = options with { Paths = [.. options.Paths.Where(path => path != PathNames.Nvlink)] };
+        }
+
         _options = options;
         _log = loggers.CreateLogger<TransferService>();
         _uploadRate = new ByteRate(options.UploadBytesPerSecond, time);
@@ -63,6 +70,7 @@ public sealed class TransferService : IAsyncDisposable
         _local = new LocalPath(store, time, _log);
         var makers = new Dictionary<string, Func<ITransferPath>>
         {
+            [PathNames.Nvlink] = () => new NvlinkPath(store),
             [PathNames.Local] = () => _local,
             [PathNames.Rdma] = () => new RdmaPath(_rdma!, _downloadRate, time),
             [PathNames.Tcp] = () => new TcpPath(options.LanesPerPeer, options.StallTimeout, _downloadRate),

@@ -30,8 +30,9 @@ internal sealed class StoreFixture : IAsyncDisposable
     public static CancellationToken Deadline => new CancellationTokenSource(TimeSpan.FromSeconds(60)).Token;
 
     /// <param name="room">How long a shard waits for room that leases keep; a test that leases it itself would wait in vain.</param>
-    public StoreOptions Options(long memory = 64 << 20, long disk = 1L << 30, TimeSpan room = default) => new()
+    public StoreOptions Options(long memory = 64 << 20, long disk = 1L << 30, TimeSpan room = default, params IReadOnlyList<GpuMemory> gpus) => new()
     {
+        GpuMemory = gpus,
         DataDirectory = DataFolder,
         ArenaRoot = ArenaRoot,
         MemoryBytes = memory,
@@ -40,8 +41,8 @@ internal sealed class StoreFixture : IAsyncDisposable
         RoomTimeout = room,
     };
 
-    public async Task<ShardStore> OpenAsync(long memory = 64 << 20, long disk = 1L << 30, TimeSpan room = default) =>
-        _store = await ShardStore.OpenAsync(Options(memory, disk, room), TimeProvider.System, NullLoggerFactory.Instance, Deadline);
+    public async Task<ShardStore> OpenAsync(long memory = 64 << 20, long disk = 1L << 30, TimeSpan room = default, params IReadOnlyList<GpuMemory> gpus) =>
+        _store = await ShardStore.OpenAsync(Options(memory, disk, room, gpus), TimeProvider.System, NullLoggerFactory.Instance, Deadline);
 
     public async Task CloseAsync()
     {
@@ -53,10 +54,10 @@ internal sealed class StoreFixture : IAsyncDisposable
         _store = null;
     }
 
-    public async Task<ShardStore> ReopenAsync(long memory = 64 << 20, long disk = 1L << 30)
+    public async Task<ShardStore> ReopenAsync(long memory = 64 << 20, long disk = 1L << 30, params IReadOnlyList<GpuMemory> gpus)
     {
         await CloseAsync();
-        return await OpenAsync(memory, disk);
+        return await OpenAsync(memory, disk, gpus: gpus);
     }
 
     /// <summary>Random bytes and the shard that they are.</summary>
@@ -81,9 +82,9 @@ internal sealed class StoreFixture : IAsyncDisposable
 internal static class StoreTestExtensions
 {
     /// <summary>Writes a shard in one go.</summary>
-    public static async Task PutAsync(this ShardStore store, ShardInfo shard, byte[] bytes, CheckpointFolder? folder = null)
+    public static async Task PutAsync(this ShardStore store, ShardInfo shard, byte[] bytes, ShardTarget target = default)
     {
-        using var write = await store.BeginWriteAsync(shard, folder, StoreFixture.Deadline);
+        using var write = await store.BeginWriteAsync(shard, target, StoreFixture.Deadline);
         bytes.CopyTo(write.Buffer);
         await write.CommitAsync(StoreFixture.Deadline);
     }

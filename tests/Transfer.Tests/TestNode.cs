@@ -2,7 +2,6 @@ using System.Collections.Immutable;
 using Microsoft.Extensions.Logging.Abstractions;
 using P2PWeights.Store;
 using P2PWeights.Store.Content;
-using P2PWeights.Store.Folders;
 using P2PWeights.Store.Hashing;
 using P2PWeights.Testing;
 
@@ -27,12 +26,21 @@ internal sealed class TestNode : IAsyncDisposable
 
     public PeerInfo Info => new(Store.NodeId, Name, [Transfer.LocalEndPoint.ToString()], "host", ImmutableSortedDictionary<string, string>.Empty);
 
-    public static async Task<TestNode> StartAsync(string name, TransferOptions? options = null, long memory = 64 << 20, long disk = 1L << 30, TimeProvider? time = null, Func<string, ITransferPath?>? paths = null)
+    public static async Task<TestNode> StartAsync(string name, TransferOptions? options = null, long memory = 64 << 20, long disk = 1L << 30, TimeProvider? time = null, Func<string, ITransferPath?>? paths = null, IReadOnlyList<GpuMemory>? gpus = null, long gpu = 0)
     {
         var node = new TestNode(name);
         var arena = Directory.CreateDirectory(node._folder["shm"]).FullName;
         node.Store = await ShardStore.OpenAsync(
-            new StoreOptions { DataDirectory = node._folder["data"], ArenaRoot = arena, MemoryBytes = memory, DiskBytes = disk, Ephemeral = true, ScrubBytesPerSecond = 0 },
+            new StoreOptions
+            {
+                DataDirectory = node._folder["data"],
+                ArenaRoot = arena,
+                MemoryBytes = memory,
+                GpuMemory = gpus ?? (gpu > 0 ? [new GpuMemory("host-0", gpu)] : []),
+                DiskBytes = disk,
+                Ephemeral = true,
+                ScrubBytesPerSecond = 0,
+            },
             TimeProvider.System,
             NullLoggerFactory.Instance,
             Deadline);
@@ -49,13 +57,16 @@ internal sealed class TestNode : IAsyncDisposable
 
     public string this[string relative] => _folder[relative];
 
-    /// <summary>Takes shards of a checkpoint into the store, all when none are named, and enters its swarm.</summary>
-    public async Task HoldAsync(TestCheckpoint checkpoint, params int[] ordinals)
+    /// <summary>Takes shards of a checkpoint into the store, all when none are named, and enters its swarm. A store with a gpu tier holds them there alone.</summary>
+    public Task HoldAsync(TestCheckpoint checkpoint, params int[] ordinals) => HoldAsync(checkpoint, Store.Gpus.Count > 0 ? ShardTarget.InGpu(0) : default, ordinals);
+
+    /// <summary>The same, in the tier given.</summary>
+    public async Task HoldAsync(TestCheckpoint checkpoint, ShardTarget target, params int[] ordinals)
     {
         Transfer.Join(checkpoint.Manifest);
         foreach (var ordinal in ordinals.Length > 0 ? ordinals : checkpoint.All)
         {
-            using var write = await Store.BeginWriteAsync(checkpoint.Manifest.Shards[ordinal], null, Deadline);
+            using var write = await Store.BeginWriteAsync(checkpoint.Manifest.Shards[ordinal], target, Deadline);
             checkpoint.Bytes[ordinal].CopyTo(write.Buffer);
             await write.CommitAsync(Deadline);
         }
@@ -68,8 +79,8 @@ internal sealed class TestNode : IAsyncDisposable
         Transfer.SetNeighbours(checkpoint.Manifest.Digest, neighbours);
     }
 
-    public Task<PullReport> PullAsync(TestCheckpoint checkpoint, CheckpointFolder? folder = null, IProgress<PullProgress>? progress = null, IReadOnlyList<int>? wanted = null) =>
-        Transfer.PullAsync(new PullRequest(checkpoint.Manifest, wanted ?? checkpoint.All, folder), progress, Deadline);
+    public Task<PullReport> PullAsync(TestCheckpoint checkpoint, ShardTarget target = default, IProgress<PullProgress>? progress = null, IReadOnlyList<int>? wanted = null) =>
+        Transfer.PullAsync(new PullRequest(checkpoint.Manifest, wanted ?? checkpoint.All, target), progress, Deadline);
 
     /// <summary>Every shard is held and has the right bytes.</summary>
     public async Task AssertHoldsAsync(TestCheckpoint checkpoint)

@@ -20,6 +20,7 @@ var root = new RootCommand("Side-by-side benchmarks: every figure is ours agains
     SwarmBench.CreateCommand(),
     StressBench.CreateCommand(),
     RdmaSource.CreateCommand(),
+    NvlinkSource.CreateCommand(),
     TrackerBench.CreateCommand(),
     UpdateBench.CreateCommand(),
     EngineChild.CreateCommand(),

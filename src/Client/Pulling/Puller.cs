@@ -24,8 +24,9 @@ internal sealed class Puller(ShardStore store, TransferService transfer, Checkpo
 
     public async Task<CheckpointPullReport> PullAsync(CheckpointPullRequest request, IProgress<PullProgress>? progress, CancellationToken cancellationToken)
     {
-        var target = request.Folder is null ? null : LocalPath.RequireTarget(request.Folder, "the target folder");
-        return await RecordAsync(request.Checkpoint, target, record => PullAsync(request.Checkpoint, target, record, progress, cancellationToken)).ConfigureAwait(false);
+        var folder = request.Folder is null ? null : LocalPath.RequireTarget(request.Folder, "the target folder");
+        var gpu = request.Gpu is null ? default : OnGpu(request.Gpu, folder);
+        return await RecordAsync(request.Checkpoint, folder, record => PullAsync(request, folder, gpu, record, progress, cancellationToken)).ConfigureAwait(false);
     }
 
     /// <summary>Brings shards of a checkpoint into the tiers in the order in which they are wanted, for whoever uses them while they come.</summary>
@@ -43,7 +44,7 @@ internal sealed class Puller(ShardStore store, TransferService transfer, Checkpo
             using var pulling = sync.Pulling(manifest.Digest, () => record.Progress);
             var kept = JoinAsync(manifest, cancellationToken);
             var seen = new ProgressRelay<PullProgress>(moved => Report(record, progress, moved));
-            var request = new PullRequest(manifest, wanted, null) { Watch = record.Watch, LookAheadBytes = lookAheadBytes };
+            var request = new PullRequest(manifest, wanted, default) { Watch = record.Watch, LookAheadBytes = lookAheadBytes };
             var fetched = transfer.PullAsync(request, seen, cancellationToken);
             await Task.WhenAll(kept, fetched).ConfigureAwait(false);
             var report = await fetched.ConfigureAwait(false);
@@ -81,29 +82,42 @@ internal sealed class Puller(ShardStore store, TransferService transfer, Checkpo
     }
 
     private async Task<CheckpointPullReport> PullAsync(
-        string asked, string? target, PullRecord record, IProgress<PullProgress>? progress, CancellationToken cancellationToken)
+        CheckpointPullRequest request, string? folder, ShardTarget gpu, PullRecord record, IProgress<PullProgress>? progress, CancellationToken cancellationToken)
     {
         var started = time.GetTimestamp();
-        var checkpoint = await catalog.FindAsync(CheckpointCatalog.Parse(asked), cancellationToken).ConfigureAwait(false);
+        var checkpoint = await catalog.FindAsync(CheckpointCatalog.Parse(request.Checkpoint), cancellationToken).ConfigureAwait(false);
         var manifest = await catalog.ManifestAsync(checkpoint, cancellationToken).ConfigureAwait(false);
         var name = CheckpointCatalog.NameOf(checkpoint);
         record.Resolved(name, manifest.Digest);
-        NodeLog.PullStarted(log, name, manifest.Digest, target ?? "the tiers");
+        NodeLog.PullStarted(log, name, manifest.Digest, folder ?? (request.Gpu is { } device ? $"GPU {device}" : "the tiers"));
 
         // Pinned before anything is looked at, so that nothing found in the store is evicted by the pull that needs it.
         using var pin = store.Pin(manifest.Shards.Select(shard => shard.Digest));
-        var report = target is null
-            ? await IntoTiersAsync(manifest, record, progress, started, cancellationToken).ConfigureAwait(false)
-            : await IntoFolderAsync(target, manifest, record, progress, started, cancellationToken).ConfigureAwait(false);
+        var report = folder is null
+            ? await IntoTiersAsync(manifest, gpu, record, progress, started, cancellationToken).ConfigureAwait(false)
+            : await IntoFolderAsync(folder, manifest, record, progress, started, cancellationToken).ConfigureAwait(false);
         NodeLog.PullDone(log, name, report.BytesFetched, report.BytesReused, report.Elapsed.TotalSeconds);
-        return new CheckpointPullReport(name, manifest.Digest, target, manifest.Files.Length, report);
+        return new CheckpointPullReport(name, manifest.Digest, folder, manifest.Files.Length, report, request.Gpu);
+    }
+
+    /// <exception cref="NodeException"><see cref="NodeError.Usage"/>: the node has no memory on such a GPU, or there is a folder too.</exception>
+    private ShardTarget OnGpu(string device, string? folder)
+    {
+        var gpu = store.Gpus.ToList().IndexOf(device);
+        return folder is not null
+            ? throw new NodeException(NodeError.Usage, "a pull goes either into a folder or onto a GPU: leave out one of the two")
+            : gpu >= 0
+                ? ShardTarget.InGpu(gpu)
+                : throw new NodeException(
+                    NodeError.Usage,
+                    $"the node holds no shards on {(GpuMemory.IsDevice(device) ? $"GPU {device}" : "a GPU of that name")}: {(store.Gpus.Count == 0 ? "it was started without --gpu-memory" : $"only on {string.Join(", ", store.Gpus)}")}. Start it with --gpu-memory GPU=SIZE, or pull into the other tiers.");
     }
 
     private async Task<PullReport> IntoTiersAsync(
-        Manifest manifest, PullRecord record, IProgress<PullProgress>? progress, long started, CancellationToken cancellationToken)
+        Manifest manifest, ShardTarget gpu, PullRecord record, IProgress<PullProgress>? progress, long started, CancellationToken cancellationToken)
     {
         var kept = JoinAsync(manifest, cancellationToken);
-        var fetched = TransferAsync(manifest, new PulledParts(manifest, null), null, record, progress, started, cancellationToken);
+        var fetched = TransferAsync(manifest, new PulledParts(manifest, null), gpu, record, progress, started, cancellationToken);
         await Task.WhenAll(kept, fetched).ConfigureAwait(false);
         return await fetched.ConfigureAwait(false);
     }
@@ -143,7 +157,7 @@ internal sealed class Puller(ShardStore store, TransferService transfer, Checkpo
     }
 
     private async Task<PullReport> TransferAsync(
-        Manifest manifest, PulledParts parts, CheckpointFolder? folder, PullRecord record, IProgress<PullProgress>? progress, long started, CancellationToken cancellationToken)
+        Manifest manifest, PulledParts parts, ShardTarget target, PullRecord record, IProgress<PullProgress>? progress, long started, CancellationToken cancellationToken)
     {
         record.Enter(PullPhases.Fetching);
         record.Divided(parts);
@@ -152,7 +166,7 @@ internal sealed class Puller(ShardStore store, TransferService transfer, Checkpo
         Report(record, progress, parts.AtStart);
         var report = parts.Wanted.Count == 0
             ? new PullReport(0, 0, 0, 0, TimeSpan.Zero, [])
-            : await transfer.PullAsync(new PullRequest(manifest, parts.Wanted, folder) { Watch = record.Watch }, whole, cancellationToken).ConfigureAwait(false);
+            : await transfer.PullAsync(new PullRequest(manifest, parts.Wanted, target) { Watch = record.Watch }, whole, cancellationToken).ConfigureAwait(false);
         return parts.Whole(report, time.GetElapsedTime(started));
     }
 

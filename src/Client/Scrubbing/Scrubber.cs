@@ -35,7 +35,7 @@ internal sealed class Scrubber(ShardStore store, TransferService transfer, Track
         {
             transfer.Join(manifest);
             using var pulling = sync.Pulling(manifest.Digest, () => null);
-            await transfer.PullAsync(new PullRequest(manifest, ordinals, null), null, cancellationToken).ConfigureAwait(false);
+            await transfer.PullAsync(new PullRequest(manifest, ordinals, default), null, cancellationToken).ConfigureAwait(false);
         }
         catch (TransferException e) when (e.Error == TransferError.NoSources)
         {

@@ -37,8 +37,11 @@ public static unsafe class CudaLibrary
     internal static void Require()
     {
         if (Problem.Value is { } why)
-            throw new NativeException("CUDA", nameof(Cu.cuInit), Cu.CUDA_ERROR_NO_DEVICE, why);
+            throw new NativeException(Cu.Name, nameof(Cu.cuInit), Cu.CUDA_ERROR_NO_DEVICE, why);
     }
+
+    /// <summary>Whether a call failed because a device had no memory left.</summary>
+    public static bool IsOutOfMemory(NativeException failure) => failure.Library == Cu.Name && failure.Code == Cu.CUDA_ERROR_OUT_OF_MEMORY;
 
     /// <summary>CUDA counts versions as 1000 x major + 10 x minor.</summary>
     internal static string TextOf(int version) => string.Create(CultureInfo.InvariantCulture, $"{version / 1000}.{version % 1000 / 10}");

@@ -89,7 +89,7 @@ internal sealed class Adopter(ShardIndex index, DiskKeeper disk, ReferenceTier r
     /// <summary>Whatever the promise is worth by now: the commit hashes what was read.</summary>
     private async ValueTask CopyAsync(BorrowedRange range, CancellationToken cancellationToken)
     {
-        using var write = await placer.PlaceAsync(range.Shard, folder: null, cancellationToken).ConfigureAwait(false);
+        using var write = await placer.PlaceAsync(range.Shard, default, cancellationToken).ConfigureAwait(false);
         await FileRange.ReadAsync(range.Shard, range.Arena.Handle, range.Offset, write.Buffer, cancellationToken).ConfigureAwait(false);
         await write.CommitAsync(cancellationToken).ConfigureAwait(false);
     }

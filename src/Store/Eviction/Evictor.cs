@@ -1,5 +1,6 @@
 using P2PWeights.Store.Content;
 using P2PWeights.Store.Disk;
+using P2PWeights.Store.Gpu;
 using P2PWeights.Store.Hashing;
 using P2PWeights.Store.Index;
 using P2PWeights.Store.Memory;
@@ -11,7 +12,7 @@ namespace P2PWeights.Store.Eviction;
 /// to the disk tier when that has room to spare; it is never worth evicting another shard for.
 /// </summary>
 internal sealed class Evictor(
-    ShardIndex index, MemoryTier? memory, DiskTier disk, DiskKeeper diskKeeper, PinTable pins, double lowWatermark, TimeProvider time, StoreLog log, StoreMetrics metrics) : IDisposable
+    ShardIndex index, MemoryTier? memory, GpuTier? gpu, DiskTier disk, DiskKeeper diskKeeper, PinTable pins, double lowWatermark, TimeProvider time, StoreLog log, StoreMetrics metrics) : IDisposable
 {
     /// <summary>Longer than any peer takes to ask for the renewal of its leases, and so to hear that memory is wanted.</summary>
     private static readonly TimeSpan WantedTime = TimeSpan.FromSeconds(5);
@@ -51,6 +52,41 @@ internal sealed class Evictor(
                 if (!freed)
                 {
                     Interlocked.Exchange(ref _wantedUntil, candidates.Exists(candidate => candidate.Kept) ? time.GetTimestamp() + _wantedTicks : long.MinValue);
+                    return null;
+                }
+            }
+
+            return unit;
+        }
+        finally
+        {
+            _onePlan.Release();
+        }
+    }
+
+    /// <summary>Takes a block of a GPU, evicting if need be; null when everything there must stay. What is evicted from a GPU is gone from there.</summary>
+    /// <param name="target">A place in <see cref="ShardStore.Gpus"/>.</param>
+    public async ValueTask<int?> AllocateGpuAsync(int target, int size, CancellationToken cancellationToken)
+    {
+        if (gpu!.TryAllocate(target, size, out var unit))
+        {
+            return unit;
+        }
+
+        await _onePlan.WaitAsync(cancellationToken).ConfigureAwait(false);
+        try
+        {
+            while (!gpu.TryAllocate(target, size, out unit))
+            {
+                var toFree = EvictionPlanner.BytesToFree(gpu.UsedBytesOf(target), gpu.QuotaBytesOf(target), HeldBlocks.BlockBytes(size), lowWatermark);
+                var freed = false;
+                foreach (var victim in EvictionPlanner.Plan(GpuCandidates(target), toFree))
+                {
+                    freed |= TryDropFromGpu(victim.Digest);
+                }
+
+                if (!freed)
+                {
                     return null;
                 }
             }
@@ -119,6 +155,24 @@ internal sealed class Evictor(
         slot.Set(record);
         memory.Withdraw(record.MemoryUnit);
         metrics.Evicted(Tiers.Memory, record.Size);
+        return true;
+    }
+
+    /// <summary>Drops a replica from its GPU unless it is pinned or leased.</summary>
+    public bool TryDropFromGpu(Digest digest)
+    {
+        using var slot = index.Lock(digest);
+        var record = slot.Record;
+        if (!record.Has(Tiers.Gpu) || gpu!.IsLeased(record.GpuUnit) || pins.IsPinned(digest))
+        {
+            return false;
+        }
+
+        record.Tiers &= ~Tiers.Gpu;
+        record.Proven &= ~Tiers.Gpu;
+        slot.Set(record);
+        gpu.Withdraw(record.GpuUnit);
+        metrics.Evicted(Tiers.Gpu, record.Size);
         return true;
     }
 
@@ -199,6 +253,19 @@ internal sealed class Evictor(
             {
                 var kept = memory.IsLeased(record.MemoryUnit);
                 yield return new EvictionCandidate(digest, MemoryTier.BlockBytes(record.Size), record.LastUse, kept, OtherReplicas(digest, record, Tiers.Memory));
+            }
+        }
+    }
+
+    private IEnumerable<EvictionCandidate> GpuCandidates(int target)
+    {
+        foreach (var digest in gpu!.PublishedOn(target).Where(digest => !pins.IsPinned(digest)))
+        {
+            var record = index.Find(digest);
+            if (record.Has(Tiers.Gpu))
+            {
+                var kept = gpu.IsLeased(record.GpuUnit);
+                yield return new EvictionCandidate(digest, HeldBlocks.BlockBytes(record.Size), record.LastUse, kept, OtherReplicas(digest, record, Tiers.Gpu));
             }
         }
     }

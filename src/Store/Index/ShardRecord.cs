@@ -21,7 +21,10 @@ internal struct ShardRecord
     /// <summary>Number of the referenced file, when a reference holds it; numbers are given anew at every start.</summary>
     public int FileId;
 
-    /// <summary>Where in that file the shard starts.</summary>
+    /// <summary>Unit of the gpu tier where the shard starts, when a GPU holds it.</summary>
+    public int GpuUnit;
+
+    /// <summary>Where in the referenced file the shard starts.</summary>
     public long FileOffset;
 
     /// <summary>When the shard was last written or leased, UTC ticks.</summary>

@@ -1,6 +1,7 @@
 using Microsoft.Win32.SafeHandles;
 using P2PWeights.Store.Adopting;
 using P2PWeights.Store.Content;
+using P2PWeights.Store.Gpu;
 using P2PWeights.Store.References;
 using P2PWeights.Store.Reuse;
 
@@ -15,6 +16,7 @@ internal sealed class HeldReplica : Reused
 
     public Tiers Tier { get; private set; }
 
+    /// <summary>The file; none of a replica on a GPU.</summary>
     public SafeFileHandle File { get; private set; } = null!;
 
     /// <summary>Full path that led to the file.</summary>
@@ -28,6 +30,12 @@ internal sealed class HeldReplica : Reused
 
     /// <summary>The block, of a replica in memory.</summary>
     public int MemoryUnit { get; private set; }
+
+    /// <summary>The block, of a replica on a GPU.</summary>
+    public int GpuUnit { get; private set; }
+
+    /// <summary>Where that block lies.</summary>
+    public GpuPlace? Gpu { get; private set; }
 
     /// <summary>Whether a pull is still writing other parts of the file.</summary>
     public bool IsUnfinished { get; private set; }
@@ -57,6 +65,13 @@ internal sealed class HeldReplica : Reused
         (Place, IsUnfinished) = (place, isUnfinished);
     }
 
+    /// <summary>A replica on a GPU.</summary>
+    public void Hold(LeaseDesk desk, ShardInfo shard, GpuPlace place, int unit)
+    {
+        Hold(desk, shard, Tiers.Gpu, null!, place.Arena.Device, place.Offset);
+        (Gpu, GpuUnit) = (place, unit);
+    }
+
     /// <summary>Ends a lease, once.</summary>
     public void End(int turn)
     {
@@ -69,6 +84,6 @@ internal sealed class HeldReplica : Reused
     private void Hold(LeaseDesk desk, ShardInfo shard, Tiers tier, SafeFileHandle file, string path, long offset)
     {
         (_desk, Shard, Tier, File, Path, Offset) = (desk, shard, tier, file, path, offset);
-        (Memory, MemoryUnit, Place, IsUnfinished) = (default, 0, null, false);
+        (Memory, MemoryUnit, Gpu, GpuUnit, Place, IsUnfinished) = (default, 0, null, 0, null, false);
     }
 }

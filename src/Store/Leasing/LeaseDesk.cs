@@ -2,6 +2,7 @@ using Microsoft.Win32.SafeHandles;
 using P2PWeights.Store.Adopting;
 using P2PWeights.Store.Content;
 using P2PWeights.Store.Disk;
+using P2PWeights.Store.Gpu;
 using P2PWeights.Store.Index;
 using P2PWeights.Store.Memory;
 using P2PWeights.Store.References;
@@ -13,10 +14,12 @@ namespace P2PWeights.Store.Leasing;
 /// Gives out leases: chooses a replica, holds it, has it hashed if this process has not proved it yet, and drops it when it is wrong or gone.
 /// </summary>
 internal sealed class LeaseDesk(
-    ShardIndex index, MemoryTier? memory, DiskTier disk, DiskKeeper diskKeeper, ReferenceTier references, TimeProvider time, StoreLog log, StoreMetrics metrics)
+    ShardIndex index, MemoryTier? memory, GpuTier? gpu, DiskTier disk, DiskKeeper diskKeeper, ReferenceTier references, TimeProvider time, StoreLog log, StoreMetrics metrics)
 {
-    /// <summary>Memory first: no file to open; then files that are probably in the page cache because somebody works with them.</summary>
+    /// <summary>Memory first: no file to open; then files that are probably in the page cache because somebody works with them. A GPU only for who asks for it: it has no file.</summary>
     private static readonly Tiers[] Preference = [Tiers.Memory, Tiers.Reference, Tiers.Disk];
+
+    private const Tiers WithFile = Tiers.Memory | Tiers.Reference | Tiers.Disk;
 
     private readonly DigestTurns _proofTurns = new();
     private readonly SparePool<HeldReplica> _spare = new(() => new HeldReplica());
@@ -29,7 +32,7 @@ internal sealed class LeaseDesk(
     /// <summary>Replicas hashed so far.</summary>
     public long Proofs => Interlocked.Read(ref _proofs);
 
-    /// <summary>A lease on any good replica, or null when there is none.</summary>
+    /// <summary>A lease on any good replica that is in a file (the arena is one), or null when there is none.</summary>
     public async ValueTask<ShardLease?> LeaseAsync(Digest digest, CancellationToken cancellationToken)
     {
         // Ends: each round either returns or drops a replica.
@@ -68,6 +71,9 @@ internal sealed class LeaseDesk(
         {
             case Tiers.Memory:
                 memory!.Release(replica.MemoryUnit);
+                break;
+            case Tiers.Gpu:
+                gpu!.Release(replica.GpuUnit);
                 break;
             case Tiers.Disk:
                 replica.File.Dispose();
@@ -112,7 +118,7 @@ internal sealed class LeaseDesk(
         // Held until it has been dropped: its block or inode must not become a good replica's meanwhile.
         using (opened)
         {
-            var where = await DropAsync(shard, tier, record, opened?.File, cancellationToken).ConfigureAwait(false);
+            var where = await DropAsync(shard, tier, record, tier == Tiers.Disk ? opened?.File : null, cancellationToken).ConfigureAwait(false);
             if (where is not null)
             {
                 log.ReplicaDropped(digest, tier, where, problem);
@@ -155,7 +161,7 @@ internal sealed class LeaseDesk(
     private Tiers Choose(Digest digest)
     {
         var record = index.Find(digest);
-        var from = record.Proven != Tiers.None ? record.Proven : record.Tiers;
+        var from = (record.Proven & WithFile) != Tiers.None ? record.Proven : record.Tiers;
         foreach (var tier in Preference)
         {
             if ((from & tier) != 0)
@@ -181,6 +187,10 @@ internal sealed class LeaseDesk(
         {
             memory!.Hold(record.MemoryUnit);
         }
+        else if (tier == Tiers.Gpu)
+        {
+            gpu!.Hold(record.GpuUnit);
+        }
         else if (tier == Tiers.Disk)
         {
             disk.AddLease(digest);
@@ -200,6 +210,7 @@ internal sealed class LeaseDesk(
             isOpen = tier switch
             {
                 Tiers.Memory => OpenMemory(replica, shard, record.MemoryUnit),
+                Tiers.Gpu => OpenGpu(replica, shard, record.GpuUnit),
                 Tiers.Disk => OpenDisk(replica, shard),
                 _ => OpenReference(replica, shard, record),
             };
@@ -224,6 +235,12 @@ internal sealed class LeaseDesk(
     private bool OpenMemory(HeldReplica replica, ShardInfo shard, int unit)
     {
         replica.Hold(this, shard, memory!.File, memory.ArenaPath, memory.OffsetOf(unit), memory.Bytes(unit, shard.Size), unit);
+        return true;
+    }
+
+    private bool OpenGpu(HeldReplica replica, ShardInfo shard, int unit)
+    {
+        replica.Hold(this, shard, gpu!.PlaceOf(unit), unit);
         return true;
     }
 
@@ -283,12 +300,13 @@ internal sealed class LeaseDesk(
     private static bool IsSameReplica(in ShardRecord left, in ShardRecord right, Tiers tier) => tier switch
     {
         Tiers.Memory => left.MemoryUnit == right.MemoryUnit,
+        Tiers.Gpu => left.GpuUnit == right.GpuUnit,
         Tiers.Reference => left.FileId == right.FileId && left.FileOffset == right.FileOffset,
         _ => true,
     };
 
     /// <summary>Drops a replica and says where it was, or where its file is now; null when a good one has taken its place meanwhile.</summary>
-    /// <param name="file">The file that was looked at; null when there was none.</param>
+    /// <param name="file">Of the disk tier, the file that was looked at; null when there was none.</param>
     private async ValueTask<string?> DropAsync(ShardInfo shard, Tiers tier, ShardRecord seen, SafeFileHandle? file, CancellationToken cancellationToken)
     {
         switch (tier)
@@ -296,6 +314,9 @@ internal sealed class LeaseDesk(
             case Tiers.Memory:
                 DropMemory(shard.Digest, seen.MemoryUnit);
                 return memory!.ArenaPath;
+            case Tiers.Gpu:
+                DropGpu(shard.Digest, seen.GpuUnit);
+                return gpu!.PlaceOf(seen.GpuUnit).Arena.Device;
             case Tiers.Disk:
                 return await diskKeeper.QuarantineAsync(shard, file, cancellationToken).ConfigureAwait(false);
             default:
@@ -315,6 +336,19 @@ internal sealed class LeaseDesk(
             record.Proven &= ~Tiers.Memory;
             slot.Set(record);
             memory!.Withdraw(unit);
+        }
+    }
+
+    private void DropGpu(Digest digest, int unit)
+    {
+        using var slot = index.Lock(digest);
+        var record = slot.Record;
+        if (record.Has(Tiers.Gpu) && record.GpuUnit == unit)
+        {
+            record.Tiers &= ~Tiers.Gpu;
+            record.Proven &= ~Tiers.Gpu;
+            slot.Set(record);
+            gpu!.Withdraw(unit);
         }
     }
 

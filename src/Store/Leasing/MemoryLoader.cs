@@ -5,7 +5,7 @@ using P2PWeights.Store.Writing;
 namespace P2PWeights.Store.Leasing;
 
 /// <summary>
-/// Leases shards in the memory tier, and brings there, a bounded number at a time, those that only files hold. What is brought is written as if it had been received:
+/// Leases shards in the memory tier, and brings there, a bounded number at a time, those that only files or GPUs hold. What is brought is written as if it had been received:
 /// hashed before it is visible.
 /// </summary>
 internal sealed class MemoryLoader(LeaseDesk leases, ShardPlacer placer, PinTable pins)
@@ -34,7 +34,8 @@ internal sealed class MemoryLoader(LeaseDesk leases, ShardPlacer placer, PinTabl
                 return inMemory;
             }
 
-            if (await leases.LeaseAsync(digest, cancellationToken).ConfigureAwait(false) is not { } source)
+            if ((await leases.LeaseAsync(digest, cancellationToken).ConfigureAwait(false)
+                ?? await leases.LeaseAsync(digest, Tiers.Gpu, cancellationToken).ConfigureAwait(false)) is not { } source)
             {
                 return null;
             }

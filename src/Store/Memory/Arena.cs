@@ -4,6 +4,7 @@ using Microsoft.Win32.SafeHandles;
 using P2PWeights.Native;
 using P2PWeights.Native.Posix;
 using P2PWeights.Store.Content;
+using P2PWeights.Store.Gpu;
 
 namespace P2PWeights.Store.Memory;
 
@@ -155,12 +156,13 @@ internal sealed unsafe class Arena
         }
     }
 
-    /// <summary>Removes an arena; the caller has it locked. Anything else in its folder is not ours and stays, the folder with it.</summary>
+    /// <summary>Removes an arena, with what stands beside it for GPUs; the caller has it locked. Anything else in its folder is not ours and stays, the folder with it.</summary>
     internal static void Remove(string folder)
     {
         try
         {
             System.IO.File.Delete(System.IO.Path.Combine(folder, FileName));
+            GpuExports.Remove(folder);
             System.IO.Directory.Delete(folder);
         }
         catch (IOException)

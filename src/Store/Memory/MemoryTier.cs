@@ -4,24 +4,20 @@ using P2PWeights.Store.Content;
 namespace P2PWeights.Store.Memory;
 
 /// <summary>
-/// The memory tier: blocks of the arena, each kept by a count of holds. The index holds a block while its record points there, every
-/// lease and every write holds it too; the last to let go frees it. So a replica can be dropped while it is being read, and its room comes back after the read.
-/// Thread-safe; the lock is held for bookkeeping only.
+/// The memory tier: blocks of the arena, each kept by a count of holds. So a replica can be dropped while it is being read, and its room comes back after the read.
+/// Thread-safe.
 /// </summary>
 internal sealed class MemoryTier
 {
     private readonly Arena _arena;
-    private readonly BuddyAllocator _blocks;
-    private readonly int[] _holds;
-    private readonly Lock _gate = new();
+    private readonly HeldBlocks _blocks;
     private int _shards;
 
-    /// <param name="recovered">Whether the arena comes from an earlier process, so that its blocks must be taken from the allocator again.</param>
+    /// <param name="recovered">Whether the arena comes from an earlier process, so that its blocks must be taken again.</param>
     public MemoryTier(Arena arena, bool recovered)
     {
         _arena = arena;
-        _blocks = new BuddyAllocator(arena.Units);
-        _holds = new int[arena.Units];
+        _blocks = new HeldBlocks(arena.Units);
         if (recovered)
         {
             Recovered = [.. Reclaim()];
@@ -44,39 +40,18 @@ internal sealed class MemoryTier
     /// <summary>Where the blocks lie.</summary>
     public MemoryRegion Region => _arena.Data;
 
-    public long QuotaBytes => (long)_blocks.Units * BuddyAllocator.UnitBytes;
+    public long QuotaBytes => _blocks.QuotaBytes;
 
     /// <summary>Bytes of all blocks in use, rounding included.</summary>
-    public long UsedBytes
-    {
-        get
-        {
-            lock (_gate)
-            {
-                return (long)(_blocks.Units - _blocks.FreeUnits) * BuddyAllocator.UnitBytes;
-            }
-        }
-    }
+    public long UsedBytes => _blocks.UsedBytes;
 
     public int Shards => Volatile.Read(ref _shards);
 
     /// <summary>Bytes that a shard takes here.</summary>
-    public static long BlockBytes(int size) => (long)BuddyAllocator.UnitBytes << BuddyAllocator.OrderFor(size);
+    public static long BlockBytes(int size) => HeldBlocks.BlockBytes(size);
 
     /// <summary>Takes a block and holds it for the caller; false when no block is free.</summary>
-    public bool TryAllocate(int size, out int unit)
-    {
-        lock (_gate)
-        {
-            if (!_blocks.TryAllocate(BuddyAllocator.OrderFor(size), out unit))
-            {
-                return false;
-            }
-
-            _holds[unit] = 1;
-            return true;
-        }
-    }
+    public bool TryAllocate(int size, out int unit) => _blocks.TryAllocate(size, out unit);
 
     public Memory<byte> Bytes(int unit, int size) => _arena.Bytes(unit, size);
 
@@ -97,32 +72,23 @@ internal sealed class MemoryTier
         Release(unit);
     }
 
-    /// <summary>Adds a hold. The caller sees to it that one exists, by having the index's record locked.</summary>
-    public void Hold(int unit) => Interlocked.Increment(ref _holds[unit]);
+    /// <inheritdoc cref="HeldBlocks.Hold"/>
+    public void Hold(int unit) => _blocks.Hold(unit);
 
-    /// <summary>Whether anybody besides the index holds a published block.</summary>
-    public bool IsLeased(int unit) => Volatile.Read(ref _holds[unit]) > 1;
+    /// <inheritdoc cref="HeldBlocks.IsLeased"/>
+    public bool IsLeased(int unit) => _blocks.IsLeased(unit);
 
-    /// <summary>Ends one hold.</summary>
-    public void Release(int unit)
-    {
-        if (Interlocked.Decrement(ref _holds[unit]) == 0)
-        {
-            lock (_gate)
-            {
-                _blocks.Free(unit);
-            }
-        }
-    }
+    /// <inheritdoc cref="HeldBlocks.Release"/>
+    public void Release(int unit) => _blocks.Release(unit);
 
     /// <summary>Digests of published shards, a snapshot to be checked against the index.</summary>
     public List<Digest> Published()
     {
         var digests = new List<Digest>(Shards);
-        for (var unit = 0; unit < _holds.Length; unit++)
+        for (var unit = 0; unit < _blocks.Units; unit++)
         {
             // Most units start no block. A look at the directory for each would read 16 times the memory.
-            if (Volatile.Read(ref _holds[unit]) > 0 && _arena.EntryAt(unit) is { State: ArenaEntry.Live } entry)
+            if (_blocks.IsHeld(unit) && _arena.EntryAt(unit) is { State: ArenaEntry.Live } entry)
             {
                 digests.Add(entry.Digest);
             }
@@ -135,16 +101,7 @@ internal sealed class MemoryTier
     /// Closes the arena. While anybody but the index holds a block, a lease, or a write that is still being filled, it stays mapped: touching it unmapped
     /// would end the process.
     /// </summary>
-    public void Close()
-    {
-        var holds = 0L;
-        foreach (ref var count in _holds.AsSpan())
-        {
-            holds += Volatile.Read(ref count);
-        }
-
-        _arena.Close(keepMapped: holds > Shards);
-    }
+    public void Close() => _arena.Close(keepMapped: _blocks.Holds > Shards);
 
     /// <summary>Reads the directory back and drops entries that are absurd or overlap an earlier one.</summary>
     private IEnumerable<(ShardInfo, int)> Reclaim()
@@ -157,11 +114,8 @@ internal sealed class MemoryTier
                 continue;
             }
 
-            if (entry.State == ArenaEntry.Live
-                && entry.Size is > 0 and <= BuddyAllocator.MaxBlockBytes
-                && _blocks.TryReserve(unit, BuddyAllocator.OrderFor(entry.Size)))
+            if (entry.State == ArenaEntry.Live && entry.Size is > 0 and <= BuddyAllocator.MaxBlockBytes && _blocks.TryReserve(unit, entry.Size))
             {
-                _holds[unit] = 1;
                 _shards++;
                 yield return (new ShardInfo(entry.Digest, entry.Size), unit);
             }

@@ -7,7 +7,7 @@ namespace P2PWeights.Store.Scrubbing;
 /// <summary>Hashes replicas that nobody asked for, at a bounded rate. Wrong ones are dropped by the lease desk, disk files going to quarantine.</summary>
 internal sealed class Scrubber(ShardIndex index, LeaseDesk leases, TimeProvider time, StoreMetrics metrics)
 {
-    private static readonly Tiers[] AllTiers = [Tiers.Memory, Tiers.Disk, Tiers.Reference];
+    private static readonly Tiers[] AllTiers = [Tiers.Memory, Tiers.Disk, Tiers.Reference, Tiers.Gpu];
 
     /// <summary>See <see cref="ShardStore.ScrubAsync"/>.</summary>
     public async Task<ScrubReport> RunAsync(IReadOnlyCollection<Digest>? shards, long bytesPerSecond, IProgress<ScrubReport>? progress, CancellationToken cancellationToken)

@@ -2,7 +2,7 @@ using System.Globalization;
 using P2PWeights.Store.Content;
 using P2PWeights.Store.Disk;
 using P2PWeights.Store.Eviction;
-using P2PWeights.Store.Folders;
+using P2PWeights.Store.Gpu;
 using P2PWeights.Store.Index;
 using P2PWeights.Store.Memory;
 using P2PWeights.Store.References;
@@ -11,7 +11,7 @@ using P2PWeights.Store.Reuse;
 namespace P2PWeights.Store.Writing;
 
 /// <summary>
-/// Finds room for a shard on its way in. With a folder: staging memory, then the folder. Without: a block of the arena, evicting from memory if need be;
+/// Finds room for a shard on its way in. For a folder or a GPU: staging memory, then the folder or the GPU, evicting there if need be. Else: a block of the arena, evicting from memory if need be;
 /// when all of memory must stay, staging memory, then the disk tier, evicting there if need be; and when there is no room either, memory that comes back in time.
 /// </summary>
 internal sealed class ShardPlacer : IDisposable
@@ -20,6 +20,7 @@ internal sealed class ShardPlacer : IDisposable
     private static readonly TimeSpan RoomInterval = TimeSpan.FromMilliseconds(100);
 
     private readonly MemoryTier? _memory;
+    private readonly GpuTier? _gpu;
     private readonly DiskTier _disk;
     private readonly Evictor _evictor;
     private readonly TimeSpan _roomTimeout;
@@ -28,24 +29,31 @@ internal sealed class ShardPlacer : IDisposable
     private readonly SparePool<MemoryWrite> _memoryWrites;
     private readonly SparePool<DiskWrite> _diskWrites;
     private readonly SparePool<FolderWrite> _folderWrites;
+    private readonly SparePool<GpuWrite> _gpuWrites;
 
     public ShardPlacer(
-        ShardIndex index, MemoryTier? memory, DiskTier disk, DiskKeeper diskKeeper, ReferenceTier references, Evictor evictor, StoreMetrics metrics, TimeSpan roomTimeout, TimeProvider time)
+        ShardIndex index, MemoryTier? memory, GpuTier? gpu, DiskTier disk, DiskKeeper diskKeeper, ReferenceTier references, Evictor evictor, StoreMetrics metrics, TimeSpan roomTimeout, TimeProvider time)
     {
-        (_memory, _disk, _evictor, _roomTimeout, _time) = (memory, disk, evictor, roomTimeout, time);
+        (_memory, _gpu, _disk, _evictor, _roomTimeout, _time) = (memory, gpu, disk, evictor, roomTimeout, time);
         _memoryWrites = new SparePool<MemoryWrite>(() => new MemoryWrite(_memoryWrites!, memory!, index, metrics, time));
         _diskWrites = new SparePool<DiskWrite>(() => new DiskWrite(_diskWrites!, _staging, diskKeeper, metrics));
         _folderWrites = new SparePool<FolderWrite>(() => new FolderWrite(_folderWrites!, _staging, references, metrics));
+        _gpuWrites = new SparePool<GpuWrite>(() => new GpuWrite(_gpuWrites!, _staging, gpu!, index, metrics, time));
     }
 
     /// <summary>The staging memory.</summary>
     public MemoryRegion Staging => _staging.Region;
 
     /// <exception cref="StoreException"><see cref="StoreError.Full"/>.</exception>
-    public async ValueTask<ShardWrite> PlaceAsync(ShardInfo shard, CheckpointFolder? folder, CancellationToken cancellationToken)
+    public async ValueTask<ShardWrite> PlaceAsync(ShardInfo shard, ShardTarget target, CancellationToken cancellationToken)
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(shard.Size, nameof(shard));
-        if (folder is not null)
+        if (target.Gpu is { } gpu)
+        {
+            return await PlaceOnGpuAsync(shard, gpu, cancellationToken).ConfigureAwait(false);
+        }
+
+        if (target.Folder is { } folder)
         {
             var staging = await _staging.RentAsync(shard.Size, cancellationToken).ConfigureAwait(false);
             return _folderWrites.Take().Begin(shard, folder, staging);
@@ -70,6 +78,21 @@ internal sealed class ShardPlacer : IDisposable
         catch
         {
             reservation.Dispose();
+            throw;
+        }
+    }
+
+    private async ValueTask<ShardWrite> PlaceOnGpuAsync(ShardInfo shard, int gpu, CancellationToken cancellationToken)
+    {
+        var unit = await _evictor.AllocateGpuAsync(gpu, shard.Size, cancellationToken).ConfigureAwait(false) ?? throw _gpu!.Full(shard, gpu);
+        try
+        {
+            var staging = await _staging.RentAsync(shard.Size, cancellationToken).ConfigureAwait(false);
+            return _gpuWrites.Take().Begin(shard, staging, unit);
+        }
+        catch
+        {
+            _gpu!.Release(unit);
             throw;
         }
     }

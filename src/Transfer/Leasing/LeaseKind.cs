@@ -8,4 +8,7 @@ internal enum LeaseKind
 
     /// <summary>It reads registered memory with one-sided operations, over the queue pairs connected on the lane.</summary>
     Memory = 2,
+
+    /// <summary>It has a GPU copy them from the peer's, on the same host.</summary>
+    Gpu = 3,
 }

@@ -311,6 +311,7 @@ internal sealed class LeaseSession : IAsyncDisposable
     {
         (FrameType.Locate, FrameType.LocatedFile) when request.Kind == LeaseKind.File => Take(request, FrameCodec.Decode<LocatedFileMessage>(payload)),
         (FrameType.Locate, FrameType.LocatedMemory) when request.Kind == LeaseKind.Memory => Take(request, FrameCodec.Decode<LocatedMemoryMessage>(payload)),
+        (FrameType.Locate, FrameType.LocatedGpu) when request.Kind == LeaseKind.Gpu => Take(request, FrameCodec.Decode<LocatedGpuMessage>(payload)),
         (FrameType.Locate, FrameType.LocateRefused) =>
             new LocateOutcome(FetchStatus.PathFailed, Detail: FrameCodec.Decode<LocateRefusedMessage>(payload).Reason, Reason: FailureReasons.Refused),
         (FrameType.Locate, FrameType.Busy) =>
@@ -331,12 +332,15 @@ internal sealed class LeaseSession : IAsyncDisposable
                 $"{_peer} says that shard {request.Shard.Digest.ToShortString()} of {request.Shard.Size} bytes lies at {located.Location.Offset} of {located.Location.Identity.Size}");
         }
 
-        return Take(request, located.Lease, located.Milliseconds, located.Location, null, located.IsBrief);
+        return Take(request, located.Lease, located.Milliseconds, located.Location, null, null, located.IsBrief);
     }
 
     private LocateOutcome Take(LeaseRequest request, LocatedMemoryMessage located) =>
-        Take(request, located.Lease, located.Milliseconds, null, located.Location, isBrief: true);
+        Take(request, located.Lease, located.Milliseconds, null, located.Location, null, isBrief: true);
 
-    private LocateOutcome Take(LeaseRequest request, ulong id, int milliseconds, FileLocation? file, MemoryLocation? memory, bool isBrief) => new(
-        FetchStatus.Ok, _held.Add(new SourceLease(this, id, request.Shard, file, memory, isBrief, request.Sent, TimeSpan.FromMilliseconds(milliseconds), _time)));
+    private LocateOutcome Take(LeaseRequest request, LocatedGpuMessage located) =>
+        Take(request, located.Lease, located.Milliseconds, null, null, located.Location, isBrief: true);
+
+    private LocateOutcome Take(LeaseRequest request, ulong id, int milliseconds, FileLocation? file, MemoryLocation? memory, GpuLocation? gpu, bool isBrief) => new(
+        FetchStatus.Ok, _held.Add(new SourceLease(this, id, request.Shard, file, memory, gpu, isBrief, request.Sent, TimeSpan.FromMilliseconds(milliseconds), _time)));
 }

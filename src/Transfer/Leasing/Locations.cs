@@ -14,6 +14,11 @@ internal sealed record FileLocation(Tiers Tier, string Path, FileIdentity Identi
 /// <param name="Keys">One key per device connected; any one of them leads to all bytes.</param>
 internal sealed record MemoryLocation(IReadOnlyList<RemoteKey> Keys);
 
+/// <summary>Where a leased shard lies in the memory of one of the peer's GPUs. What the peer says: whether there is such a range is for the reader to check.</summary>
+/// <param name="Gpu">Which of those that the peer tells of beside its arena.</param>
+/// <param name="Offset">Where the bytes start in that GPU's arena.</param>
+internal sealed record GpuLocation(int Gpu, long Offset);
+
 /// <summary>What a one-sided read needs besides its queue pair.</summary>
 /// <param name="Device">The <see cref="Wire.QueueDevice.Index"/> of the connected pair of devices.</param>
 /// <param name="Address">Address of the first byte, in the terms of the peer's registration.</param>

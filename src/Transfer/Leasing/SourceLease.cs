@@ -20,9 +20,9 @@ internal sealed class SourceLease : IDisposable
     /// <param name="asked">Timestamp taken before the request was sent.</param>
     /// <param name="holds">How long the peer said that the lease holds.</param>
     public SourceLease(
-        LeaseSession session, ulong id, ShardInfo shard, FileLocation? file, MemoryLocation? memory, bool isBrief, long asked, TimeSpan holds, TimeProvider time)
+        LeaseSession session, ulong id, ShardInfo shard, FileLocation? file, MemoryLocation? memory, GpuLocation? gpu, bool isBrief, long asked, TimeSpan holds, TimeProvider time)
     {
-        (_session, Id, Shard, File, Memory, IsBrief, _time) = (session, id, shard, file, memory, isBrief, time);
+        (_session, Id, Shard, File, Memory, Gpu, IsBrief, _time) = (session, id, shard, file, memory, gpu, isBrief, time);
         _lastValid = isBrief ? Until(asked, WireLimits.MaxBriefLeaseTime) : long.MaxValue;
         _validUntil = Until(asked, holds);
     }
@@ -32,11 +32,14 @@ internal sealed class SourceLease : IDisposable
 
     public ShardInfo Shard { get; }
 
-    /// <summary>Where the bytes lie in a file; null for a lease on memory.</summary>
+    /// <summary>Where the bytes lie in a file; null for any other lease.</summary>
     public FileLocation? File { get; }
 
-    /// <summary>Where the bytes lie in registered memory; null for a lease on a file.</summary>
+    /// <summary>Where the bytes lie in registered memory; null for any other lease.</summary>
     public MemoryLocation? Memory { get; }
+
+    /// <summary>Where the bytes lie on a GPU; null for any other lease.</summary>
+    public GpuLocation? Gpu { get; }
 
     /// <summary>Whether it ends after <see cref="WireLimits.MaxBriefLeaseTime"/>, however often it is renewed.</summary>
     public bool IsBrief { get; }

@@ -2,7 +2,6 @@ using System.Diagnostics.CodeAnalysis;
 using System.Runtime.CompilerServices;
 using P2PWeights.Store;
 using P2PWeights.Store.Content;
-using P2PWeights.Store.Folders;
 using P2PWeights.Store.Reuse;
 using P2PWeights.Transfer.Choosing;
 using P2PWeights.Transfer.Pulling.Limits;
@@ -31,7 +30,7 @@ internal enum FetchStage
 /// <param name="Received">When all bytes are here, before they are verified; at most once.</param>
 /// <param name="Ended">When it has ended; exactly once.</param>
 internal sealed record FetchContext(
-    ShardStore Store, CheckpointFolder? Folder, StageCounts Stages, PullTally Tally, TransferMetrics Metrics, TimeProvider Time, PullLoop Loop, Action<object> Received, Action<object> Ended);
+    ShardStore Store, ShardTarget Target, StageCounts Stages, PullTally Tally, TransferMetrics Metrics, TimeProvider Time, PullLoop Loop, Action<object> Received, Action<object> Ended);
 
 /// <summary>
 /// Carries out one assignment: a path, adoption or else room in the store and bytes from the source, verification. A path that fails is followed by the next one at
@@ -198,7 +197,7 @@ internal sealed class Fetch : IThreadPoolWorkItem, IDisposable
             if (outcome.Status == FetchStatus.NotAdopted)
             {
                 Enter(FetchStage.Opening);
-                _write ??= await _context.Store.BeginWriteAsync(Shard, _context.Folder, cancellationToken).ConfigureAwait(false);
+                _write ??= await _context.Store.BeginWriteAsync(Shard, _context.Target, cancellationToken).ConfigureAwait(false);
                 outcome = await FillAsync(_write.Value, cancellationToken).ConfigureAwait(false);
             }
 
@@ -215,6 +214,8 @@ internal sealed class Fetch : IThreadPoolWorkItem, IDisposable
                     _turn.Succeeded();
                     _context.Metrics.Fetched(_turn.Path, _context.Time.GetElapsedTime(begun));
                     return FetchEnd.Verified.Instance;
+                case FetchStatus.NotCarried:
+                    return null;
                 case FetchStatus.PathFailed or FetchStatus.NotAdopted:
                     var reason = outcome.Reason ?? FailureReasons.Failed;
                     Source.Failed(_turn.Index, reason);
@@ -260,7 +261,7 @@ internal sealed class Fetch : IThreadPoolWorkItem, IDisposable
         Ask();
         try
         {
-            var outcome = await _turn.Channel.AdoptAsync(Shard, _context.Folder, cancellationToken).ConfigureAwait(false);
+            var outcome = await _turn.Channel.AdoptAsync(Shard, _context.Target, cancellationToken).ConfigureAwait(false);
             if (outcome.Status == FetchStatus.Ok)
             {
                 OnBytes(Shard.Size);

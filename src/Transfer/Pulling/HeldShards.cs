@@ -1,19 +1,18 @@
 using P2PWeights.Store;
 using P2PWeights.Store.Content;
-using P2PWeights.Store.Folders;
 
 namespace P2PWeights.Transfer.Pulling;
 
-/// <summary>How the copy of a shard from the store into a folder ended.</summary>
+/// <summary>How the copy of a shard inside the store to where a pull wants it ended.</summary>
 /// <param name="Found">Whether the store had it (still) and it was copied.</param>
 /// <param name="Failure">Why the pull cannot go on, or null.</param>
 internal readonly record struct HeldCopy(bool Found, Exception? Failure);
 
 /// <summary>
-/// The shards of a pull that the store holds already, or will by another pull: copied into the pull's folder, a few at a time. The queue belongs to the
+/// The shards of a pull that the store holds already, or will by another pull: copied to where the pull wants them, a few at a time. The queue belongs to the
 /// pull's loop.
 /// </summary>
-internal sealed class HeldShards(ShardStore store, CheckpointFolder? folder)
+internal sealed class HeldShards(ShardStore store, ShardTarget target)
 {
     private const int CopiesAtOnce = 4;
 
@@ -63,12 +62,15 @@ internal sealed class HeldShards(ShardStore store, CheckpointFolder? folder)
         }
     }
 
+    /// <summary>Whether a shard that the store holds is where the pull wants it.</summary>
+    public bool IsInPlace(ShardInfo shard) => target.Folder is null && (target.Gpu is null || store.Locate(shard.Digest).HasFlag(Tiers.Gpu));
+
     /// <summary>Copies one shard. A cancellation is a copy that was not made.</summary>
     public async Task<HeldCopy> CopyAsync(ShardInfo shard, CancellationToken cancellationToken)
     {
         try
         {
-            using var write = await store.BeginWriteAsync(shard, folder, cancellationToken).ConfigureAwait(false);
+            using var write = await store.BeginWriteAsync(shard, target, cancellationToken).ConfigureAwait(false);
             if (!await TryReadAsync(shard, write.Buffer, cancellationToken).ConfigureAwait(false))
             {
                 return default;
@@ -109,7 +111,7 @@ internal sealed class HeldShards(ShardStore store, CheckpointFolder? folder)
         }
         catch (StoreException)
         {
-            // The replica cannot be read, which says nothing of the folder: the shard comes from a source.
+            // The replica cannot be read, which says nothing of the target: the shard comes from a source.
             return false;
         }
     }

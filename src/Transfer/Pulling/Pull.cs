@@ -47,12 +47,12 @@ internal sealed class Pull
             random);
         _tally = new PullTally(_planner.WantedBytes, _planner.Left, context.Options.Paths);
         _patience = new PullPatience(context.Options.NoSourceTimeout);
-        _held = new HeldShards(context.Store, request.Folder);
+        _held = new HeldShards(context.Store, request.Target);
         _sources = new PullSources(context, request.Manifest, _planner, _loop);
         _sources.Banned += OnBanned;
         _account = new PullAccount(context, _planner, _sources, _held, _tally);
         _fetching = new FetchContext(
-            context.Store, request.Folder, _account.Stages, _tally, context.Metrics, context.Time, _loop, fetch => OnReceived((Fetch)fetch), fetch => OnEnded((Fetch)fetch));
+            context.Store, request.Target, _account.Stages, _tally, context.Metrics, context.Time, _loop, fetch => OnReceived((Fetch)fetch), fetch => OnEnded((Fetch)fetch));
     }
 
     private TimeSpan Now => _loop.Now;
@@ -62,7 +62,7 @@ internal sealed class Pull
     public async Task<PullReport> RunAsync(CancellationToken cancellationToken)
     {
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        using var pin = _request.Folder is null ? _context.Store.Pin(_request.Wanted.Select(o => _request.Manifest.Shards[o].Digest)) : null;
+        using var pin = _request.Target.Folder is null ? _context.Store.Pin(_request.Wanted.Select(o => _request.Manifest.Shards[o].Digest)) : null;
         _loop.Stopping = stop.Token;
         _swarm = _context.Swarms.Join(_request.Manifest);
         _swarm.NeighboursChanged += OnNeighboursChanged;
@@ -176,11 +176,11 @@ internal sealed class Pull
 
     private bool IsHeld(int ordinal) => !_held.IsUseless(ordinal) && _context.Store.Contains(_request.Manifest.Shards[ordinal].Digest);
 
-    /// <summary>The store holds the shard, which is set aside: done, or to be copied into the folder.</summary>
+    /// <summary>The store holds the shard, which is set aside: done, or to be copied to where it is wanted.</summary>
     private void TakeHeld(int ordinal)
     {
         var shard = _request.Manifest.Shards[ordinal];
-        if (_request.Folder is null)
+        if (_held.IsInPlace(shard))
         {
             _planner.Done(ordinal);
             _tally.Reused(shard.Size);

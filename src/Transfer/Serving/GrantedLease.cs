@@ -6,7 +6,7 @@ namespace P2PWeights.Transfer.Serving;
 /// <summary>A lease that a peer has, and what ending it gives back.</summary>
 /// <param name="id">Its number on the lane.</param>
 /// <param name="lease">The promise of the store behind it.</param>
-/// <param name="exporter">The queues through which its bytes can be read, of which it has a share; null for a lease on a file.</param>
+/// <param name="exporter">The queues through which its bytes can be read, of which it has a share; null for any other lease.</param>
 internal sealed class GrantedLease(ulong id, ShardLease lease, SharedExporter? exporter)
 {
     public ulong Id => id;
@@ -15,7 +15,7 @@ internal sealed class GrantedLease(ulong id, ShardLease lease, SharedExporter? e
 
     public SharedExporter? Exporter => exporter;
 
-    public LeaseKind Kind => exporter is null ? LeaseKind.File : LeaseKind.Memory;
+    public LeaseKind Kind => exporter is not null ? LeaseKind.Memory : lease.Tier == Tiers.Gpu ? LeaseKind.Gpu : LeaseKind.File;
 
     /// <summary>When it ends without another renewal. Changed under the lock of the <see cref="LeaseLaneTable"/>.</summary>
     public long Expires { get; set; }

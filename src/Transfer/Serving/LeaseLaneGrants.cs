@@ -7,7 +7,7 @@ namespace P2PWeights.Transfer.Serving;
 
 /// <summary>
 /// Gives and ends the leases of one lane. A lease on memory takes an upload slot and the upload rate's tokens, because the reads it allows cannot be slowed down
-/// later; a lease on a file takes neither, it moves nothing over the network. Thread-safe.
+/// later; a lease on a file or a GPU takes neither, it moves nothing over the network. Thread-safe.
 /// </summary>
 internal sealed class LeaseLaneGrants(Guid peer, ServingContext context)
 {
@@ -30,9 +30,12 @@ internal sealed class LeaseLaneGrants(Guid peer, ServingContext context)
             return ValueTask.FromResult(Refused(request, $"{WireLimits.MaxLeases} leases are out on one lane"));
         }
 
-        return wanted.Kind == LeaseKind.File
-            ? LocateFileAsync(request, wanted.Shard, cancellationToken)
-            : LocateMemoryAsync(request, wanted.Shard, cancellationToken);
+        return wanted.Kind switch
+        {
+            LeaseKind.File => LocateFileAsync(request, wanted.Shard, cancellationToken),
+            LeaseKind.Memory => LocateMemoryAsync(request, wanted.Shard, cancellationToken),
+            _ => LocateGpuAsync(request, wanted.Shard, cancellationToken),
+        };
     }
 
     /// <summary>All leases that have not run out hold for another lease time, except that memory which this node wants back is kept for nobody any longer. Returns the frame that answers.</summary>
@@ -100,19 +103,20 @@ internal sealed class LeaseLaneGrants(Guid peer, ServingContext context)
 
     private async ValueTask<byte[]> LocateFileAsync(uint request, ShardInfo shard, CancellationToken cancellationToken)
     {
-        var leased = await LeaseAsync(shard, LeaseKind.File, cancellationToken).ConfigureAwait(false);
-        if (leased is { IsBorrowed: true } borrowed)
+        ShardLease? leased;
+        try
         {
-            // Promised to this node alone, and by another: what is promised on is a copy in memory of its own.
-            borrowed.Dispose();
-            try
+            leased = await LeaseAsync(shard, LeaseKind.File, cancellationToken).ConfigureAwait(false);
+            if (leased is { IsBorrowed: true } borrowed)
             {
+                // Promised to this node alone, and by another: what is promised on is a copy in memory of its own.
+                borrowed.Dispose();
                 leased = await LeaseAsync(shard, LeaseKind.Memory, cancellationToken).ConfigureAwait(false);
             }
-            catch (StoreException full)
-            {
-                return Refused(request, full.Message);
-            }
+        }
+        catch (StoreException full)
+        {
+            return Refused(request, full.Message);
         }
 
         if (leased is not { } lease)
@@ -152,6 +156,32 @@ internal sealed class LeaseLaneGrants(Guid peer, ServingContext context)
 
             throw;
         }
+    }
+
+    /// <summary>Only what is on a GPU already: to bring it there would take a GPU's memory for what another path carries as soon.</summary>
+    private async ValueTask<byte[]> LocateGpuAsync(uint request, ShardInfo shard, CancellationToken cancellationToken)
+    {
+        if (await LeaseAsync(shard, LeaseKind.Gpu, cancellationToken).ConfigureAwait(false) is not { } lease)
+        {
+            var held = context.Store.Locate(shard.Digest);
+            return held != Tiers.None && !held.HasFlag(Tiers.Gpu)
+                ? Refused(request, "the shard is on no GPU of this node")
+                : FrameCodec.Encode(request, FrameType.NotFound);
+        }
+
+        if (cancellationToken.IsCancellationRequested || RefusedFile(request) is not null)
+        {
+            lease.Dispose();
+            cancellationToken.ThrowIfCancellationRequested();
+            return Busy(request);
+        }
+
+        context.Swarms.SendBegins(shard.Digest);
+        context.Swarms.SendEnded(shard.Digest);
+        context.CountServed(shard.Size);
+        var place = new GpuLocation(lease.Gpu!.Value, lease.Offset);
+        var id = Add(new GrantedLease(_table.NextId(), lease, null) { Limit = After(context.Time.GetTimestamp(), WireLimits.MaxBriefLeaseTime) });
+        return FrameCodec.Encode(request, new LocatedGpuMessage(id, LeaseMs, place));
     }
 
     private async ValueTask<byte[]> LocateMemoryAsync(uint request, ShardInfo shard, CancellationToken cancellationToken)
@@ -243,9 +273,12 @@ internal sealed class LeaseLaneGrants(Guid peer, ServingContext context)
     {
         try
         {
-            var leased = kind == LeaseKind.File
-                ? await context.Store.LeaseAsync(shard.Digest, cancellationToken).ConfigureAwait(false)
-                : await context.Store.LeaseInMemoryAsync(shard.Digest, cancellationToken).ConfigureAwait(false);
+            var leased = kind switch
+            {
+                LeaseKind.File => await context.Store.LeaseAsync(shard.Digest, cancellationToken).ConfigureAwait(false),
+                LeaseKind.Memory => await context.Store.LeaseInMemoryAsync(shard.Digest, cancellationToken).ConfigureAwait(false),
+                _ => await context.Store.LeaseInGpuAsync(shard.Digest, cancellationToken).ConfigureAwait(false),
+            };
             if (leased is { } lease && lease.Shard.Size != shard.Size)
             {
                 lease.Dispose();
@@ -254,7 +287,7 @@ internal sealed class LeaseLaneGrants(Guid peer, ServingContext context)
 
             return leased;
         }
-        catch (StoreException e) when (kind == LeaseKind.File || e.Error != StoreError.Full)
+        catch (StoreException e) when (e.Error != StoreError.Full)
         {
             context.Log.CannotServe(shard.Digest.ToShortString(), e);
             return null;

@@ -52,7 +52,7 @@ internal enum FrameType : byte
 
     Cancelled = 37,
 
-    /// <summary>Lease lane: promise me a shard's bytes where they lie. Answered by exactly one of <see cref="LocatedFile"/>, <see cref="LocatedMemory"/>, <see cref="LocateRefused"/>, <see cref="Busy"/>, <see cref="NotFound"/>, <see cref="Cancelled"/>.</summary>
+    /// <summary>Lease lane: promise me a shard's bytes where they lie. Answered by exactly one of <see cref="LocatedFile"/>, <see cref="LocatedMemory"/>, <see cref="LocatedGpu"/>, <see cref="LocateRefused"/>, <see cref="Busy"/>, <see cref="NotFound"/>, <see cref="Cancelled"/>.</summary>
     Locate = 48,
 
     /// <summary>A lease on a range of a file that the caller can open itself, if it is on this host.</summary>
@@ -80,6 +80,9 @@ internal enum FrameType : byte
 
     /// <summary>Where the listener's arena is, and the proof that it knows what stands in it.</summary>
     HostProof = 57,
+
+    /// <summary>A lease on a range of a GPU's memory that the caller can open, if it is of this host and this user.</summary>
+    LocatedGpu = 58,
 
     /// <summary>Lease lane: here are my queue pairs, connect yours to them. Answered by <see cref="QueuesConnected"/> or <see cref="QueuesRefused"/>.</summary>
     ConnectQueues = 60,

@@ -24,7 +24,7 @@ internal sealed record LocateMessage(ShardInfo Shard, LeaseKind Kind) : IFrameMe
     {
         var digest = FrameCodec.ReadDigest(ref reader);
         var size = FrameCodec.ReadInt32(ref reader, 1, WireLimits.MaxShardBytes, "the size of a shard");
-        return new LocateMessage(new ShardInfo(digest, size), (LeaseKind)FrameCodec.ReadInt32(ref reader, (int)LeaseKind.File, (int)LeaseKind.Memory, "the kind of lease"));
+        return new LocateMessage(new ShardInfo(digest, size), (LeaseKind)FrameCodec.ReadInt32(ref reader, (int)LeaseKind.File, (int)LeaseKind.Gpu, "the kind of lease"));
     }
 }
 
@@ -111,6 +111,36 @@ internal sealed record LocatedMemoryMessage(ulong Lease, int Milliseconds, Memor
 
         LeaseFields.RequireDistinct(keys.Select(key => key.Device));
         return new LocatedMemoryMessage(lease, milliseconds, new MemoryLocation(keys));
+    }
+}
+
+/// <summary>A lease on a range of a GPU's memory.</summary>
+/// <param name="Lease">See <see cref="LocatedFileMessage"/>.</param>
+/// <param name="Milliseconds">See <see cref="LocatedFileMessage"/>.</param>
+/// <param name="Location">Where the bytes lie.</param>
+internal sealed record LocatedGpuMessage(ulong Lease, int Milliseconds, GpuLocation Location) : IFrameMessage<LocatedGpuMessage>
+{
+    public static FrameType Type => FrameType.LocatedGpu;
+
+    public static int Fields => 4;
+
+    public void Write(ref MessagePackWriter writer)
+    {
+        writer.Write(Lease);
+        writer.Write(Milliseconds);
+        writer.Write(Location.Gpu);
+        writer.Write(Location.Offset);
+    }
+
+    public static LocatedGpuMessage Read(ref MessagePackReader reader)
+    {
+        var lease = reader.ReadUInt64();
+        var milliseconds = LeaseFields.ReadMilliseconds(ref reader);
+        var gpu = FrameCodec.ReadInt32(ref reader, 0, GpuMemory.MaxGpus - 1, "the number of a GPU");
+        var offset = reader.ReadInt64();
+        return offset >= 0
+            ? new LocatedGpuMessage(lease, milliseconds, new GpuLocation(gpu, offset))
+            : throw FrameCodec.Violation($"offset {offset} on GPU {gpu} is no place of a shard");
     }
 }
 

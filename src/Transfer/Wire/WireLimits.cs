@@ -114,7 +114,7 @@ internal static class WireLimits
         FrameType.Hello or FrameType.HelloAck or FrameType.Proof or FrameType.Error => MaxHandshakeBytes,
         FrameType.Subscribe or FrameType.Bitmap or FrameType.Have => MaxControlBytes,
         FrameType.Unsubscribe or FrameType.Fetch or FrameType.Busy => MaxSmallBytes,
-        FrameType.Locate or FrameType.LocatedMemory or FrameType.ProveHost or FrameType.Renewed => MaxSmallBytes,
+        FrameType.Locate or FrameType.LocatedMemory or FrameType.LocatedGpu or FrameType.ProveHost or FrameType.Renewed => MaxSmallBytes,
         FrameType.LocatedFile or FrameType.HostProof => MaxPathBytes,
         FrameType.LocateRefused or FrameType.QueuesRefused => MaxReasonBytes,
         FrameType.Release => MaxReleaseBytes,

@@ -1,6 +1,7 @@
 using P2PWeights.Cli.Doctor;
 using P2PWeights.Native.Cuda;
 using P2PWeights.Native.Nccl;
+using P2PWeights.Store;
 using Verdict = P2PWeights.Cli.Doctor.Outcome;
 
 namespace P2PWeights.Cli.Tests.Doctor;
@@ -10,7 +11,7 @@ public sealed class GpuChecksTests
     [Fact]
     public void A_machine_shows_its_GPUs_or_why_it_has_none()
     {
-        var findings = GpuChecks.All();
+        var findings = GpuChecks.All([]);
 
         if (CudaLibrary.Unavailable is { } reason)
         {
@@ -27,6 +28,18 @@ public sealed class GpuChecksTests
         }
 
         Assert.Equal(NcclLibrary.IsAvailable ? Verdict.Ok : Verdict.Note, Assert.Single(findings, finding => finding.Check == "nccl").Outcome);
+    }
+
+    [Theory]
+    [InlineData(null, "Failure")]
+    [InlineData((8L << 30) - 1, "Warning")]
+    [InlineData(8L << 30, "Ok")]
+    public void Memory_wanted_on_a_GPU_is_compared_with_what_is_free(long? free, string outcome)
+    {
+        var finding = GpuChecks.Room(new GpuMemory("3", 8L << 30), free);
+
+        Assert.Equal(("gpu memory 3", outcome), (finding.Check, finding.Outcome.ToString()));
+        Assert.Equal(outcome != "Ok", finding.Detail.Contains("--gpu-memory", StringComparison.Ordinal));
     }
 
     [Fact]

@@ -1,4 +1,5 @@
 using P2PWeights.Cli.Settings;
+using P2PWeights.Store;
 
 namespace P2PWeights.Cli.Tests.Settings;
 
@@ -53,6 +54,37 @@ public sealed class TextsTests
     [InlineData("::1:7400:x")]
     [InlineData("a:b:1")]
     public void Endpoint_that_is_none_is_refused(string text) => Assert.Throws<FormatException>(() => Texts.ParseEndpoint(text));
+
+    [Fact]
+    public void Memory_of_GPUs_is_read() => Assert.Equal(
+        [new GpuMemory("0", 8L << 30), new GpuMemory("host-1", 16 << 20)], Texts.ParseGpuMemory("0=8GiB, host-1=16MiB"));
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("8GiB")]
+    [InlineData("0=")]
+    [InlineData("0=much")]
+    [InlineData("0=15MiB")]
+    [InlineData("0=1025GiB")]
+    [InlineData("0=1GiB,0=2GiB")]
+    [InlineData("64=1GiB")]
+    [InlineData("-1=1GiB")]
+    [InlineData("GPU-0=1GiB")]
+    [InlineData("../x=1GiB")]
+    public void Memory_of_GPUs_that_is_none_is_refused(string text) =>
+        Assert.NotEqual("", Assert.Throws<FormatException>(() => Texts.ParseGpuMemory(text)).Message);
+
+    [Theory]
+    [InlineData("gpu:0", "0")]
+    [InlineData("gpu:host-3", "host-3")]
+    public void GPU_to_pull_into_is_read(string text, string gpu) => Assert.Equal(gpu, Texts.ParseGpu(text));
+
+    [Theory]
+    [InlineData("0")]
+    [InlineData("gpu:")]
+    [InlineData("gpu:all")]
+    [InlineData("GPU:0")]
+    public void GPU_to_pull_into_that_is_none_is_refused(string text) => Assert.Contains("gpu:0", Assert.Throws<FormatException>(() => Texts.ParseGpu(text)).Message, StringComparison.Ordinal);
 
     [Fact]
     public void Trackers_are_a_list_and_http_may_be_left_out() =>

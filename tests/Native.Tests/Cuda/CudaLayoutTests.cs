@@ -16,6 +16,7 @@ public sealed class CudaLayoutTests
             ["CUdevice"] = sizeof(int),
             ["CUdeviceptr"] = nint.Size,
             ["CUDA_SUCCESS"] = Cu.CUDA_SUCCESS,
+            ["CUDA_ERROR_OUT_OF_MEMORY"] = Cu.CUDA_ERROR_OUT_OF_MEMORY,
             ["CUDA_ERROR_NO_DEVICE"] = Cu.CUDA_ERROR_NO_DEVICE,
             ["CUDA_ERROR_NOT_READY"] = Cu.CUDA_ERROR_NOT_READY,
             ["CUDA_ERROR_PEER_ACCESS_ALREADY_ENABLED"] = Cu.CUDA_ERROR_PEER_ACCESS_ALREADY_ENABLED,

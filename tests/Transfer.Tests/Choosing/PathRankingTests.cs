@@ -5,6 +5,7 @@ namespace P2PWeights.Transfer.Tests.Choosing;
 public sealed class PathRankingTests
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(2);
+    private static readonly string[] Names = ["local", "rdma", "tcp"];
     private static readonly TimeSpan Second = TimeSpan.FromSeconds(1);
 
     [Fact]
@@ -152,7 +153,7 @@ public sealed class PathRankingTests
     public void Wrong_bytes_are_the_peers_where_the_peer_sends_and_the_paths_where_it_does_not(string path, bool isPeers)
     {
         var ranking = Ranking();
-        var index = PathNames.All.ToList().IndexOf(path);
+        var index = Array.IndexOf(Names, path);
         var choice = new PathChoice(ChoiceKind.Use, index, false, default, 0);
 
         Assert.Equal(isPeers, ranking.WrongBytes(choice, "another hash", default));
@@ -176,7 +177,7 @@ public sealed class PathRankingTests
         Assert.True(ranking.WrongBytes(ranking.Choose(0, default), "another hash", default));
     }
 
-    private static PathRanking Ranking() => new(["local", "rdma", "tcp"], Patience, new Random(1));
+    private static PathRanking Ranking() => new(Names, Patience, new Random(1));
 
     private static (ChoiceKind Kind, int Path, bool IsProof) Use(PathChoice choice) => (choice.Kind, choice.Path, choice.IsProof);
 }

@@ -220,14 +220,14 @@ public sealed class LeaseTimeTests
         var time = new VirtualTime();
         await using var pair = await LeasePair.OpenAsync(_checkpoint);
         var start = time.GetTimestamp();
-        var lease = new SourceLease(pair.Leases, 1, Shard, null, null, isBrief: false, start, WireLimits.LeaseTime, time);
+        var lease = new SourceLease(pair.Leases, 1, Shard, null, null, null, isBrief: false, start, WireLimits.LeaseTime, time);
         time.Advance(9 * Second);
         var asked = time.GetTimestamp();
         time.Advance(Second);
         lease.Renew(asked, WireLimits.LeaseTime, recalls: false);
         Assert.False(lease.IsValid);
 
-        var renewed = new SourceLease(pair.Leases, 2, Shard, null, null, isBrief: false, asked, WireLimits.LeaseTime, time);
+        var renewed = new SourceLease(pair.Leases, 2, Shard, null, null, null, isBrief: false, asked, WireLimits.LeaseTime, time);
         time.Advance(4 * Second);
         renewed.Renew(time.GetTimestamp() - (3 * Second).Ticks, WireLimits.LeaseTime, recalls: false);
         Assert.Equal(7 * Second, renewed.Remaining);

@@ -41,7 +41,7 @@ public abstract class LeasedPathContract : TransferPathContract
                     return pair.Source.Store.Usage.Leases == 0;
                 },
                 "the source takes its lease back");
-            await pair.Source.Store.EvictAsync(first.Digest, Tiers.Memory | Tiers.Disk, TestNode.Deadline);
+            await pair.Source.Store.EvictAsync(first.Digest, Tiers.Memory | Tiers.Disk | Tiers.Gpu, TestNode.Deadline);
             await pair.Source.HoldAsync(checkpoint, 1);
             goOn.Set();
 

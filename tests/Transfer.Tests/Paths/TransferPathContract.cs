@@ -2,6 +2,7 @@ using System.Runtime.InteropServices;
 using P2PWeights.Store;
 using P2PWeights.Store.Content;
 using P2PWeights.Testing.Faults;
+using P2PWeights.Transfer.Tests.Paths.Local;
 
 namespace P2PWeights.Transfer.Tests.Paths;
 
@@ -44,6 +45,9 @@ public abstract class TransferPathContract
     /// <summary>Whether the path can read only what the source has room for in its memory tier.</summary>
     private protected virtual bool NeedsSourceMemory => false;
 
+    /// <summary>Whether the path reaches a source at all that has no memory tier.</summary>
+    private protected virtual bool ReachesSourceWithoutMemory => true;
+
     /// <summary>The path under test, as a node would use it; disposed with the pair when it can be.</summary>
     private protected abstract ITransferPath NewPath(TestNode node);
 
@@ -64,6 +68,16 @@ public abstract class TransferPathContract
     public async Task Fetch_of_any_size_from_memory_or_files_fills_the_buffer_and_counts_every_byte(long sourceMemoryBytes)
     {
         var checkpoint = TestCheckpoint.Create(1, 4095, 4096, 4097, (1 << 20) - 1, 1 << 20, 16 << 20);
+        if (sourceMemoryBytes == 0 && !ReachesSourceWithoutMemory)
+        {
+            await using var source = await StartNodeAsync("source", 0);
+            await using var node = await StartNodeAsync("node", 64 << 20);
+            await using var peer = await PeerConnection.OpenAsync(node, source.Info);
+            var opening = await NewPath(node).OpenAsync(peer.Session, TestNode.Deadline);
+            Assert.True(opening.Channel is null && !string.IsNullOrEmpty(opening.Reason), opening.ToString());
+            return;
+        }
+
         await using var pair = await OpenAsync(sourceMemoryBytes);
         await pair.Source.HoldAsync(checkpoint);
         foreach (var ordinal in checkpoint.All)
@@ -158,7 +172,7 @@ public abstract class TransferPathContract
             var shard = checkpoint.Manifest.Shards[ordinal];
             var outcome = await pair.Channel.AdoptAsync(shard, null, TestNode.Deadline);
 
-            Assert.True(outcome.Status is FetchStatus.Ok or FetchStatus.NotAdopted, outcome.ToString());
+            Assert.True(outcome.Status is FetchStatus.Ok or FetchStatus.NotAdopted or FetchStatus.NotCarried, outcome.ToString());
             Assert.Equal(outcome.Status == FetchStatus.Ok, pair.Node.Store.Contains(shard.Digest));
             if (outcome.Status == FetchStatus.Ok)
             {
@@ -205,10 +219,7 @@ public abstract class TransferPathContract
         var digest = checkpoint.Manifest.Shards[0].Digest;
         await using var pair = await OpenAsync();
         await pair.Source.HoldAsync(checkpoint);
-        using (var lease = await pair.Source.Store.LeaseAsync(digest, TestNode.Deadline))
-        {
-            MemoryMarshal.AsMemory(lease!.Value.Memory).Span[checkpoint.Seeded.Random.Next(1 << 20)] ^= 1;
-        }
+        await CorruptAsync(pair.Source, digest, checkpoint.Seeded.Random.Next(1 << 20));
 
         using (var write = await pair.BeginAsync(checkpoint))
         {
@@ -229,10 +240,9 @@ public abstract class TransferPathContract
     {
         var checkpoint = TestCheckpoint.Create(1 << 20, 5000);
         var shard = checkpoint.Manifest.Shards[0];
-        await using var pair = await OpenAsync(sourceMemoryBytes: 0);
+        await using var pair = await OpenAsync(ReachesSourceWithoutMemory ? 0 : 64 << 20);
         await pair.Source.HoldAsync(checkpoint);
-        var file = Assert.Single(Directory.GetFiles(pair.Source["data"], shard.Digest.ToString(), SearchOption.AllDirectories));
-        await using (var stream = new FileStream(file, FileMode.Open, FileAccess.Write, FileShare.ReadWrite))
+        await using (var stream = new FileStream(FileOf(pair.Source, shard.Digest), FileMode.Open, FileAccess.Write, FileShare.ReadWrite | FileShare.Delete))
         {
             stream.SetLength(shard.Size / 2);
         }
@@ -242,7 +252,7 @@ public abstract class TransferPathContract
 
         Assert.True(outcome.Status is not FetchStatus.Ok, outcome.ToString());
         Assert.False(pair.Node.Store.Contains(shard.Digest));
-        if (!NeedsSourceMemory)
+        if (!NeedsSourceMemory && ReachesSourceWithoutMemory)
         {
             await pair.FetchRightAsync(checkpoint, 1);
         }
@@ -362,6 +372,17 @@ public abstract class TransferPathContract
         await pair.CloseAsync();
 
         Assert.NotEqual(FetchStatus.Ok, (await fetch).Status);
+    }
+
+    /// <summary>The file that holds a shard which the source serves over the path, when that is no arena.</summary>
+    private protected virtual string FileOf(TestNode source, Digest digest) =>
+        Assert.Single(Directory.GetFiles(source["data"], digest.ToString(), SearchOption.AllDirectories));
+
+    /// <summary>Changes a byte of what the source serves over the path.</summary>
+    private protected virtual async Task CorruptAsync(TestNode source, Digest digest, int at)
+    {
+        using var lease = await source.Store.LeaseAsync(digest, TestNode.Deadline);
+        MemoryMarshal.AsMemory(lease!.Value.Memory).Span[at] ^= 1;
     }
 
     /// <summary>Fetches the first, large shard, and has something happen at a stage of it. Null when the fetch was cancelled.</summary>

@@ -23,6 +23,11 @@ public sealed class LeaseMessageTests
         Assert.Equal(file, MessageFrame.RoundTrip(file));
         RemoteKey[] keys = [.. Enumerable.Range(0, WireLimits.MaxQueueDevices).Select(i => new RemoteKey(i, ulong.MaxValue - (ulong)i, uint.MaxValue))];
         Assert.Equal(keys, MessageFrame.RoundTrip(new LocatedMemoryMessage(3, 1, new MemoryLocation(keys))).Location.Keys);
+        var gpu = new LocatedGpuMessage(ulong.MaxValue, 10_000, new GpuLocation(GpuMemory.MaxGpus - 1, long.MaxValue));
+        Assert.Equal(gpu, MessageFrame.RoundTrip(gpu));
+        Assert.Throws<TransferException>(() => MessageFrame.RoundTrip(gpu with { Location = new GpuLocation(GpuMemory.MaxGpus, 0) }));
+        Assert.Throws<TransferException>(() => MessageFrame.RoundTrip(gpu with { Location = new GpuLocation(-1, 0) }));
+        Assert.Throws<TransferException>(() => MessageFrame.RoundTrip(gpu with { Location = new GpuLocation(0, -1) }));
         Assert.Equal("no?room", MessageFrame.RoundTrip(new LocateRefusedMessage("no\nroom")).Reason);
         Assert.Equal(new RenewedMessage(60_000, true), MessageFrame.RoundTrip(new RenewedMessage(60_000, true)));
     }

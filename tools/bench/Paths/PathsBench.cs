@@ -13,20 +13,20 @@ internal static class PathsBench
     {
         var paths = new Option<string[]>("--path")
         {
-            Description = "Paths to measure: local, tcp, rdma. Default: all.",
+            Description = "Paths to measure: local, tcp, rdma, nvlink. Default: all but nvlink, which needs a GPU.",
             AllowMultipleArgumentsPerToken = true,
             DefaultValueFactory = _ => ["local", "tcp", "rdma"],
             CustomParser = result => [.. result.Tokens.SelectMany(token => token.Value.Split(',')).Distinct()],
         };
         paths.Validators.Add(result =>
         {
-            foreach (var unknown in result.Tokens.SelectMany(token => token.Value.Split(',')).Except(["local", "tcp", "rdma"]))
+            foreach (var unknown in result.Tokens.SelectMany(token => token.Value.Split(',')).Except(["local", "tcp", "rdma", "nvlink"]))
             {
-                result.AddError($"--path takes local, tcp and rdma, not '{unknown}'");
+                result.AddError($"--path takes local, tcp, rdma and nvlink, not '{unknown}'");
             }
         });
         var sizes = CommonOptions.Sizes("--size", "Sizes of the checkpoint.", "512MiB");
-        var command = new Command("paths", "Each path against the tools for it: cp and memcpy; iperf3, and nginx with curl; ib_read_bw.") { paths, sizes };
+        var command = new Command("paths", "Each path against the tools for it: cp and memcpy; iperf3, and nginx with curl; ib_read_bw; a plain copy between GPUs.") { paths, sizes };
         command.SetAction((arguments, cancellationToken) => RunAsync(
             arguments.GetRequiredValue(paths),
             arguments.GetRequiredValue(sizes),
@@ -57,6 +57,7 @@ internal static class PathsBench
     private static Contest ContestOf(string path) => path switch
     {
         "local" => new Contest(LocalContest.Tools, LocalContest.Explain, LocalContest.RunAsync),
+        "nvlink" => new Contest(NvlinkContest.Tools, NvlinkContest.Explain, NvlinkContest.RunAsync),
         "tcp" => new Contest(TcpContest.Tools, TcpContest.Explain, TcpContest.RunAsync),
         _ => new Contest(RdmaContest.Tools, RdmaContest.Explain, RdmaContest.RunAsync),
     };

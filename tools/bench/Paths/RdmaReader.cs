@@ -170,7 +170,7 @@ internal sealed class RdmaReader : IAsyncDisposable
 
     private async Task ReadShardAsync(ShardInfo shard, bool compare, CancellationToken cancellationToken)
     {
-        using var write = await _store!.BeginWriteAsync(shard, folder: null, cancellationToken);
+        using var write = await _store!.BeginWriteAsync(shard, default, cancellationToken);
         var outcome = await _channel!.FetchAsync(write, _ => { }, cancellationToken);
         if (outcome.Status != FetchStatus.Ok || (compare && Blake3.Hash(write.Buffer.Span) != shard.Digest))
         {

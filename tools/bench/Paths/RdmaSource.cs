@@ -32,7 +32,7 @@ internal static class RdmaSource
         var number = 0;
         foreach (var shard in BenchShards.Describe())
         {
-            using var write = await store.BeginWriteAsync(shard, folder: null, cancellationToken);
+            using var write = await store.BeginWriteAsync(shard, default, cancellationToken);
             BenchShards.Fill(number++, write.Buffer.Span);
             await write.CommitAsync(cancellationToken);
         }

@@ -52,7 +52,7 @@ internal sealed class DoctorCommand : CliCommand
         {
             findings.AddRange(MachineChecks.All(options));
             findings.AddRange(RdmaChecks.All(options));
-            findings.AddRange(GpuChecks.All());
+            findings.AddRange(GpuChecks.All(options.GpuMemory));
             var socket = named?.Socket ?? (environment.TryGetValue(NodeLocator.Variable, out var variable) ? variable : options.Socket!);
             findings.Add(await ReachChecks.NodeAsync(socket, demanded: named?.Socket is not null, cancellationToken));
             var trackers = named is { Socket: null } ? named : new Target(null, options.Trackers, options.ClusterKey, options.Discover);

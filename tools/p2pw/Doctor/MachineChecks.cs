@@ -20,7 +20,7 @@ internal static class MachineChecks
         yield return OpenFiles(ProcessLimits.Current());
         yield return Arena(node.ArenaRoot, Directory.Exists(node.ArenaRoot) ? Free(node.ArenaRoot) : null, node.MemoryBytes);
         yield return Disk(node.DataDirectory, Free(node.DataDirectory), node.DiskBytes);
-        yield return Paths(node.Paths);
+        yield return Paths(node);
     }
 
     /// <summary>The vector width that hashing takes on this CPU: it decides the speed of publish and pull.</summary>
@@ -90,9 +90,12 @@ internal static class MachineChecks
         }
     }
 
-    private static Finding Paths(IReadOnlyList<string> allowed)
+    private static Finding Paths(NodeOptions node)
     {
-        var off = PathNames.All.Except(allowed).ToList();
+        // Without memory on a GPU a node has no nvlink, whatever it may take.
+        var possible = PathNames.All.Where(path => path != PathNames.Nvlink || node.GpuMemory.Count > 0);
+        List<string> allowed = [.. node.Paths.Intersect(possible)];
+        List<string> off = [.. possible.Except(allowed)];
         return new(
             "paths",
             allowed.Contains(PathNames.Tcp) ? Outcome.Ok : Outcome.Warning,

@@ -68,6 +68,7 @@ internal static class JsonShapes
         report.Checkpoint,
         Manifest = report.Manifest.ToString(),
         report.Folder,
+        report.Gpu,
         report.Files,
         Bytes = report.Transfer.BytesTotal,
         report.Transfer.BytesReused,

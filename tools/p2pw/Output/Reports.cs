@@ -25,10 +25,11 @@ internal static class Reports
     public static void Write(TextWriter text, CheckpointPullReport report)
     {
         var transfer = report.Transfer;
-        text.WriteLine($"pulled {report.Checkpoint} {(report.Folder is null ? "into the node's tiers" : $"to {report.Folder}")}");
+        text.WriteLine($"pulled {report.Checkpoint} {(report.Gpu is { } gpu ? $"onto GPU {gpu}" : report.Folder is null ? "into the node's tiers" : $"to {report.Folder}")}");
         text.WriteLine($"  manifest  {report.Manifest}");
-        // What the tiers take over from a node of this host stays where it is, and is hashed when it is first wanted.
-        var isTakenOver = report.Folder is null && transfer.Paths().Any(path => path is { Path: PathNames.Local, Bytes: > 0 });
+        // What the tiers take over from a node of this host stays where it is, or goes from GPU to GPU, and is hashed when it is first wanted.
+        var isTakenOver = report.Folder is null
+            && transfer.Paths().Any(path => path.Bytes > 0 && (path.Path == PathNames.Nvlink || (path.Path == PathNames.Local && report.Gpu is null)));
         text.WriteLine($"  content   {Format.Bytes(transfer.BytesTotal)} in {Format.Count(report.Files, "file")}, every byte verified{(isTakenOver ? " before it is first read" : "")}");
         text.WriteLine($"  bytes     {Format.Bytes(transfer.BytesFetched)} fetched, {Format.Bytes(transfer.BytesReused)} were here already, {Format.Bytes(transfer.BytesWasted)} wasted");
         text.WriteLine($"  time      {Format.Time(transfer.Elapsed)} ({Format.Rate(Format.PerSecond(transfer.BytesTotal, transfer.Elapsed))})");

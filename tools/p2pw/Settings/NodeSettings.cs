@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using P2PWeights.Cli.Targets;
 using P2PWeights.Client;
+using P2PWeights.Store;
 using P2PWeights.Tracker.Discovery;
 using P2PWeights.Transfer;
 
@@ -20,6 +21,8 @@ internal sealed class NodeSettings() : ServingSettings("NODE")
         new("advertise", "HOST:PORT", "Where peers reach this node, when that is not --listen.", Texts.ParseEndpoint);
     private readonly Setting<string> _data = new("data", "DIR", "Folder of the store.", Texts.ParsePath, DefaultData("node"));
     private readonly Setting<long> _memory = new("memory", "SIZE", "Memory tier.", Texts.ParseBytes, "2GiB");
+    private readonly Setting<IReadOnlyList<GpuMemory>> _gpuMemory =
+        new("gpu-memory", "GPU=SIZE[,GPU=SIZE]", "Memory of GPUs, by their numbers, that holds shards for other processes of this host. None without.", Texts.ParseGpuMemory);
     private readonly Setting<string> _arena =
         new("arena", "DIR", "Mount that holds the memory tier: a tmpfs or hugetlbfs.", Texts.ParsePath, "/dev/shm");
     private readonly Setting<long> _disk = new("disk", "SIZE", "Disk tier.", Texts.ParseBytes, "20GiB");
@@ -50,7 +53,7 @@ internal sealed class NodeSettings() : ServingSettings("NODE")
         new("ephemeral", "", "Keep the memory tier for no next start, and do not scrub: for a node that lives as long as a job.", Texts.ParseSwitch, "false");
 
     public override IReadOnlyList<Setting> All =>
-        [_name, _tracker, _discover, Cluster, _listen, _advertise, _data, _memory, _arena, _disk, _socket, _labels, _paths, .. _offSwitches.Values, _rdmaDevices, _rdmaGidIndex, _rdmaTrafficClass, _uploadLimit, _downloadLimit, _noSourceTimeout, _scrubRate, _ephemeral, ClusterKeyFile, Insecure, Level];
+        [_name, _tracker, _discover, Cluster, _listen, _advertise, _data, _memory, _gpuMemory, _arena, _disk, _socket, _labels, _paths, .. _offSwitches.Values, _rdmaDevices, _rdmaGidIndex, _rdmaTrafficClass, _uploadLimit, _downloadLimit, _noSourceTimeout, _scrubRate, _ephemeral, ClusterKeyFile, Insecure, Level];
 
     /// <summary>The settings as the node wants them.</summary>
     public NodeOptions Options(SettingsReader values, IReadOnlyDictionary<string, string> environment) => new()
@@ -62,6 +65,7 @@ internal sealed class NodeSettings() : ServingSettings("NODE")
         Advertise = values.Optional(_advertise),
         DataDirectory = values.Required(_data),
         MemoryBytes = values.Required(_memory),
+        GpuMemory = values.Optional(_gpuMemory) ?? [],
         ArenaRoot = values.Required(_arena),
         DiskBytes = values.Required(_disk),
         Socket = values.Required(_socket),

@@ -4,6 +4,7 @@ using System.Globalization;
 using System.Net;
 using Microsoft.Extensions.Logging;
 using P2PWeights.Client;
+using P2PWeights.Store;
 using P2PWeights.Store.Content;
 using P2PWeights.Tracker.Discovery;
 using P2PWeights.Transfer;
@@ -15,6 +16,11 @@ internal static class Texts
 {
     private static readonly SearchValues<char> NumberCharacters = SearchValues.Create("0123456789.");
     private static readonly TimeSpan LongestDuration = TimeSpan.FromDays(365);
+
+    private const string GpuPrefix = "gpu:";
+
+    /// <summary>Above any GPU of today.</summary>
+    private const long MaxGpuBytes = 1L << 40;
 
     private static readonly Dictionary<string, TimeSpan> DurationUnits = new(StringComparer.OrdinalIgnoreCase)
     {
@@ -83,6 +89,24 @@ internal static class Texts
 
     /// <summary>Reads <c>512MiB</c>, <c>1.5 GB</c>, <c>1048576</c>.</summary>
     public static long ParseBytes(string text) => ByteSize.Parse(text);
+
+    /// <summary>Reads <c>0=8GiB,1=8GiB</c>: memory of GPUs, no GPU twice, each 16 MiB or more; <c>host-0</c> stands for memory of the host in a GPU's place.</summary>
+    public static IReadOnlyList<GpuMemory> ParseGpuMemory(string text)
+    {
+        var pairs = ParsePairs(text);
+        if (pairs.Count is 0 or > GpuMemory.MaxGpus)
+            throw new FormatException($"'{text}' names {pairs.Count} GPUs; write 1 to {GpuMemory.MaxGpus}, like 0=8GiB,1=8GiB");
+        return [.. pairs.Select(pair => !GpuMemory.IsDevice(pair.Key)
+            ? throw new FormatException($"'{pair.Key}' is no GPU; write its number, as nvidia-smi and p2pw doctor count: 0=8GiB")
+            : ByteSize.TryParse(pair.Value, out var bytes) && bytes is >= Manifest.DefaultMaxShardBytes and <= MaxGpuBytes
+                ? new GpuMemory(pair.Key, bytes)
+                : throw new FormatException($"'{pair.Value}' is no memory for GPU {pair.Key}; write 16MiB to 1TiB, like {pair.Key}=8GiB"))];
+    }
+
+    /// <summary>Reads <c>gpu:0</c> as the name of a GPU in <c>--gpu-memory</c>.</summary>
+    public static string ParseGpu(string text) => text.StartsWith(GpuPrefix, StringComparison.Ordinal) && GpuMemory.IsDevice(text[GpuPrefix.Length..])
+        ? text[GpuPrefix.Length..]
+        : throw new FormatException($"'{text}' is no GPU; write it like gpu:0");
 
     /// <summary>Reads <c>50MiB</c> or <c>50MiB/s</c> as bytes per second; 0 is no limit.</summary>
     public static long ParseRate(

@@ -12,8 +12,12 @@ internal static unsafe partial class Cu
     /// <summary>Comes with the kernel driver; 1 since CUDA 2.</summary>
     public const string Library = "libcuda.so.1";
 
+    /// <summary>What errors call the library.</summary>
+    public const string Name = "CUDA";
+
     // enum cudaError_enum
     public const int CUDA_SUCCESS = 0;
+    public const int CUDA_ERROR_OUT_OF_MEMORY = 2;
     public const int CUDA_ERROR_NO_DEVICE = 100;
     public const int CUDA_ERROR_NOT_READY = 600;
     public const int CUDA_ERROR_PEER_ACCESS_ALREADY_ENABLED = 704;
@@ -157,7 +161,7 @@ internal static unsafe partial class Cu
     public static NativeException? Failure(int returned, string function, string? subject = null) =>
         returned == CUDA_SUCCESS ? null : Error(function, returned, subject);
 
-    public static NativeException Error(string function, int returned, string? subject = null) => new("CUDA", function, returned, TextOf(returned), subject);
+    public static NativeException Error(string function, int returned, string? subject = null) => new(Name, function, returned, TextOf(returned), subject);
 
     /// <summary>The driver's name and words for a code.</summary>
     public static string TextOf(int code)

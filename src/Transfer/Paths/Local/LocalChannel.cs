@@ -23,8 +23,8 @@ internal sealed class LocalChannel(ShardStore store, LendingPeer peer) : IPathCh
     public bool IsProved => peer.Arena is not null;
 
     /// <inheritdoc/>
-    public ValueTask<FetchOutcome> AdoptAsync(ShardInfo shard, CheckpointFolder? folder, CancellationToken cancellationToken) => shard.Size > 0
-        ? WithRangeAsync(shard, (range, token) => AdoptAsync(shard, range, folder, token), cancellationToken)
+    public ValueTask<FetchOutcome> AdoptAsync(ShardInfo shard, ShardTarget target, CancellationToken cancellationToken) => shard.Size > 0 && target.Gpu is null
+        ? WithRangeAsync(shard, (range, token) => AdoptAsync(shard, range, target.Folder, token), cancellationToken)
         : ValueTask.FromResult(new FetchOutcome(FetchStatus.NotAdopted));
 
     /// <inheritdoc/>

@@ -29,22 +29,10 @@ internal sealed class LocalPath(ShardStore store, TimeProvider time, ILogger log
         }
 
         var leases = await peer.LeasesAsync(cancellationToken).ConfigureAwait(false);
-        var challenge = HostProof.NewChallenge();
-        var answer = await leases.ProveHostAsync(challenge, cancellationToken).ConfigureAwait(false);
-        ForeignArena? arena = null;
-        if (answer.ArenaPath.Length > 0)
+        var (arena, problem) = await PeerArena.OpenAsync(leases, peer.Peer.Id, cancellationToken).ConfigureAwait(false);
+        if (problem is not null)
         {
-            arena = ForeignArena.TryOpen(answer.ArenaPath, out var problem);
-            if (arena is null)
-            {
-                return PathOpening.Unreachable($"the peer's arena is not on this host, or closed to this user: {problem}");
-            }
-
-            if (!HostProof.Matches(answer.Proof.Span, arena.Nonce, challenge, peer.Peer.Id))
-            {
-                arena.Dispose();
-                return PathOpening.Unreachable($"{answer.ArenaPath} on this host is not the peer's arena");
-            }
+            return PathOpening.Unreachable(problem);
         }
 
         return PathOpening.Open(new LocalChannel(store, await BeginAsync(peer, arena, cancellationToken).ConfigureAwait(false)));

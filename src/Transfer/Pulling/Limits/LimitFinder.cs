@@ -39,6 +39,9 @@ internal static class LimitFinder
         PullTerms.Wire when path == PathNames.Local => (
             "taking the shards from the peer on this host (local)",
             "memory bandwidth or the disk under the files is the limit; pull into the tiers instead of a folder, and nothing is copied at all"),
+        PullTerms.Wire when path == PathNames.Nvlink => (
+            "copies from GPU to GPU (nvlink)",
+            "the link between the GPUs is the limit: `p2pw doctor` tells whether they reach each other without the host's memory"),
         PullTerms.Wire when windowFull > 0.5 => (
             $"network ({path})",
             "the link, or what the sources send, is the limit; the window of the pull was full, so more sources would only share it"),
@@ -57,7 +60,7 @@ internal static class LimitFinder
         PullTerms.Proof => ("opening paths, and waiting for the first shard to prove one", "allow only the paths that can work: --paths"),
         PullTerms.Room => ("the store made room for shards", "a larger memory tier (--memory), or a faster disk under the tier or the folder"),
         PullTerms.Verify => ("hashing and storing", "more cores for hashing, or a faster disk under the tier or the folder"),
-        PullTerms.Copy => ("copying shards that were here already into the folder", "a faster disk under the folder, or a file system that can share blocks"),
+        PullTerms.Copy => ("copying shards that were here already to where they are wanted", "a faster disk under the folder, or a file system that can share blocks"),
         _ => ("another pull of this node fetches the same shards", "nothing: each shard is fetched once, for both"),
     };
 

@@ -1,15 +1,13 @@
 using System.Collections.Concurrent;
-using P2PWeights.Native;
-using P2PWeights.Native.Cuda;
 
-namespace P2PWeights.Client.Updating.Devices;
+namespace P2PWeights.Native.Cuda;
 
 /// <summary>
 /// Watches marks in streams: one thread asks the driver whether the oldest mark of each stream is reached, without a pause while copies are under way, because a bucket
 /// may take less than a millisecond and everything waits for it; it sleeps when there is nothing to watch. Events are used again. A mark that is never reached holds up
 /// those behind it in its stream, and nobody else.
 /// </summary>
-internal sealed class CudaMarks : IDisposable
+public sealed class CudaMarks : IDisposable
 {
     private readonly ConcurrentQueue<(CudaStream Stream, Mark? Mark)> _added = new();
     private readonly SemaphoreSlim _anything = new(0);

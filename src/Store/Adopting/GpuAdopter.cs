@@ -1,0 +1,52 @@
+using P2PWeights.Store.Content;
+using P2PWeights.Store.Eviction;
+using P2PWeights.Store.Gpu;
+using P2PWeights.Store.Index;
+
+namespace P2PWeights.Store.Adopting;
+
+/// <summary>
+/// Takes shards from the GPUs of another node on this host into the gpu tier, by the devices alone. What is taken is unproven: to read it back and hash it takes several times as long as
+/// the copy, so that is left to the first reader.
+/// </summary>
+internal sealed class GpuAdopter(ShardIndex index, GpuTier gpu, Evictor evictor, TimeProvider time)
+{
+    /// <summary>See <see cref="ShardStore.AdoptAsync(ShardInfo, ForeignGpus, int, long, int, Func{bool}, CancellationToken)"/>.</summary>
+    public async ValueTask<bool> AdoptAsync(
+        ShardInfo shard, ForeignGpus source, int sourceGpu, long offset, int target, Func<bool> isPromised, CancellationToken cancellationToken)
+    {
+        if (index.Find(shard.Digest).Has(Tiers.Gpu))
+        {
+            return true;
+        }
+
+        var foreign = source.Open(sourceGpu);
+        var unit = await evictor.AllocateGpuAsync(target, shard.Size, cancellationToken).ConfigureAwait(false) ?? throw gpu.Full(shard, target);
+        var isPublished = false;
+        try
+        {
+            var place = gpu.PlaceOf(unit);
+            if (!foreign.CanCopyTo(place.Arena))
+            {
+                return false;
+            }
+
+            // Whoever cancels waits for the copy: until it has ended the block must stay.
+            await foreign.CopyToAsync(offset, place.Arena, place.Offset, shard.Size).ConfigureAwait(false);
+            if (!isPromised() || !source.IsUnchanged)
+            {
+                return false;
+            }
+
+            isPublished = GpuPublishing.TryPublish(index, gpu, shard, unit, isProven: false, time);
+            return true;
+        }
+        finally
+        {
+            if (!isPublished)
+            {
+                gpu.Release(unit);
+            }
+        }
+    }
+}
