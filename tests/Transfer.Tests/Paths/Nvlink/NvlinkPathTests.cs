@@ -1,5 +1,6 @@
 using P2PWeights.Store;
 using P2PWeights.Store.Content;
+using P2PWeights.Testing;
 using P2PWeights.Transfer.Paths.Nvlink;
 
 namespace P2PWeights.Transfer.Tests.Paths.Nvlink;
