@@ -79,6 +79,15 @@ public sealed class SimulationTests
     }
 
     [Fact]
+    public void Shards_that_died_with_their_last_holders_are_told_at_once()
+    {
+        // With so few peers some shards are held by those alone that are killed.
+        var options = Swarm with { Peers = 4, Shards = 8, Killed = 3, KillPublishers = true };
+        var lost = Enumerable.Range(1, 12).Count(seed => Record.Exception(() => Run(options with { Seed = seed })) is LostShardsException);
+        Assert.InRange(lost, 1, 12);
+    }
+
+    [Fact]
     public void Late_peers_do_not_starve()
     {
         var report = Run(Swarm with { Late = 8 });

@@ -71,7 +71,8 @@ public sealed class Simulation
     internal long Latency { get; }
 
     /// <summary>Runs until every puller that lives has everything.</summary>
-    /// <exception cref="InvalidOperationException">Nothing happens any more although shards are missing: the policy has lost them, or nobody holds them.</exception>
+    /// <exception cref="LostShardsException">No node that lives holds some of the shards: the last of them were killed.</exception>
+    /// <exception cref="InvalidOperationException">The peers do not finish although everything is there: the policy is at fault.</exception>
     public SimReport Run(CancellationToken cancellationToken)
     {
         foreach (var node in _pullers)
@@ -129,6 +130,13 @@ public sealed class Simulation
             Random.Shuffle(living);
             Events.Add(Events.Now, new Death(this, living.Take(Options.Killed)), 0);
         }
+    }
+
+    /// <summary>Shards that no living node holds.</summary>
+    private int LostShards()
+    {
+        var living = _nodes.Where(node => node.IsAlive).ToList();
+        return Enumerable.Range(0, Options.Shards).Count(ordinal => !living.Exists(node => node.Held[ordinal]));
     }
 
     /// <summary>A puller has everything.</summary>
@@ -216,6 +224,12 @@ public sealed class Simulation
             {
                 simulation._unfinished -= node.Puller is { FinishedAt: < 0 } ? 1 : 0;
                 node.Kill();
+            }
+
+            if (simulation._unfinished > 0 && simulation.LostShards() is var lost and > 0)
+            {
+                throw new LostShardsException(
+                    $"{lost} of {simulation.Options.Shards} shards were lost with the nodes that were killed, so {simulation._unfinished} peers cannot finish; seed {simulation.Options.Seed}");
             }
         }
     }

@@ -137,6 +137,7 @@ internal sealed class Pull
             _loop.Fail(NoSources(why));
         }
 
+        _sources.RefreshTurnedAway();
         if (now - _lastNeighbours >= NeighboursInterval && _swarm.TakeStrangers())
         {
             _lastNeighbours = now;

@@ -18,12 +18,12 @@ internal sealed class PullSource(PeerInfo known, PullContext context, int shards
 
     private readonly SourcePath[] _paths = SourcePath.All(context, context.Peers.PathsOf(known));
     private readonly ResiliencePipeline _reconnect = Reconnect(context.Time);
+    private readonly TaskCompletionSource _left = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private Action<int>? _unreachable;
     private long _received;
     private long _counted;
     private int _changeTold;
     private volatile PeerInfo _peer = known;
-    private volatile bool _left;
 
     /// <summary>The peer as it was last heard of: one that comes back elsewhere is called there.</summary>
     public PeerInfo Peer
@@ -112,8 +112,8 @@ internal sealed class PullSource(PeerInfo known, PullContext context, int shards
     public SourceReport Report() =>
         new(Peer.Id, Peer.Name, Shards, Bytes, Failures, Stalls, Retries, Hedges, Banned, [.. _paths.Where(path => path.WasUsed).Select(path => path.Report())]);
 
-    /// <summary>It is no neighbour any more: a session that is down is not opened again.</summary>
-    public void Leave() => _left = true;
+    /// <summary>The pull does without it from now on: its session ends, and none is opened again.</summary>
+    public void Leave() => _left.TrySetResult();
 
     /// <summary>Keeps a session up until cancelled; one that cannot be opened is tried again after a while that doubles.</summary>
     /// <param name="post">Runs an action on the pull's loop.</param>
@@ -121,7 +121,7 @@ internal sealed class PullSource(PeerInfo known, PullContext context, int shards
     {
         try
         {
-            while (!_left)
+            while (!_left.Task.IsCompleted)
             {
                 var session = await _reconnect.ExecuteAsync(BorrowAsync, cancellationToken).ConfigureAwait(false);
                 if (session is null)
@@ -146,7 +146,7 @@ internal sealed class PullSource(PeerInfo known, PullContext context, int shards
 
         async ValueTask<BorrowedSession?> BorrowAsync(CancellationToken token)
         {
-            if (_left)
+            if (_left.Task.IsCompleted)
             {
                 return null;
             }
@@ -209,9 +209,13 @@ internal sealed class PullSource(PeerInfo known, PullContext context, int shards
         });
         try
         {
-            return await session.Session.Closed.WaitAsync(cancellationToken).ConfigureAwait(false) is var reason && reason is TransferException broken
-                ? Report(broken, owner, post)
-                : reason;
+            var closed = session.Session.Closed;
+            if (await Task.WhenAny(closed, _left.Task).WaitAsync(cancellationToken).ConfigureAwait(false) != closed)
+            {
+                return new IOException("others are asked in its place");
+            }
+
+            return await closed.ConfigureAwait(false) is var reason && reason is TransferException broken ? Report(broken, owner, post) : reason;
         }
         finally
         {

@@ -21,6 +21,8 @@ internal sealed class PullSources(PullContext context, Manifest manifest, PullPl
 
     private readonly Dictionary<Guid, PullSource> _sources = [];
     private readonly List<PullSource> _former = [];
+    private Dictionary<Guid, PeerInfo> _neighbours = [];
+    private bool _hasTurnedAway;
 
     /// <summary>Raised when a source was banned: what is under way from it is to be given up.</summary>
     public event Action<PullSource>? Banned;
@@ -52,30 +54,76 @@ internal sealed class PullSources(PullContext context, Manifest manifest, PullPl
         return tried.Count > 0 ? $"Tried {string.Join("; ", tried)}" : "No peer is known to hold them: is the node that published them running?";
     }
 
-    /// <summary>Takes up new neighbours. Working sessions with former ones are kept.</summary>
+    /// <summary>Takes up new neighbours. Working sessions with former ones are kept as long as there is room, or they are of use.</summary>
     public void Refresh(IEnumerable<PeerInfo> all)
     {
-        var neighbours = all.Where(peer => peer.Id != context.Self).ToDictionary(peer => peer.Id);
-        foreach (var gone in _sources.Values.Where(source => source.Planned is null && !neighbours.ContainsKey(source.Peer.Id)).ToList())
+        _neighbours = all.Where(peer => peer.Id != context.Self).DistinctBy(peer => peer.Id).ToDictionary(peer => peer.Id);
+        foreach (var gone in _sources.Values.Where(source => source.Planned is null && !_neighbours.ContainsKey(source.Peer.Id)).ToList())
         {
-            _sources.Remove(gone.Peer.Id);
-            _former.Add(gone);
-            gone.Leave();
+            Drop(gone);
         }
 
-        foreach (var peer in neighbours.Values)
+        TakeUp();
+    }
+
+    /// <summary>Takes up neighbours for which there was no room, in the place of former ones that have nothing more to give.</summary>
+    public void RefreshTurnedAway()
+    {
+        if (_hasTurnedAway && (_sources.Count < MaxSources || FirstUseless() is not null))
+        {
+            TakeUp();
+        }
+    }
+
+    private void TakeUp()
+    {
+        _hasTurnedAway = false;
+        foreach (var peer in _neighbours.Values)
         {
             if (_sources.TryGetValue(peer.Id, out var known))
             {
                 known.Peer = peer;
+                continue;
             }
-            else if (_sources.Count < MaxSources)
+
+            if (_sources.Count >= MaxSources && FirstUseless() is { } useless)
+            {
+                SourceDown(useless);
+                Drop(useless);
+            }
+
+            if (_sources.Count >= MaxSources)
+            {
+                _hasTurnedAway = true;
+            }
+            else
             {
                 var source = new PullSource(peer, context, manifest.Shards.Length);
                 _sources.Add(peer.Id, source);
                 loop.Run(() => source.RunAsync(manifest.Digest, this, loop.Post, loop.Stopping));
             }
         }
+    }
+
+    /// <summary>A former neighbour that has told what it holds, of which nothing is to be asked for or under way; null when there is none.</summary>
+    private PullSource? FirstUseless()
+    {
+        foreach (var source in _sources.Values)
+        {
+            if (source is { Planned: { Useful: 0, Outstanding: 0 }, Remote.HasTold: true } && !_neighbours.ContainsKey(source.Peer.Id))
+            {
+                return source;
+            }
+        }
+
+        return null;
+    }
+
+    private void Drop(PullSource source)
+    {
+        _sources.Remove(source.Peer.Id);
+        _former.Add(source);
+        source.Leave();
     }
 
     /// <summary>The source did not give a shard.</summary>

@@ -18,6 +18,9 @@ internal sealed class PlannedSource(Guid peer, int shards, int nearness)
     /// <summary>What counts until a round trip was measured: more than inside a cluster, less than around the world.</summary>
     private static readonly TimeSpan UnknownRoundTrip = TimeSpan.FromMilliseconds(50);
 
+    /// <summary>A known rate does not fall below this, in bytes per second: a source that went silent is asked last, and what it would need stays a time that can be told.</summary>
+    internal const double LeastRate = 1024;
+
     private bool _isGrowing = true;
     private TimeSpan _measuredAt;
     private long _bytesSince;
@@ -98,7 +101,7 @@ internal sealed class PlannedSource(Guid peer, int shards, int nearness)
         if (Rate == 0 || span < (4 * RateWindow) + RoundTrip)
         {
             _isGrowing = measured > Growth * Rate;
-            Rate = _isGrowing ? measured : (Rate + measured) / 2;
+            Rate = Math.Max(LeastRate, _isGrowing ? measured : (Rate + measured) / 2);
         }
 
         (_measuredAt, _bytesSince) = (now, 0);

@@ -2,6 +2,7 @@ using System.Runtime.InteropServices;
 using P2PWeights.Store;
 using P2PWeights.Store.Folders;
 using P2PWeights.Testing;
+using P2PWeights.Transfer.Pulling;
 
 namespace P2PWeights.Transfer.Tests.Pulls;
 
@@ -206,6 +207,32 @@ public sealed class PullTests
         Assert.False(pull.IsCompleted);
         node.Meet(checkpoint, publisher.Info);
         await pull;
+
+        await node.AssertHoldsAsync(checkpoint);
+    }
+
+    [Fact]
+    public async Task Only_holder_is_taken_up_although_sessions_with_as_many_as_allowed_are_up()
+    {
+        var checkpoint = TestCheckpoint.Uniform(2, 50_000);
+        await using var net = await PullNet.StartAsync(checkpoint, pulling: TestNode.OverTcp);
+        var (publisher, node) = net;
+        node.Meet(checkpoint);
+        var useless = await Task.WhenAll(Enumerable.Range(0, PullSources.MaxSources).Select(i => TestNode.StartAsync($"useless-{i}", TestNode.OverTcp, memory: 1 << 20)));
+        try
+        {
+            Array.ForEach(useless, other => other.Transfer.Join(checkpoint.Manifest));
+            node.Meet(checkpoint, [.. useless.Select(other => other.Info)]);
+            var pull = node.PullAsync(checkpoint);
+            await Eventually.HoldsAsync(() => node.Transfer.Peers.Count(peer => peer.Connected) == useless.Length, "sessions with all of them");
+
+            node.Meet(checkpoint, publisher.Info);
+            await pull;
+        }
+        finally
+        {
+            await Task.WhenAll(useless.Select(other => other.DisposeAsync().AsTask()));
+        }
 
         await node.AssertHoldsAsync(checkpoint);
     }

@@ -272,6 +272,27 @@ public sealed class PullPlannerTests
     }
 
     [Fact]
+    public void Source_that_went_silent_keeps_a_rate_that_a_time_can_be_told_from()
+    {
+        // For ten minutes it is asked again and again, as after each put-off, and never answers.
+        var planner = NewPlanner(2);
+        var (silent, idle) = (Add(planner, 0), Add(planner, 1));
+        silent.Outstanding = 1;
+        silent.Progress(100 << 20, TimeSpan.FromSeconds(1));
+        var now = TimeSpan.FromSeconds(1);
+        for (; now < TimeSpan.FromMinutes(10); now += TimeSpan.FromMilliseconds(500))
+        {
+            silent.Progress(0, now);
+        }
+
+        Assert.Equal(PlannedSource.LeastRate, silent.Rate);
+        var flight = new Flight(silent, 0, Size, now, Queued: 32L * Size);
+        Assert.True(flight.Remaining(now) > TimeSpan.FromMinutes(1));
+        idle.Held[0] = true;
+        Assert.NotNull(new HedgePlanner(100 * Size, Size).Choose([flight], [idle], 1 << 20, now));
+    }
+
+    [Fact]
     public void Random_course_of_a_pull_keeps_the_books_straight_and_ends()
     {
         const int Shards = 60;

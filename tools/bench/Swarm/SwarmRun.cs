@@ -52,23 +52,30 @@ internal sealed class SwarmRun
     /// <summary>Brings <see cref="PublisherCopies"/> up to date.</summary>
     public async Task LookAtPublisherAsync() => _servedLast = (await Cluster.Publisher.Node.Client.StatusAsync(_cancellationToken)).ServedBytes;
 
-    /// <summary>Waits until the publisher has sent so many copies, or every pull has ended.</summary>
+    /// <summary>Waits until the publisher has sent so many copies.</summary>
+    /// <exception cref="BenchException">Every pull ended before.</exception>
     public Task UntilSentAsync(double copies) => UntilAsync(async () =>
     {
         await LookAtPublisherAsync();
         return PublisherCopies >= copies;
     });
 
-    /// <summary>Waits until this node's pull has so much of the checkpoint, or every pull has ended.</summary>
+    /// <summary>Waits until this node's pull has so much of the checkpoint.</summary>
     /// <param name="part">0 to 1.</param>
     public Task UntilAsync(SwarmNode node, double part) => UntilAsync(async () =>
         (await node.Node.Client.StatusAsync(_cancellationToken)).Pulls.Any(pull => pull.Checkpoint == Checkpoint && pull.Progress.BytesDone >= part * Cluster.Shape.Bytes));
 
-    /// <summary>Waits until a condition holds, or every pull has ended.</summary>
+    /// <summary>Waits until a condition holds.</summary>
+    /// <exception cref="BenchException">Every pull ended before: what was to happen meanwhile would happen to nobody.</exception>
     public async Task UntilAsync(Func<Task<bool>> condition)
     {
-        while (!_pulls.All(pull => pull.IsCompleted) && !await condition())
+        while (!await condition())
         {
+            if (_pulls.All(pull => pull.IsCompleted))
+            {
+                throw new BenchException("every pull ended before the moment at which something was to go wrong: take more shards or a lower rate");
+            }
+
             await Task.Delay(LookInterval, _cancellationToken);
         }
     }

@@ -49,7 +49,7 @@ internal sealed class SimCommand : CliCommand
     {
         var simulation = NewSimulation(OptionsOf(arguments));
         var started = TimeProvider.System.GetTimestamp();
-        var report = await Task.Run(() => simulation.Run(cancellationToken), cancellationToken);
+        var report = await RunAsync(simulation, cancellationToken);
         var took = TimeProvider.System.GetElapsedTime(started);
         if (arguments.GetValue(_svg) is { } path)
             await File.WriteAllTextAsync(Texts.Option(_svg.Name, path, Texts.ParsePath), ProgressChart.Draw(report), cancellationToken);
@@ -69,6 +69,18 @@ internal sealed class SimCommand : CliCommand
         catch (ArgumentException e)
         {
             throw new NodeException(NodeError.Usage, $"{e.Message}. Nothing was simulated.");
+        }
+    }
+
+    private static async Task<SimReport> RunAsync(Simulation simulation, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await Task.Run(() => simulation.Run(cancellationToken), cancellationToken);
+        }
+        catch (LostShardsException e)
+        {
+            throw new NodeException(NodeError.NoPeers, $"{e.Message}. Kill fewer, or without --kill-publishers.");
         }
     }
 
