@@ -277,11 +277,15 @@ internal sealed class TrackerCore : IAsyncDisposable
 
     private async Task<CheckpointInfo> DescribeAsync(CatalogEntry entry, PublishedVersion version)
     {
-        var health = await HealthAsync(version.Manifest).ConfigureAwait(false) ?? default;
+        var health = _swarms.Health(version.Manifest) ?? await HealthWithoutSwarmAsync(version.Manifest).ConfigureAwait(false);
         return new CheckpointInfo(
             entry.Name, version.Version, entry.TagsOf(version.Version), version.Manifest, version.Bytes, version.Files, version.Shards,
             version.At, health.CompletePeers, health.AvailableShards);
     }
+
+    /// <summary>A catalog has many versions that nobody is interested in: to describe them takes no swarm, which costs memory and has to be compared with all others.</summary>
+    private async Task<SwarmHealth> HealthWithoutSwarmAsync(Digest manifest) =>
+        await _manifests.LoadAsync(manifest).ConfigureAwait(false) is { } content ? _swarms.HealthWithoutSwarm(content.Shards) : default;
 
     private async Task<SwarmHealth?> HealthAsync(Digest manifest)
     {

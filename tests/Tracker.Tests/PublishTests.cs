@@ -1,3 +1,5 @@
+using System.Diagnostics.Metrics;
+using Microsoft.Extensions.Logging.Abstractions;
 using P2PWeights.Store.Content;
 using P2PWeights.Testing;
 
@@ -36,6 +38,31 @@ public sealed class PublishTests
         Assert.Equal(0, (await tracker.Client.StatusAsync(None)).Staged);
         var fetched = await tracker.Client.GetManifestAsync(manifest.Digest, None);
         Assert.Equal(manifest.Encoded.ToArray(), fetched!.Encoded.ToArray());
+    }
+
+    [Fact]
+    public async Task List_tells_what_is_held_of_versions_that_nobody_is_in_and_makes_no_swarm_of_them()
+    {
+        using var folder = new TempFolder();
+        var time = new ManualTime();
+        await using var tracker = await TrackerCore.OpenAsync(new TrackerOptions { DataDirectory = folder.Path }, time, new Random(1), NullLogger.Instance);
+        var (held, gone) = (Make.Manifest("held"), Make.Manifest("gone"));
+        foreach (var manifest in (Manifest[])[held, gone])
+        {
+            await tracker.PutManifestAsync(manifest.Digest, new MemoryStream(manifest.Encoded.ToArray()), None);
+            await tracker.SyncAsync(Make.FullSync(Make.Peer(1), 1, Make.ShardsOf(manifest), manifest));
+            time.Advance(TimeSpan.FromSeconds(1));
+            Assert.Equal(PublishOutcome.Published, (await tracker.PublishAsync(Make.Checkpoint($"m@{(manifest == held ? "held" : "gone")}"), manifest.Digest, None)).Outcome);
+        }
+
+        Assert.Equal([("held", 0, 0), ("gone", 10, 1)], (await tracker.ListAsync(null, None)).Select(version => (version.Version, version.AvailableShards, version.CompletePeers)));
+        time.Advance(TimeSpan.FromHours(1));
+        await tracker.SyncAsync(Make.FullSync(Make.Peer(2), 1, Make.ShardsOf(held).Take(7)));
+        Assert.Equal(0, SwarmsOf(tracker));
+
+        Assert.Equal([("held", 7, 0), ("gone", 0, 0)], (await tracker.ListAsync(null, None)).Select(version => (version.Version, version.AvailableShards, version.CompletePeers)));
+        Assert.Equal(7, (await tracker.FindAsync(Make.Checkpoint("m@held")))!.AvailableShards);
+        Assert.Equal(0, SwarmsOf(tracker));
     }
 
     [Fact]
@@ -212,5 +239,25 @@ public sealed class PublishTests
         }
 
         return held;
+    }
+
+    /// <summary>Swarms in the tracker's memory, by its gauge.</summary>
+    private static int SwarmsOf(TrackerCore tracker)
+    {
+        var swarms = -1;
+        using var listener = new MeterListener
+        {
+            InstrumentPublished = (instrument, listener) =>
+            {
+                if (ReferenceEquals(instrument.Meter, tracker.Metrics.Meter) && instrument.Name == "p2pw.tracker.swarms")
+                {
+                    listener.EnableMeasurementEvents(instrument);
+                }
+            },
+        };
+        listener.SetMeasurementEventCallback<int>((_, value, _, _) => swarms = value);
+        listener.Start();
+        listener.RecordObservableInstruments();
+        return swarms;
     }
 }

@@ -11,6 +11,11 @@ internal static class RequestRules
     /// <summary>Shards in one sync: 32 TiB of checkpoint at 16 MiB each.</summary>
     public const int MaxShardsPerSync = 2 << 20;
 
+    /// <summary>
+    /// Shards up to which a peer may tell of more by digest, those in its swarms counted: 64 TiB of checkpoint at 16 MiB each, about 0.5 GiB of the tracker's memory.
+    /// </summary>
+    public const int MaxShardsOfPeer = 4 << 20;
+
     public const int MaxSwarms = 256;
     public const int MaxEndpoints = 32;
     public const int MaxEndpointLength = 300;

@@ -24,9 +24,11 @@ internal sealed class Member(TrackedState peer, Swarm swarm, int index)
 }
 
 /// <summary>How far a pull is.</summary>
-/// <param name="At">When it said so, as a timestamp.</param>
-/// <param name="BytesPerSecond">Since it said so before; 0 the first time.</param>
-internal sealed record PullSeen(SwarmPull Pull, long At, long BytesPerSecond);
+/// <param name="Pull">As it was told last.</param>
+/// <param name="MeasuredBytes">Bytes done when the rate was measured, from which the next rate counts.</param>
+/// <param name="MeasuredAt">When that was, as a timestamp.</param>
+/// <param name="BytesPerSecond">As measured then; 0 before the first time.</param>
+internal sealed record PullSeen(SwarmPull Pull, long MeasuredBytes, long MeasuredAt, long BytesPerSecond);
 
 /// <summary>The peers that one member should talk to.</summary>
 /// <param name="Number">Unique in the life of the tracker; never 0.</param>

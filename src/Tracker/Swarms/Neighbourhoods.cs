@@ -125,7 +125,11 @@ internal sealed class Neighbourhoods(int neighbours, Random random)
 
     private static IEnumerable<(Label Label, string Value)> KeysOf(PeerPlace place)
     {
-        yield return (Label.Host, place.Host);
+        if (place.Host.Length > 0)
+        {
+            yield return (Label.Host, place.Host);
+        }
+
         if (place.Rack is not null)
         {
             yield return (Label.Rack, place.Rack);

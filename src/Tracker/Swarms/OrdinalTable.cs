@@ -29,6 +29,9 @@ internal sealed class OrdinalTable
     /// <summary>The ordinal of a shard; -1 when it has none.</summary>
     public int Find(Digest shard) => _byDigest.TryGetValue(shard, out var ordinal) ? ordinal : -1;
 
+    /// <summary>Whether a live peer holds the shard.</summary>
+    public bool IsLive(Digest shard) => Find(shard) is >= 0 and var ordinal && Live.Contains(ordinal);
+
     /// <summary>Counts one more swarm that wants the shard, which gets an ordinal if it has none.</summary>
     public int AddSwarm(Digest shard)
     {

@@ -11,7 +11,8 @@ namespace P2PWeights.Tracker.Swarms;
 /// One lock around everything, held for short computations on words of bits and never across IO; requests are parsed and answers encoded outside of it.
 /// What one sync costs depends on what it says, not on how many peers there are: whoever pulls has a set of neighbours that is chosen anew from a bounded sample, and seldom.
 /// </summary>
-internal sealed class SwarmState(TimeSpan lease, int neighbours, TimeProvider time, Random random)
+/// <param name="mostHeld">Shards up to which a peer may tell of more by digest.</param>
+internal sealed class SwarmState(TimeSpan lease, int neighbours, TimeProvider time, Random random, int mostHeld = RequestRules.MaxShardsOfPeer)
 {
     /// <summary>How long a swarm without members stays in memory after the last question about it.</summary>
     internal static readonly TimeSpan Linger = TimeSpan.FromMinutes(1);
@@ -21,6 +22,12 @@ internal sealed class SwarmState(TimeSpan lease, int neighbours, TimeProvider ti
 
     /// <summary>Replicas that one call counts off of peers whose leases ran out, at about 2 ns each: when all of a cluster goes at once, the others wait no longer than that.</summary>
     private const int ForgottenPerCall = 500_000;
+
+    /// <summary>Shards that are looked up under one hold of the lock, at about 100 ns each.</summary>
+    private const int LookedUpPerHold = 8192;
+
+    /// <summary>Rates are measured over at least so long: what came between two syncs that follow each other at once says little.</summary>
+    private static readonly TimeSpan ShortestRate = TimeSpan.FromSeconds(0.5);
 
     private readonly Lock _lock = new();
     private readonly Dictionary<Guid, TrackedState> _peers = [];
@@ -97,7 +104,7 @@ internal sealed class SwarmState(TimeSpan lease, int neighbours, TimeProvider ti
                 return Answer(resync: true);
             }
 
-            RequireFitting(request, known);
+            SyncLimits.Require(request, known, _swarms, mostHeld);
             var now = time.GetTimestamp();
             var peer = known ?? Remember(request.Peer);
             Renew(peer, request, now);
@@ -114,6 +121,25 @@ internal sealed class SwarmState(TimeSpan lease, int neighbours, TimeProvider ti
             Sweep();
             return Use(manifest) is { } swarm ? HealthOf(swarm) : null;
         }
+    }
+
+    /// <summary>How well a manifest is held that has no swarm, and gets none by the question. Nobody is in it, so nobody counts as complete.</summary>
+    public SwarmHealth HealthWithoutSwarm(ImmutableArray<ShardInfo> shards)
+    {
+        var available = 0;
+        for (var start = 0; start < shards.Length; start += LookedUpPerHold)
+        {
+            lock (_lock)
+            {
+                Sweep();
+                foreach (var shard in shards.AsSpan(start, Math.Min(LookedUpPerHold, shards.Length - start)))
+                {
+                    available += _ordinals.IsLive(shard.Digest) ? 1 : 0;
+                }
+            }
+        }
+
+        return new SwarmHealth(available, shards.Length - available, CompletePeers: 0);
     }
 
     /// <summary>A swarm and its members, those that have most left to pull first; null when the manifest has no swarm.</summary>
@@ -165,27 +191,6 @@ internal sealed class SwarmState(TimeSpan lease, int neighbours, TimeProvider ti
     {
         var (leased, gather) = _pace.For(_peers.Count);
         return new SyncResponse((int)leased.TotalMilliseconds, (int)gather.TotalMilliseconds, resync, Epoch, [], [], null, []);
-    }
-
-    private void RequireFitting(SyncRequest request, TrackedState? known)
-    {
-        var joined = 0;
-        foreach (var (manifest, held) in request.Swarms)
-        {
-            if (_swarms.TryGetValue(manifest, out var swarm))
-            {
-                joined += known?.In(swarm) is null ? 1 : 0;
-                if (!swarm.Fits(held.Span))
-                {
-                    throw new TrackerException(TrackerError.Refused, $"{held.Length} bytes are no bitmap of manifest {manifest}, which has {swarm.Shards} shards");
-                }
-            }
-        }
-
-        if (!request.Full && (known?.Memberships.Count ?? 0) + joined - request.Left.Length > RequestRules.MaxSwarms)
-        {
-            throw new TrackerException(TrackerError.Refused, $"a peer is in {RequestRules.MaxSwarms} swarms at most: leave some before it enters others");
-        }
     }
 
     private TrackedState Remember(PeerInfo info)
@@ -311,10 +316,9 @@ internal sealed class SwarmState(TimeSpan lease, int neighbours, TimeProvider ti
         {
             if (Membership(peer, pull.Manifest) is { } member)
             {
-                var before = member.Pull;
-                var seconds = before is null ? 0 : time.GetElapsedTime(before.At, now).TotalSeconds;
-                var rate = seconds > 0 ? (long)(Math.Max(0, pull.BytesDone - before!.Pull.BytesDone) / seconds) : 0;
-                member.Pull = new PullSeen(pull, now, rate);
+                member.Pull = member.Pull is not { } before ? new PullSeen(pull, pull.BytesDone, now, 0)
+                    : time.GetElapsedTime(before.MeasuredAt, now) is var passed && passed < ShortestRate ? before with { Pull = pull }
+                    : new PullSeen(pull, pull.BytesDone, now, (long)(Math.Max(0, pull.BytesDone - before.MeasuredBytes) / passed.TotalSeconds));
                 views.Add(View(member, pull.Seen, now));
             }
         }

@@ -116,7 +116,8 @@ internal static class SwarmWire
                     number = reader.ReadInt64();
                     break;
                 case "neighbours":
-                    neighbours = reader.TryReadNil() ? null : ReadArray(ref reader, PeerWire.Read);
+                    // A peer is its id: whoever reads this may look peers up by it.
+                    neighbours = reader.TryReadNil() ? null : [.. ReadArray(ref reader, PeerWire.Read).DistinctBy(peer => peer.Id)];
                     break;
             }
         }

@@ -107,6 +107,15 @@ public sealed class HttpContractTests
     }
 
     [Fact]
+    public void Neighbour_named_twice_in_an_answer_is_read_once()
+    {
+        var (first, second) = (Make.Peer(1), Make.Peer(2));
+        var answer = new SyncResponse(1000, 100, false, 1, [new SwarmView(Make.Digest("m"), 3, 1, [first, second, first with { Name = "again" }])], [], null, []);
+        var read = WireFormats.SyncResponse.Decode(WireFormats.SyncResponse.Encode(answer, BodyEncoding.MessagePack), BodyEncoding.MessagePack);
+        Assert.Equal(["n1", "n2"], Assert.Single(read.Swarms).Neighbours!.Value.Select(peer => peer.Name));
+    }
+
+    [Fact]
     public async Task Swarm_is_described_with_those_first_that_have_most_left()
     {
         await using var tracker = await RunningTracker.StartAsync();

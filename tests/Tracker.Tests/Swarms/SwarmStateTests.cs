@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using P2PWeights.Store.Content;
 using P2PWeights.Tracker.Http;
 using P2PWeights.Tracker.Swarms;
@@ -155,6 +156,80 @@ public sealed class SwarmStateTests
 
         Assert.Throws<TrackerException>(() => _state.Sync(Make.Holding(Make.Peer(1), 2, [], manifests[^1])));
         Assert.Empty(_state.Sync(Make.Holding(Make.Peer(1), 2, [], manifests[^1]) with { Left = [manifests[0].Digest] }).Unknown);
+    }
+
+    [Fact]
+    public void Left_digests_that_the_peer_is_not_in_make_no_room_for_further_swarms()
+    {
+        var manifests = Enumerable.Range(0, RequestRules.MaxSwarms + 2).Select(i => Make.Manifest($"m{i}", 1)).ToArray();
+        Array.ForEach(manifests, manifest => _state.AddSwarm(manifest.Digest, manifest.Shards));
+        _state.Sync(Make.FullSync(Make.Peer(1), 1, [], manifests[..^2]));
+        var enters = Make.Holding(Make.Peer(1), 2, [], manifests[^1]);
+
+        Assert.Throws<TrackerException>(() => _state.Sync(enters with { Left = [Make.Digest("nobody"), manifests[^2].Digest] }));
+        Assert.Throws<TrackerException>(() => _state.Sync(Make.Holding(Make.Peer(1), 2, [], manifests[0], manifests[^1]) with { Left = [manifests[0].Digest] }));
+        Assert.Equal(RequestRules.MaxSwarms, Assert.Single(_state.Peers()).Swarms);
+        Assert.False(_state.Sync(enters with { Left = [manifests[0].Digest, manifests[0].Digest] }).Resync);
+        Assert.Equal(RequestRules.MaxSwarms, Assert.Single(_state.Peers()).Swarms);
+    }
+
+    [Fact]
+    public void Shards_told_by_digest_are_bounded_per_peer_and_those_in_swarms_are_not()
+    {
+        var state = new SwarmState(Lease, neighbours: 16, _time, new Random(1), mostHeld: 50);
+        state.AddSwarm(_manifest.Digest, _manifest.Shards);
+        var loose = Make.ShardsOf(Make.Manifest("loose", 60));
+        state.Sync(Make.FullSync(Make.Peer(1), 1, loose.Take(30)));
+        state.Sync(Make.Sync(Make.Peer(1), 2, loose.Skip(30).Take(20), []));
+
+        var refusal = Assert.Throws<TrackerException>(() => state.Sync(Make.Sync(Make.Peer(1), 3, loose.Skip(50).Take(1), [Make.Digest("invented")])));
+
+        Assert.Equal((TrackerError.Refused, "n1 holds 50 shards and tells of 1 more by digest: beyond 50 a peer tells of shards in swarms only; enter the swarms of what it holds, or hold less"), (refusal.Error, refusal.Message));
+        Assert.Equal(50, Assert.Single(state.Peers()).Shards);
+        state.Sync(Make.Holding(Make.Peer(1), 3, Make.ShardsOf(_manifest), _manifest));
+        Assert.Equal(150, Assert.Single(state.Peers()).Shards);
+        state.Sync(Make.Sync(Make.Peer(2), 1, loose, []) with { Full = true });
+        Assert.Equal(60, state.Peers()[1].Shards);
+    }
+
+    [Fact]
+    public void Rate_of_a_pull_is_not_measured_over_less_than_half_a_second()
+    {
+        _state.Sync(Make.FullSync(Make.Peer(1), 1, [], _manifest) with { Pulls = Done(0) });
+        Assert.Equal(0, Next(TimeSpan.FromSeconds(1) / 100, sequence: 2, bytes: 400));
+        Assert.Equal(2000, Next(TimeSpan.FromSeconds(1) * 0.49, sequence: 3, bytes: 1000));
+        Assert.Equal(2000, Next(TimeSpan.FromSeconds(1) / 1000, sequence: 4, bytes: 1900));
+        Assert.Equal(1000, Next(TimeSpan.FromSeconds(1) * 0.999, sequence: 5, bytes: 2000));
+
+        long Next(TimeSpan after, int sequence, long bytes)
+        {
+            _time.Advance(after);
+            _state.Sync(Make.Sync(Make.Peer(1), sequence, [], []) with { Pulls = Done(bytes) });
+            var member = Assert.Single(_state.Look(_manifest.Digest, most: 1)!.Value.Listed);
+            Assert.Equal(bytes, member.BytesDone);
+            return member.BytesPerSecond;
+        }
+
+        ImmutableArray<SwarmPull> Done(long bytes) => [new SwarmPull(_manifest.Digest, 0, bytes, 100_000, "tcp")];
+    }
+
+    [Fact]
+    public void Health_without_a_swarm_counts_the_shards_that_somebody_holds_and_makes_none()
+    {
+        var other = Make.Manifest("other", 20_000);
+        _state.Sync(Make.FullSync(Make.Peer(1), 1, Make.ShardsOf(other).Skip(5)));
+
+        Assert.Equal(new SwarmHealth(19_995, 5, 0), _state.HealthWithoutSwarm(other.Shards));
+        Assert.Equal(1, _state.Counts().Swarms);
+        _state.Sync(Make.Leave(Make.Peer(1), 2));
+        Assert.Equal(new SwarmHealth(0, 20_000, 0), _state.HealthWithoutSwarm(other.Shards));
+    }
+
+    [Fact]
+    public void Peers_that_do_not_name_their_host_are_not_taken_for_those_of_one()
+    {
+        var (nowhere, here) = (new PeerPlace("", null, null, null), new PeerPlace("h", null, null, null));
+        Assert.Equal((0, 0, 3), (nowhere.NearnessTo(nowhere), nowhere.NearnessTo(here), here.NearnessTo(here)));
     }
 
     [Fact]

@@ -160,7 +160,7 @@ internal sealed class LinkResponder
         }
 
         List<(DnsRecord Record, bool WantsUnicast)> answers = [];
-        foreach (var question in query.Questions)
+        foreach (var question in query.Questions.Distinct())
         {
             answers.AddRange(Records.Answer(question)
                 .Where(answer => !PendingAnswers.Suppresses(query.Answers, answer) && !answers.Any(other => other.Record.IsSame(answer)))

@@ -163,6 +163,20 @@ public sealed class ServiceResponderTests
     }
 
     [Fact]
+    public void Question_asked_many_times_in_one_packet_is_looked_up_once()
+    {
+        var known = new CountedReads([DnsRecord.Pointer(ServiceNames.Service, ServiceNames.Service.Under("n1"), 4500)]);
+        var responder = Responder("n1", out _);
+        var link = _lan.Join(responder);
+        _lan.Run(Settled);
+        var message = new DnsMessage { Questions = [.. Enumerable.Repeat(new DnsQuestion(ServiceNames.Service, RecordType.Pointer), 1000)], Answers = known };
+
+        responder.Receive(link.Id, message, VirtualLan.SourceOf(VirtualLan.LinkOf(99)), _lan.Now);
+
+        Assert.Equal(1, known.Reads);
+    }
+
+    [Fact]
     public void Answer_is_multicast_once_a_second_however_often_somebody_asks()
     {
         _lan.Join(Responder("n1", out _));
@@ -336,5 +350,23 @@ public sealed class ServiceResponderTests
         contended = names;
         var advertisement = new Advertisement("default", null, new IPEndPoint(IPAddress.Any, 7400));
         return new ServiceResponder(advertisement, ServiceNames.First(name, _seed.Random), _seed.Random, (_, now) => names.Add(now));
+    }
+
+    /// <summary>Records that count how often somebody goes through them.</summary>
+    private sealed class CountedReads(IReadOnlyList<DnsRecord> records) : IReadOnlyList<DnsRecord>
+    {
+        public int Reads { get; private set; }
+
+        public int Count => records.Count;
+
+        public DnsRecord this[int index] => records[index];
+
+        public IEnumerator<DnsRecord> GetEnumerator()
+        {
+            Reads++;
+            return records.GetEnumerator();
+        }
+
+        System.Collections.IEnumerator System.Collections.IEnumerable.GetEnumerator() => GetEnumerator();
     }
 }
