@@ -23,7 +23,7 @@ internal static partial class NodeLog
     [LoggerMessage(5, LogLevel.Warning, "no sync with the tracker, trying on; transfers go on without it: {Reason}")]
     public static partial void TrackerLost(ILogger log, string reason);
 
-    [LoggerMessage(6, LogLevel.Error, "the sync loop broke; this node is no longer seen by the tracker, restart it")]
+    [LoggerMessage(6, LogLevel.Error, "a sync with the tracker failed in a way that nobody thought of, trying on; if it goes on, the tracker no longer sees this node")]
     public static partial void SyncBroke(ILogger log, Exception exception);
 
     [LoggerMessage(7, LogLevel.Debug, "the tracker did not hear the goodbye, and will see the lease run out: {Reason}")]
@@ -67,6 +67,9 @@ internal static partial class NodeLog
 
     [LoggerMessage(20, LogLevel.Information, "a peer asked about manifest {Manifest}, which could not be had from the tracker: {Reason}")]
     public static partial void AskedSwarmNotEntered(ILogger log, Digest manifest, string reason);
+
+    [LoggerMessage(21, LogLevel.Error, "a peer asked about manifest {Manifest}, which was not entered, in a way that nobody thought of")]
+    public static partial void AskedSwarmBroke(ILogger log, Digest manifest, Exception exception);
 
     [LoggerMessage(30, LogLevel.Information, "update of {Engines} engines on {Devices} devices with {Checkpoint}: {Bytes} bytes in {Buckets} buckets, {Slots} slots of {SlotBytes} bytes")]
     public static partial void UpdateStarted(ILogger log, string checkpoint, int engines, int devices, long bytes, int buckets, int slots, long slotBytes);

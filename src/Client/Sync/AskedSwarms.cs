@@ -36,19 +36,20 @@ internal sealed class AskedSwarms : IAsyncDisposable
 
     public void Start()
     {
-        _transfer.UnknownSwarmAsked += OnAsked;
+        _transfer.UnknownSwarmAsked += Ask;
         _loop = RunAsync(_stop.Token);
     }
 
     public async ValueTask DisposeAsync()
     {
-        _transfer.UnknownSwarmAsked -= OnAsked;
+        _transfer.UnknownSwarmAsked -= Ask;
         await _stop.CancelAsync().ConfigureAwait(false);
         await _loop.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         _stop.Dispose();
     }
 
-    private void OnAsked(Digest manifest) => _asked.Writer.TryWrite(manifest);
+    /// <summary>A peer asked about a swarm that this node is not in. Does not block.</summary>
+    internal void Ask(Digest manifest) => _asked.Writer.TryWrite(manifest);
 
     private async Task RunAsync(CancellationToken cancellationToken)
     {
@@ -75,6 +76,11 @@ internal sealed class AskedSwarms : IAsyncDisposable
             {
                 // Nothing is lost: the peer pulls from others, and asks again when it connects anew.
                 NodeLog.AskedSwarmNotEntered(_log, digest, e.Message);
+            }
+            catch (Exception e) when (!cancellationToken.IsCancellationRequested)
+            {
+                // One manifest that makes trouble keeps this node from no other.
+                NodeLog.AskedSwarmBroke(_log, digest, e);
             }
         }
     }

@@ -10,8 +10,8 @@ namespace P2PWeights.Client.Sync;
 
 /// <summary>
 /// Keeps the tracker and this node in step: one loop sends what the store gained and lost, the swarms joined and how far pulls are, and hands the neighbours that come back
-/// to the transfer service. The loop owns all state but the pending changes and the waiters. A tracker that does not answer is a reason to wait longer,
-/// never to stop: transfers go on with the neighbours they have. Stopping tells the tracker that this node leaves.
+/// to the transfer service. The loop owns all state but the pending changes and the waiters. A tracker that does not answer, or a sync that fails in whatever other way, is a reason
+/// to wait longer, never to stop: transfers go on with the neighbours they have. Stopping tells the tracker that this node leaves.
 /// </summary>
 internal sealed class TrackerSync : IAsyncDisposable
 {
@@ -155,25 +155,19 @@ internal sealed class TrackerSync : IAsyncDisposable
                 failures = 0;
                 await WaitForReasonAsync(cancellationToken).ConfigureAwait(false);
             }
-            catch (TrackerException e)
+            catch (Exception) when (cancellationToken.IsCancellationRequested)
+            {
+                waiters.ForEach(waiter => waiter.TrySetCanceled(cancellationToken));
+            }
+            catch (Exception e)
             {
                 // What the tracker took of the failed request is unknown, so the next one tells everything.
                 _full = true;
                 _reachable = false;
                 NodeMetrics.Synced(answered: false);
-                waiters.ForEach(waiter => waiter.TrySetException(e));
-                if (++failures == 1)
-                {
-                    NodeLog.TrackerLost(_log, e.Message);
-                }
-
+                var told = Note(e, ++failures);
+                waiters.ForEach(waiter => waiter.TrySetException(told));
                 await _now.WaitAsync(BackOff.After(failures, _lease, Random.Shared.NextDouble()), _time, cancellationToken).ConfigureAwait(false);
-            }
-            catch (Exception e) when (e is not OperationCanceledException)
-            {
-                NodeLog.SyncBroke(_log, e);
-                waiters.ForEach(waiter => waiter.TrySetException(e));
-                throw;
             }
         }
     }
@@ -311,6 +305,23 @@ internal sealed class TrackerSync : IAsyncDisposable
         }
 
         _reachable = true;
+    }
+
+    /// <summary>Logs that a sync failed; gives what those who wait for it are told.</summary>
+    private TrackerException Note(Exception failure, int failures)
+    {
+        if (failure is not TrackerException known)
+        {
+            NodeLog.SyncBroke(_log, failure);
+            return new TrackerException(TrackerError.Protocol, $"the sync with the tracker failed in a way that nobody thought of, and is tried again: {failure.Message}", failure);
+        }
+
+        if (failures == 1)
+        {
+            NodeLog.TrackerLost(_log, known.Message);
+        }
+
+        return known;
     }
 
     private async Task SayGoodbyeAsync()
