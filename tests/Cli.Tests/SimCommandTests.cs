@@ -20,6 +20,15 @@ public sealed class SimCommandTests
     }
 
     [Fact]
+    public async Task Sim_without_a_folder_for_its_picture_says_so_before_it_runs()
+    {
+        using var folder = new TempFolder();
+        var missing = (await P2pw.RunAsync("sim", "--peers", "4", "--shards", "16", "--svg", Path.Combine(folder["no"], "swarm.svg"))).Expect(2);
+        Assert.Contains($"--svg: there is no folder {folder["no"]}. Nothing was simulated", missing.Error, StringComparison.Ordinal);
+        Assert.Contains("is a folder, not a file", (await P2pw.RunAsync("sim", "--peers", "4", "--shards", "16", "--svg", folder.Path)).Expect(2).Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Sim_refuses_what_cannot_be_simulated() =>
         Assert.Contains("peers: must be", (await P2pw.RunAsync("sim", "--peers", "0")).Expect(2).Error, StringComparison.Ordinal);
 }

@@ -44,4 +44,11 @@ public sealed class WatchTests
         (await P2pw.RunAsync("status", "--watch", "small@1", "--tracker", cluster.Tracker)).Expect(3);
         (await P2pw.RunAsync("status", "--watch", "small", "--tracker", cluster.Tracker)).Expect(2);
     }
+
+    [Theory]
+    [InlineData("--watch small@1 --nodes 0", "--nodes is a number, 1 or more")]
+    [InlineData("--rate 12GB", "--rate says how a swarm is watched: it takes --watch name@version")]
+    [InlineData("--nodes 20", "--nodes says how a swarm is watched: it takes --watch name@version")]
+    public async Task Options_of_a_watch_that_make_no_sense_are_refused(string options, string reason) => Assert.Contains(
+        reason, (await P2pw.RunAsync(["status", "--tracker", "http://127.0.0.1:1", .. options.Split(' ')])).Expect(2).Error, StringComparison.Ordinal);
 }

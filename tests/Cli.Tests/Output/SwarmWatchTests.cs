@@ -10,7 +10,7 @@ public sealed class SwarmWatchTests
     [Fact]
     public void Bound_is_what_the_furthest_behind_misses_at_the_best_rate_seen()
     {
-        var watch = new SwarmWatch(rate: 0);
+        var watch = new SwarmWatch(rate: 0, listed: 20);
         watch.Look(TimeSpan.Zero, Swarm(Pulling("fast", 2 * GB, 4 * GB), Pulling("slow", 1 * GB, 1 * GB)));
         var tick = watch.Look(TimeSpan.FromSeconds(1), Swarm(Pulling("fast", 6 * GB, 2 * GB), Pulling("slow", 2 * GB, 1 * GB)));
 
@@ -24,9 +24,18 @@ public sealed class SwarmWatchTests
     }
 
     [Fact]
+    public void Nodes_that_are_not_listed_count_for_the_rates_and_the_bound()
+    {
+        var tick = new SwarmWatch(rate: 0, listed: 1).Look(TimeSpan.Zero, Swarm(Pulling("slow", 2 * GB, 1 * GB), Pulling("fast", 6 * GB, 4 * GB)));
+
+        Assert.Equal("slow", Assert.Single(tick.Rows).Member.Name);
+        Assert.Equal((4 * GB, TimeSpan.FromSeconds(2), 4.0), (tick.PossibleBytesPerSecond, tick.Bound, tick.Rows[0].OverBound));
+    }
+
+    [Fact]
     public void Given_rate_is_the_bound_whatever_was_seen()
     {
-        var tick = new SwarmWatch(10 * GB).Look(TimeSpan.Zero, Swarm(Pulling("a", 0, 0), Pulling("b", 5 * GB, 20 * GB)));
+        var tick = new SwarmWatch(10 * GB, 20).Look(TimeSpan.Zero, Swarm(Pulling("a", 0, 0), Pulling("b", 5 * GB, 20 * GB)));
 
         Assert.Equal((TimeSpan.FromSeconds(1), null), (tick.Bound, tick.Expected));
         Assert.EndsWith("missing at 10.00 GB/s, as given), and not all nodes move", SwarmTexts.Summary(tick), StringComparison.Ordinal);
@@ -35,7 +44,7 @@ public sealed class SwarmWatchTests
     [Fact]
     public void Watch_is_over_when_nobody_pulls_any_more()
     {
-        var watch = new SwarmWatch(0);
+        var watch = new SwarmWatch(0, 20);
         Assert.False(watch.Look(TimeSpan.Zero, Swarm(Complete("publisher"))).IsOver);
         Assert.False(watch.Look(TimeSpan.FromSeconds(20), Swarm(Complete("publisher"), Pulling("a", 0, 0))).IsOver);
         Assert.True(watch.Look(TimeSpan.FromSeconds(21), Swarm(Complete("publisher"), Complete("a"))).IsOver);
@@ -44,7 +53,7 @@ public sealed class SwarmWatchTests
     [Fact]
     public void Watch_of_a_swarm_that_never_pulls_ends_after_a_while()
     {
-        var watch = new SwarmWatch(0);
+        var watch = new SwarmWatch(0, 20);
         Assert.False(watch.Look(SwarmWatch.Patience - TimeSpan.FromTicks(1), Swarm(Complete("publisher"))).IsOver);
         Assert.True(watch.Look(SwarmWatch.Patience, Swarm(Complete("publisher"))).IsOver);
     }
@@ -52,7 +61,7 @@ public sealed class SwarmWatchTests
     [Fact]
     public void Tracker_that_has_forgotten_its_peers_does_not_end_the_watch()
     {
-        var watch = new SwarmWatch(0);
+        var watch = new SwarmWatch(0, 20);
         watch.Look(TimeSpan.Zero, Swarm(Complete("publisher"), Pulling("a", 0, GB)));
         Assert.False(watch.Look(TimeSpan.FromSeconds(1), Swarm()).IsOver);
         Assert.False(watch.Look(TimeSpan.FromSeconds(2), Swarm(Complete("publisher"))).IsOver);

@@ -48,17 +48,27 @@ internal sealed class SimCommand : CliCommand
     protected override async Task<int> RunAsync(ParseResult arguments, Terminal terminal, CancellationToken cancellationToken)
     {
         var simulation = NewSimulation(OptionsOf(arguments));
+        var svg = arguments.GetValue(_svg) is { } text ? RequireWritable(Texts.Option(_svg.Name, text, Texts.ParsePath)) : null;
         var started = TimeProvider.System.GetTimestamp();
         var report = await RunAsync(simulation, cancellationToken);
         var took = TimeProvider.System.GetElapsedTime(started);
-        if (arguments.GetValue(_svg) is { } path)
-            await File.WriteAllTextAsync(Texts.Option(_svg.Name, path, Texts.ParsePath), ProgressChart.Draw(report), cancellationToken);
+        if (svg is not null)
+            await File.WriteAllTextAsync(svg, ProgressChart.Draw(report), cancellationToken);
         terminal.Result(JsonShapes.Of(report, took), text => SimText.Write(text, report, took));
         return 0;
     }
 
     private static Option<int> Number(string name, string description, int byDefault) =>
         new(name) { HelpName = "N", Description = description, DefaultValueFactory = _ => byDefault };
+
+    /// <summary>A run may take minutes: that its picture has no place is said before.</summary>
+    private static string RequireWritable(string path)
+    {
+        var folder = Path.GetDirectoryName(path);
+        return Directory.Exists(path) ? throw new NodeException(NodeError.Usage, $"--svg: {path} is a folder, not a file. Nothing was simulated.")
+            : folder is null || Directory.Exists(folder) ? path
+            : throw new NodeException(NodeError.Usage, $"--svg: there is no folder {folder}. Nothing was simulated.");
+    }
 
     private static Simulation NewSimulation(SimOptions options)
     {

@@ -52,10 +52,19 @@ internal sealed class StatusCommand : CliCommand
         {
             var checkpoint = Texts.Checkpoint(watched);
             var rate = arguments.GetValue(_rate) is { } text ? Texts.Option(_rate.Name, text, Texts.ParseRate) : 0;
-            var nodes = arguments.GetValue(_nodes) is >= 0 and var count ? count : throw new NodeException(NodeError.Usage, "--nodes is a number, 0 or more");
+            var nodes = arguments.GetValue(_nodes) is >= 1 and var count ? count : throw new NodeException(NodeError.Usage, "--nodes is a number, 1 or more");
             using var catalog = target.OpenCatalog();
-            await new SwarmView(terminal, TimeProvider.System).RunAsync(new SwarmWatch(rate), token => catalog.SwarmAsync(checkpoint, nodes, token), cancellationToken);
+            await new SwarmView(terminal, TimeProvider.System).RunAsync(
+                new SwarmWatch(rate, nodes), token => catalog.SwarmAsync(checkpoint, SwarmWatch.MostLookedAt, token), cancellationToken);
             return 0;
+        }
+
+        foreach (var option in (Option[])[_rate, _nodes])
+        {
+            if (arguments.GetResult(option) is { Implicit: false })
+            {
+                throw new NodeException(NodeError.Usage, $"{option.Name} says how a swarm is watched: it takes --watch name@version");
+            }
         }
 
         if (target.Socket is null)

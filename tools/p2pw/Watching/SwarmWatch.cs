@@ -7,8 +7,12 @@ namespace P2PWeights.Cli.Watching;
 /// the best that any node has shown while it was watched. Values in, values out; the caller brings the clock.
 /// </summary>
 /// <param name="rate">What a node can receive, in bytes per second; 0 when nobody said.</param>
-internal sealed class SwarmWatch(long rate)
+/// <param name="listed">Nodes that are listed at most; all that are looked at count for the rates and the bound.</param>
+internal sealed class SwarmWatch(long rate, int listed)
 {
+    /// <summary>Nodes to look at, under 1 MiB of them a second: in a larger swarm those with less left count for nothing.</summary>
+    public const int MostLookedAt = 4096;
+
     /// <summary>How long nobody has to pull until the watch ends: for the first pull to begin, or for nodes to come back that a restarted tracker has yet to hear of.</summary>
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
 
@@ -31,7 +35,7 @@ internal sealed class SwarmWatch(long rate)
 
         var possible = rate > 0 ? rate : _best;
         var missing = pulling.Select(Missing).DefaultIfEmpty().Max();
-        var rows = status.Members.Select(member => RowOf(member, status.Shards, possible)).ToList();
+        var rows = status.Members.Take(listed).Select(member => RowOf(member, status.Shards, possible)).ToList();
         return new SwarmTick(
             status,
             at,
@@ -69,7 +73,7 @@ internal sealed class SwarmWatch(long rate)
 /// <param name="IsGiven">Whether somebody said so; otherwise it is the best rate seen.</param>
 /// <param name="MissingBytes">Of the node that is furthest behind.</param>
 /// <param name="Bound">The time for those at that rate; null while there is none.</param>
-/// <param name="Expected">The time until the last listed node is done at the rates of now; null when one does not move.</param>
+/// <param name="Expected">The time until the last node is done at the rates of now; null when one does not move.</param>
 /// <param name="IsOver">Nobody pulls any more.</param>
 internal sealed record SwarmTick(
     SwarmStatus Status,
