@@ -15,8 +15,8 @@ internal sealed class GrantedLease(ulong id, ShardLease lease, SharedExporter? e
 
     public SharedExporter? Exporter => exporter;
 
-    /// <summary>Taken at the start: an ended lease says nothing.</summary>
-    public LeaseKind Kind { get; } = exporter is not null ? LeaseKind.Memory : lease.Tier == Tiers.Gpu ? LeaseKind.Gpu : LeaseKind.File;
+    /// <summary>Not asked of the lease, which says nothing any more when it has ended.</summary>
+    public LeaseKind Kind { get; init; } = exporter is null ? LeaseKind.File : LeaseKind.Memory;
 
     /// <summary>When it ends without another renewal. Changed under the lock of the <see cref="LeaseLaneTable"/>.</summary>
     public long Expires { get; set; }

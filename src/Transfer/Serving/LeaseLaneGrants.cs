@@ -180,7 +180,7 @@ internal sealed class LeaseLaneGrants(Guid peer, ServingContext context)
         context.Swarms.SendEnded(shard.Digest);
         context.CountServed(shard.Size);
         var place = new GpuLocation(lease.Gpu!.Value, lease.Offset);
-        var id = Add(new GrantedLease(_table.NextId(), lease, null) { Limit = After(context.Time.GetTimestamp(), WireLimits.MaxBriefLeaseTime) });
+        var id = Add(new GrantedLease(_table.NextId(), lease, null) { Kind = LeaseKind.Gpu, Limit = After(context.Time.GetTimestamp(), WireLimits.MaxBriefLeaseTime) });
         return FrameCodec.Encode(request, new LocatedGpuMessage(id, LeaseMs, place));
     }
 

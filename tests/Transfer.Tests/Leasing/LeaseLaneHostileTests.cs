@@ -25,7 +25,7 @@ public sealed class LeaseLaneHostileTests
         { "a lease given back that was never given", FrameCodec.Encode(0, new ReleaseMessage([1])) },
         { "the largest lease given back", FrameCodec.Encode(0, new ReleaseMessage([ulong.MaxValue])) },
         { "nothing given back", FrameCodec.Encode(0, new ReleaseMessage([])) },
-        { "a kind that does not exist", FrameCodec.Encode(1, new LocateMessage(Shard, (LeaseKind)3)) },
+        { "a kind that does not exist", FrameCodec.Encode(1, new LocateMessage(Shard, (LeaseKind)4)) },
         { "an absurd size", FrameCodec.Encode(1, new LocateMessage(Shard with { Size = int.MaxValue }, LeaseKind.File)) },
         { "a short challenge", FrameCodec.Encode(1, new ProveHostMessage(new byte[31])) },
         { "no devices", FrameCodec.Encode(1, new ConnectQueuesMessage([])) },
