@@ -179,6 +179,7 @@ class Engine:
                 job = self._jobs.get_nowait()
                 if job is not None:
                     job.failure = "the engine was closed"
+                    self._under_way.release()
                     job.done.set()
 
     def __enter__(self) -> Engine:
@@ -192,16 +193,21 @@ class Engine:
             self._run(job)
 
     def _run(self, job: _Job) -> None:
+        ended: tuple[str, str | None] | None = None
         try:
             receive(job.address, _Watched(self._target, self._begun), device=self._device, timeout=self._timeout)
-            self._checkpoint, self._state = job.checkpoint, "whole"
+            ended = ("whole", job.checkpoint)
         except BaseException as error:
             if self._state == "updating":
-                self._checkpoint, self._state = None, "torn"
+                ended = ("torn", None)
             job.failure = "".join(traceback.format_exception(error))
             if not isinstance(error, Exception):
                 raise
         finally:
+            # Before the state is shown: whoever sees that an update has ended may ask for the next one.
+            self._under_way.release()
+            if ended is not None:
+                self._state, self._checkpoint = ended
             job.done.set()
 
     def _begun(self) -> None:
@@ -214,14 +220,11 @@ class Engine:
         handles, version = body.get("zmq_handles"), body.get("weight_version")
         if not isinstance(handles, dict) or not isinstance(handles.get(self._id), str) or not isinstance(version, (str, type(None))):
             raise Refusal(HTTPStatus.BAD_REQUEST, f"the request has no address for {self._id}")
+        job = _Job(handles[self._id], version)
         if not self._under_way.acquire(blocking=False):
             raise Refusal(HTTPStatus.CONFLICT, "an update of this engine is under way")
-        try:
-            job = _Job(handles[self._id], version)
-            self._jobs.put(job)
-            job.done.wait()
-        finally:
-            self._under_way.release()
+        self._jobs.put(job)  # Whoever ends the job releases.
+        job.done.wait()
         if job.failure is not None:
             return {"success": False, "message": job.failure}
         return {"success": True, "message": f"holds {version}"}
