@@ -100,6 +100,11 @@ internal sealed class EngineUpdateCall : IAsyncDisposable
         {
             // No JSON, or none at all, with a status of success: vLLM may do so.
         }
+        catch (InvalidOperationException e)
+        {
+            // JSON whose strings are no text: half of a surrogate pair, as Python escapes the bytes of a path that are not UTF-8.
+            return new EngineException(EngineError.Refused, $"engine {engine} answered with a text that cannot be read, so what became of the update is not known: {e.Message}", e);
+        }
 
         return null;
     }

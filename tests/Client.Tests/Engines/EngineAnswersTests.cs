@@ -63,6 +63,7 @@ public sealed class EngineAnswersTests
     [Theory]
     [InlineData("200 OK", """{"success":false,"message":"no loader\u0007"}""", "no loader\\u0007")]
     [InlineData("200 OK", """{"success":false}""", "does not say why")]
+    [InlineData("200 OK", """{"success":false,"message":"no file \udcff"}""", "cannot be read")]
     [InlineData("400 Bad Request", """{"success":false,"message":"no loader"}""", "no loader")]
     [InlineData("500 Internal Server Error", "Traceback\nValueError: no loader\n", "ValueError: no loader")]
     public async Task A_failure_at_the_end_is_refused_with_its_text(string status, string answer, string shown)
