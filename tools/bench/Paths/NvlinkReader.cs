@@ -115,15 +115,7 @@ internal sealed class NvlinkReader : IAsyncDisposable
 
     private async Task<PeerInfo> StartSourceAsync(string gpu, long bytes, CancellationToken cancellationToken)
     {
-        // This program may be a file of its own or a library that dotnet runs.
-        var own = Environment.ProcessPath!;
-        string[] program = Path.GetFileNameWithoutExtension(own) == "dotnet" ? [Environment.GetCommandLineArgs()[0]] : [];
-        var start = new ProcessStartInfo(own, [.. program, NvlinkSource.Name, "--gpu", gpu, "--bytes", bytes.ToString(CultureInfo.InvariantCulture)])
-        {
-            RedirectStandardInput = true,
-            RedirectStandardOutput = true,
-        };
-        _source = Process.Start(start)!;
+        _source = OwnProcess.Start(NvlinkSource.Name, "--gpu", gpu, "--bytes", bytes.ToString(CultureInfo.InvariantCulture));
         var line = await _source.StandardOutput.ReadLineAsync(cancellationToken);
         return line?.Split(' ') is [NvlinkSource.ReadyWord, var id, var endpoint]
             ? new PeerInfo(Guid.Parse(id), "source", [endpoint], "source", ImmutableSortedDictionary<string, string>.Empty)

@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json;
+using P2PWeights.Bench.Measuring;
 using P2PWeights.Client.Engines;
 using P2PWeights.Store.Hashing;
 

@@ -1,8 +1,8 @@
 using System.Diagnostics;
 
-namespace P2PWeights.Bench.Updating;
+namespace P2PWeights.Bench.Measuring;
 
-/// <summary>Starts this program once more, as one of its hidden commands.</summary>
+/// <summary>Starts this program once more, as one of its hidden commands: whether it is a file of its own or a library that dotnet runs.</summary>
 internal static class OwnProcess
 {
     public static Process Start(params string[] arguments)
