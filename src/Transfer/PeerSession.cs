@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using System.Threading.Channels;
 using P2PWeights.Store.Content;
 using P2PWeights.Transfer.Connections;
@@ -19,7 +18,8 @@ public sealed class PeerSession : IAsyncDisposable
     private readonly OpenLane _control;
     private readonly TimeProvider _time;
     private readonly CancellationTokenSource _stop = new();
-    private readonly ConcurrentDictionary<Digest, RemoteSwarm> _swarms = new();
+    private readonly Lock _swarmsGate = new();
+    private readonly Dictionary<Digest, RemoteSwarm> _swarms = [];
     private readonly Channel<byte[]> _outgoing = Channel.CreateBounded<byte[]>(WireLimits.MaxSubscriptions);
     private readonly Task _running;
     private readonly Lock _leasesGate = new();
@@ -85,18 +85,37 @@ public sealed class PeerSession : IAsyncDisposable
         return await opening.WaitAsync(cancellationToken).ConfigureAwait(false);
     }
 
-    /// <summary>What the peer holds of a swarm; asked for on the first call, kept up to date from then on. Empty until the peer answers.</summary>
+    /// <summary>
+    /// What the peer holds of a swarm; asked for on the first call, kept up to date until every call was taken back by <see cref="Unsubscribe"/>. Empty until the peer answers.
+    /// </summary>
     /// <param name="held">What this node holds of it now; of the swarm's length.</param>
     internal RemoteSwarm Subscribe(Digest manifest, ShardBitmap held)
     {
-        var added = new RemoteSwarm(manifest, held.Length);
-        var swarm = _swarms.GetOrAdd(manifest, added);
-        if (ReferenceEquals(swarm, added) && !_outgoing.Writer.TryWrite(FrameCodec.Encode(0, new SubscribeMessage(manifest, held))))
+        lock (_swarmsGate)
         {
-            _control.Connection.Abort("the peer takes no more subscriptions");
-        }
+            if (!_swarms.TryGetValue(manifest, out var swarm))
+            {
+                swarm = new RemoteSwarm(manifest, held.Length);
+                _swarms.Add(manifest, swarm);
+                Tell(new SubscribeMessage(manifest, held));
+            }
 
-        return swarm;
+            swarm.Subscribers++;
+            return swarm;
+        }
+    }
+
+    /// <summary>Takes one <see cref="Subscribe"/> back. With the last one the peer is told, so that it reveals to others what it kept for this node.</summary>
+    internal void Unsubscribe(RemoteSwarm swarm)
+    {
+        lock (_swarmsGate)
+        {
+            if (--swarm.Subscribers == 0)
+            {
+                _swarms.Remove(swarm.Manifest);
+                Tell(new UnsubscribeMessage(swarm.Manifest));
+            }
+        }
     }
 
     public async ValueTask DisposeAsync()
@@ -150,11 +169,11 @@ public sealed class PeerSession : IAsyncDisposable
             {
                 case FrameType.Bitmap:
                     var bitmap = FrameCodec.Decode<BitmapMessage>(await ReadPayloadAsync(header, cancellationToken).ConfigureAwait(false));
-                    Find(bitmap.Manifest).Take(bitmap);
+                    Find(bitmap.Manifest)?.Take(bitmap);
                     break;
                 case FrameType.Have:
                     var have = FrameCodec.Decode<HaveMessage>(await ReadPayloadAsync(header, cancellationToken).ConfigureAwait(false));
-                    Find(have.Manifest).Take(have);
+                    Find(have.Manifest)?.Take(have);
                     break;
                 case FrameType.Pong:
                     break;
@@ -167,8 +186,24 @@ public sealed class PeerSession : IAsyncDisposable
     private ValueTask<ReadOnlyMemory<byte>> ReadPayloadAsync(FrameHeader header, CancellationToken cancellationToken) =>
         _control.Connection.ReadControlAsync(header, cancellationToken);
 
-    private RemoteSwarm Find(Digest manifest) =>
-        _swarms.GetValueOrDefault(manifest) ?? throw FrameCodec.Violation($"{Peer.Name} tells of manifest {manifest.ToShortString()}, which was not subscribed to");
+    /// <summary>Null for a swarm that is not subscribed to: what the peer told of it may have been on its way when the subscription ended.</summary>
+    private RemoteSwarm? Find(Digest manifest)
+    {
+        lock (_swarmsGate)
+        {
+            return _swarms.GetValueOrDefault(manifest);
+        }
+    }
+
+    /// <summary>Hands a frame to the sending loop. Under the lock of the swarms, so that the peer hears of them in the order in which they came and went.</summary>
+    private void Tell<T>(T message)
+        where T : IFrameMessage<T>
+    {
+        if (!_outgoing.Writer.TryWrite(FrameCodec.Encode(0, message)))
+        {
+            _control.Connection.Abort("the peer takes no more subscriptions");
+        }
+    }
 
     private async Task SendAsync(CancellationToken cancellationToken)
     {

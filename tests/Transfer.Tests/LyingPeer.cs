@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Collections.Immutable;
 using System.Net.Sockets;
 using P2PWeights.Store.Content;
@@ -14,6 +15,7 @@ internal sealed class LyingPeer : IAsyncDisposable
     private readonly TestCheckpoint _checkpoint;
     private readonly Answer _answer;
     private readonly ScriptedListener _listener;
+    private readonly ConcurrentQueue<(FrameType Type, Digest Manifest)> _asked = new();
     private NetworkStream? _control;
     private int _fetches;
 
@@ -30,6 +32,9 @@ internal sealed class LyingPeer : IAsyncDisposable
 
     /// <summary>Fetches asked so far.</summary>
     public int Fetches => Volatile.Read(ref _fetches);
+
+    /// <summary>The subscriptions that came and went, in their order; a subscription once it is answered.</summary>
+    public IReadOnlyList<(FrameType Type, Digest Manifest)> Asked => [.. _asked];
 
     public PeerInfo Info => new(_id, "liar", [_listener.EndPoint.ToString()], "host", ImmutableSortedDictionary<string, string>.Empty);
 
@@ -49,11 +54,14 @@ internal sealed class LyingPeer : IAsyncDisposable
     }
 
     /// <summary>Announces every shard on the control lane, again.</summary>
-    public async Task AnnounceAsync(CancellationToken cancellationToken)
+    public Task AnnounceAsync(CancellationToken cancellationToken) => AnnounceAsync(_checkpoint, cancellationToken);
+
+    /// <summary>Announces every shard of some checkpoint on the control lane.</summary>
+    public async Task AnnounceAsync(TestCheckpoint checkpoint, CancellationToken cancellationToken)
     {
-        var all = new ShardBitmap(_checkpoint.Manifest.Shards.Length);
-        Array.ForEach(_checkpoint.All, ordinal => all[ordinal] = true);
-        await _control!.WriteAsync(FrameCodec.Encode(0, new BitmapMessage(_checkpoint.Manifest.Digest, all, IsPublisher: false)), cancellationToken);
+        var all = new ShardBitmap(checkpoint.Manifest.Shards.Length);
+        Array.ForEach(checkpoint.All, ordinal => all[ordinal] = true);
+        await _control!.WriteAsync(FrameCodec.Encode(0, new BitmapMessage(checkpoint.Manifest.Digest, all, IsPublisher: false)), cancellationToken);
     }
 
     public ValueTask DisposeAsync() => _listener.DisposeAsync();
@@ -72,6 +80,11 @@ internal sealed class LyingPeer : IAsyncDisposable
             {
                 _control = stream;
                 await AnnounceAsync(cancellationToken);
+                _asked.Enqueue((header.Type, FrameCodec.Decode<SubscribeMessage>(payload).Manifest));
+            }
+            else if (header.Type == FrameType.Unsubscribe)
+            {
+                _asked.Enqueue((header.Type, FrameCodec.Decode<UnsubscribeMessage>(payload).Manifest));
             }
             else if (header.Type == FrameType.Fetch)
             {

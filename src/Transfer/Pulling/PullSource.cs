@@ -220,6 +220,7 @@ internal sealed class PullSource(PeerInfo known, PullContext context, int shards
         finally
         {
             remote.Changed -= Changed;
+            session.Session.Unsubscribe(remote);
             post(() =>
             {
                 (Remote, Channel) = (null, null);

@@ -212,7 +212,7 @@ internal sealed class PullSources(PullContext context, Manifest manifest, PullPl
     {
         if (source is { Planned: { } planned, Remote: { } remote })
         {
-            planner.SetHeld(planned, source.Denied.Without(remote.Held, loop.Now), remote.IsPublisher);
+            planner.SetHeld(planned, source.Denied.Without(remote.Held(), loop.Now), remote.IsPublisher);
         }
     }
 

@@ -82,16 +82,12 @@ internal sealed class SubscriberLane(FrameConnection connection, Guid peer, Serv
         switch (header.Type)
         {
             case FrameType.Subscribe:
+                // Told anew from the start, also when the peer subscribes a second time.
                 var (manifest, held) = FrameCodec.Decode<SubscribeMessage>(payload);
+                End(manifest);
                 if (_subscriptions.Count >= WireLimits.MaxSubscriptions)
                 {
                     throw FrameCodec.Violation($"more than {WireLimits.MaxSubscriptions} swarms are subscribed to on one lane");
-                }
-
-                // Told anew from the start, also when the peer subscribes a second time.
-                if (_subscriptions.Remove(manifest, out var old))
-                {
-                    old.Follow(null, Wake);
                 }
 
                 // A bitmap that fits no swarm of this node is not kept.
@@ -100,17 +96,21 @@ internal sealed class SubscriberLane(FrameConnection connection, Guid peer, Serv
                 context.Swarms.NoteSubscriber(manifest, peer);
                 break;
             case FrameType.Unsubscribe:
-                if (_subscriptions.Remove(FrameCodec.Decode<UnsubscribeMessage>(payload).Manifest, out var ended))
-                {
-                    ended.Follow(null, Wake);
-                }
-
+                End(FrameCodec.Decode<UnsubscribeMessage>(payload).Manifest);
                 break;
             case FrameType.Ping when _pings.Count < WireLimits.MaxSubscriptions:
                 _pings.Enqueue(header.RequestId);
                 break;
             default:
                 throw FrameCodec.Violation($"more than {WireLimits.MaxSubscriptions} pings wait for an answer");
+        }
+    }
+
+    private void End(Digest manifest)
+    {
+        if (_subscriptions.Remove(manifest, out var ended))
+        {
+            ended.Follow(null, Wake);
         }
     }
 

@@ -4,19 +4,24 @@ using P2PWeights.Transfer.Wire;
 
 namespace P2PWeights.Transfer.Sessions;
 
-/// <summary>What one peer holds of one swarm, as it last told. Changed by its session alone; the bitmap is replaced, so that any reader keeps a consistent one.</summary>
+/// <summary>
+/// What one peer holds of one swarm, as it last told. Changed by its session alone, and copied by who reads it: however often the peer tells of changes, each costs
+/// what it says and not a bitmap. Thread-safe.
+/// </summary>
 internal sealed class RemoteSwarm(Digest manifest, int shards)
 {
-    private volatile ShardBitmap _held = new(shards);
+    private readonly Lock _gate = new();
+    private ShardBitmap _held = new(shards);
     private volatile bool _hasTold;
     private volatile bool _isPublisher;
 
-    /// <summary>Raised after <see cref="Held"/> was replaced; handlers must not block.</summary>
+    /// <summary>Raised after the peer told something; handlers must not block.</summary>
     public event Action? Changed;
 
     public Digest Manifest => manifest;
 
-    public ShardBitmap Held => _held;
+    /// <summary>Subscriptions that share this one; kept by the session, under its lock.</summary>
+    public int Subscribers { get; set; }
 
     /// <summary>Whether the peer published the manifest.</summary>
     public bool IsPublisher => _isPublisher;
@@ -34,10 +39,16 @@ internal sealed class RemoteSwarm(Digest manifest, int shards)
         }
 
         _isPublisher = message.IsPublisher;
-        Replace(message.Held.Length == shards ? message.Held : new ShardBitmap(shards));
+        lock (_gate)
+        {
+            _held = message.Held.Length == shards ? message.Held : new ShardBitmap(shards);
+        }
+
+        _hasTold = true;
+        Changed?.Invoke();
     }
 
-    /// <summary>Takes changes.</summary>
+    /// <summary>Takes changes. Those that come before a whole bitmap are of an earlier subscription.</summary>
     /// <exception cref="TransferException">An ordinal is outside the manifest.</exception>
     public void Take(HaveMessage message)
     {
@@ -47,25 +58,35 @@ internal sealed class RemoteSwarm(Digest manifest, int shards)
             throw FrameCodec.Violation($"a change of shards outside manifest {manifest.ToShortString()}, which has {shards}");
         }
 
-        var held = _held.Clone();
-        foreach (var ordinal in gained)
+        if (!_hasTold)
         {
-            held[ordinal] = true;
+            return;
         }
 
-        foreach (var ordinal in lost)
+        lock (_gate)
         {
-            held[ordinal] = false;
+            foreach (var ordinal in gained)
+            {
+                _held[ordinal] = true;
+            }
+
+            foreach (var ordinal in lost)
+            {
+                _held[ordinal] = false;
+            }
         }
 
-        Replace(held);
+        Changed?.Invoke();
+    }
+
+    /// <summary>A copy of the bitmap of shards that the peer holds.</summary>
+    public ShardBitmap Held()
+    {
+        lock (_gate)
+        {
+            return _held.Clone();
+        }
     }
 
     private bool IsOutside(int ordinal) => ordinal >= shards;
-
-    private void Replace(ShardBitmap held)
-    {
-        (_held, _hasTold) = (held, true);
-        Changed?.Invoke();
-    }
 }

@@ -1,8 +1,10 @@
 using System.Runtime.InteropServices;
 using P2PWeights.Store;
+using P2PWeights.Store.Content;
 using P2PWeights.Store.Folders;
 using P2PWeights.Testing;
 using P2PWeights.Transfer.Pulling;
+using P2PWeights.Transfer.Wire;
 
 namespace P2PWeights.Transfer.Tests.Pulls;
 
@@ -309,6 +311,47 @@ public sealed class PullTests
         await publisher.HoldAsync(checkpoint, 2);
         var report = await node.PullAsync(checkpoint);
         Assert.Equal((50_000, 100_000), (report.BytesFetched, report.BytesReused));
+    }
+
+    [Fact]
+    public async Task Source_is_unsubscribed_from_when_the_last_pull_of_a_swarm_ends_and_others_go_on()
+    {
+        var (one, other, third) = (TestCheckpoint.Uniform(2, 1000), TestCheckpoint.Uniform(3, 1000), TestCheckpoint.Uniform(4, 1000));
+        await using var peer = new LyingPeer(one, (_, _, _, _, _) => Task.CompletedTask);
+        await using var node = await TestNode.StartAsync("node", new TransferOptions { Paths = [PathNames.Tcp], StallTimeout = TimeSpan.FromSeconds(60) });
+        using var rest = new CancellationTokenSource();
+        var first = Begin(one, 0);
+        await Eventually.HoldsAsync(() => peer.Fetches == 1, "the first pull has asked for its shard");
+        var second = Begin(one, 1);
+        await Eventually.HoldsAsync(() => peer.Fetches == 2, "the second pull has asked for its shard");
+        var others = Begin(other, 0).Pull;
+        await Eventually.HoldsAsync(() => peer.Asked.Contains(Subscribed(other)), "the pull of another swarm has subscribed");
+
+        await EndAsync(first);
+        others = Task.WhenAll(others, Begin(third, 0).Pull);
+        await Eventually.HoldsAsync(() => peer.Asked.Contains(Subscribed(third)), "the pull of a third swarm has subscribed");
+        Assert.Equal([Subscribed(one), Subscribed(other), Subscribed(third)], peer.Asked);
+        await EndAsync(second);
+        await Eventually.HoldsAsync(() => peer.Asked.Contains((FrameType.Unsubscribe, one.Manifest.Digest)), "the peer is told that nobody follows the swarm");
+        Assert.False(others.IsCompleted);
+
+        await rest.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => others);
+
+        (Task Pull, CancellationTokenSource Cancel) Begin(TestCheckpoint checkpoint, int ordinal)
+        {
+            node.Meet(checkpoint, peer.Info);
+            var cancel = CancellationTokenSource.CreateLinkedTokenSource(rest.Token);
+            return (node.Transfer.PullAsync(new PullRequest(checkpoint.Manifest, [ordinal], null), null, cancel.Token), cancel);
+        }
+
+        async Task EndAsync((Task Pull, CancellationTokenSource Cancel) begun)
+        {
+            await begun.Cancel.CancelAsync();
+            await Assert.ThrowsAnyAsync<OperationCanceledException>(() => begun.Pull);
+        }
+
+        static (FrameType Type, Digest Manifest) Subscribed(TestCheckpoint checkpoint) => (FrameType.Subscribe, checkpoint.Manifest.Digest);
     }
 
     private sealed class Recorder : IProgress<PullProgress>
