@@ -4,16 +4,23 @@ using P2PWeights.Native.Cuda;
 
 namespace P2PWeights.Bench.Paths;
 
-/// <summary>The anchor: cuMemcpyPeerAsync between two GPUs in one process, or a copy inside one GPU, in pieces of 512 MiB on one stream.</summary>
+/// <summary>
+/// The anchor: cuMemcpyPeerAsync between two GPUs in one process, or a copy inside one GPU, in pieces of 512 MiB on one stream; or in pieces of a shard on several streams in turn, to see what
+/// small copies cost by themselves.
+/// </summary>
 internal sealed class PeerCopy : IDisposable
 {
-    private const long PieceBytes = 512L << 20;
+    /// <summary>The pieces of the anchor, and the memory that there is on each side.</summary>
+    public const long PieceBytes = 512L << 20;
+
+    /// <summary>The most streams that are used.</summary>
+    public const int MostStreams = 4;
 
     private readonly CudaDevice _from;
     private readonly CudaDevice _to;
     private readonly CudaMemory _source;
     private readonly CudaMemory _target;
-    private readonly CudaStream _stream;
+    private readonly CudaStream[] _streams;
 
     public PeerCopy(int from, int to)
     {
@@ -27,34 +34,45 @@ internal sealed class PeerCopy : IDisposable
 
         _source = CudaMemory.Allocate(_from, PieceBytes);
         _target = CudaMemory.Allocate(_to, PieceBytes);
-        _stream = CudaStream.Create(_from);
+        _streams = [.. Enumerable.Range(0, MostStreams).Select(_ => CudaStream.Create(_from))];
     }
 
-    public Sample Copy(long bytes)
+    /// <summary>Copies as many bytes, in pieces that all are queued at once.</summary>
+    /// <param name="pieceBytes">At most <see cref="PieceBytes"/>, of which it is a part.</param>
+    /// <param name="streams">Streams that take the pieces in turn; at most <see cref="MostStreams"/>.</param>
+    public Sample Copy(long bytes, long pieceBytes = PieceBytes, int streams = 1)
     {
         var cpu = CpuClock.SecondsOf(Environment.ProcessId);
         var started = Stopwatch.GetTimestamp();
-        for (var done = 0L; done < bytes; done += PieceBytes)
+        for (var (done, turn) = (0L, 0); done < bytes; done += pieceBytes, turn++)
         {
-            var piece = Math.Min(PieceBytes, bytes - done);
+            var (stream, offset, piece) = (_streams[turn % streams], (nint)(done % PieceBytes), Math.Min(pieceBytes, bytes - done));
             if (_from == _to)
             {
-                _stream.Copy(_target.Address, _source.Address, piece);
+                stream.Copy(_target.Address + offset, _source.Address + offset, piece);
             }
             else
             {
-                _stream.CopyTo(_to, _target.Address, _source.Address, piece);
+                stream.CopyTo(_to, _target.Address + offset, _source.Address + offset, piece);
             }
         }
 
-        _stream.Synchronize();
+        foreach (var stream in _streams)
+        {
+            stream.Synchronize();
+        }
+
         var seconds = Stopwatch.GetElapsedTime(started).TotalSeconds;
         return Sample.Of(bytes, seconds, sending: 0, receiving: CpuClock.SecondsOf(Environment.ProcessId) - cpu);
     }
 
     public void Dispose()
     {
-        _stream.Dispose();
+        foreach (var stream in _streams)
+        {
+            stream.Dispose();
+        }
+
         _target.Dispose();
         _source.Dispose();
         _to.Dispose();
