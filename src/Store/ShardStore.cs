@@ -92,6 +92,9 @@ public sealed class ShardStore : IAsyncDisposable
     /// <summary>The tiers that hold the shard.</summary>
     public Tiers Locate(Digest digest) => _index.Find(digest).Tiers;
 
+    /// <summary>The GPU that holds a shard, a place in <see cref="Gpus"/>; null when none does.</summary>
+    public int? GpuOf(Digest digest) => _index.Find(digest) is var record && record.Has(Tiers.Gpu) ? _gpu!.PlaceOf(record.GpuUnit).Gpu : null;
+
     /// <summary>All shards held, a snapshot.</summary>
     public IReadOnlyList<ShardInfo> List() => [.. _index.Snapshot().Select(entry => new ShardInfo(entry.Digest, entry.Record.Size))];
 
@@ -221,7 +224,7 @@ public sealed class ShardStore : IAsyncDisposable
     /// <param name="gpu">Where the other node has it, with the offset, checked by <see cref="ForeignGpus.Has"/>.</param>
     /// <param name="target">A place in <see cref="Gpus"/>.</param>
     /// <param name="isPromised">Asked after the copy: whether the other node's promise still holds. When not, nothing is kept.</param>
-    /// <returns>Whether a GPU holds the shard now. When not, the promise was broken, or the two devices cannot copy to each other.</returns>
+    /// <returns>Whether that GPU holds the shard now. When not, the promise was broken, the two devices cannot copy to each other, or another GPU of this store holds it.</returns>
     /// <exception cref="StoreException"><see cref="StoreError.Full"/>: everything on the GPU must stay.</exception>
     /// <exception cref="IOException">The other node's memory cannot be opened, or a device failed.</exception>
     public ValueTask<bool> AdoptAsync(

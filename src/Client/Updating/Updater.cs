@@ -17,7 +17,7 @@ namespace P2PWeights.Client.Updating;
 internal sealed class Updater(ShardStore store, Puller puller, CheckpointCatalog catalog, string slotRoot, TimeProvider time, ILogger log) : IDisposable
 {
     private readonly SemaphoreSlim _turn = new(1);
-    private CudaDevices? _gpus;
+    private CudaUpdateDevices? _gpus;
     private IDisposable? _arenaOnGpus;
 
     /// <summary>
@@ -154,7 +154,7 @@ internal sealed class Updater(ShardStore store, Puller puller, CheckpointCatalog
             return new HostDevices(slotRoot);
         }
 
-        _gpus ??= new CudaDevices();
+        _gpus ??= new CudaUpdateDevices();
         return _gpus;
     }
 

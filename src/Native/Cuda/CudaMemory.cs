@@ -5,6 +5,9 @@ namespace P2PWeights.Native.Cuda;
 /// <summary>Memory of a GPU, from <c>cuMemAlloc</c>: the only kind whose handle other processes can open. Freed after the last use: freeing waits for the device.</summary>
 public sealed unsafe class CudaMemory : NativeHandle
 {
+    /// <summary>Bytes of what <see cref="Export"/> gives.</summary>
+    public const int HandleBytes = CUipcMemHandle.Size;
+
     private readonly CudaDevice _device;
 
     private CudaMemory(CudaDevice device, long length)
@@ -28,7 +31,7 @@ public sealed unsafe class CudaMemory : NativeHandle
         return memory;
     }
 
-    /// <summary>64 bytes by which another process of the host opens the memory. Valid until it is freed.</summary>
+    /// <summary><see cref="HandleBytes"/> by which another process of the host opens the memory. Valid until it is freed.</summary>
     /// <exception cref="NativeException">The device, or the container, does not allow it.</exception>
     public byte[] Export()
     {

@@ -55,28 +55,6 @@ public sealed unsafe class NcclGroup : IDisposable
         NcclImports.Check(ended, "ncclGroupEnd");
     }
 
-    /// <summary>Sends one device's bytes to all others. Queued on the streams; returns before it is done.</summary>
-    /// <param name="buffers">Per device, where the bytes are or come to lie.</param>
-    /// <param name="root">The index of the device that has them.</param>
-    /// <param name="streams">Per device, one of its own streams.</param>
-    /// <exception cref="NativeException">NCCL failed; the group can only be aborted now.</exception>
-    public void Broadcast(ReadOnlySpan<nint> buffers, long bytes, int root, ReadOnlySpan<CudaStream> streams)
-    {
-        RequireAll(buffers.Length, streams.Length);
-        NcclImports.Check(NcclImports.ncclGroupStart(), "ncclGroupStart");
-        var failure = NcclImports.Success;
-        for (var rank = 0; rank < _communicators.Length && failure == NcclImports.Success; rank++)
-        {
-            using var stream = streams[rank].Use();
-            using var current = _devices[rank].MakeCurrent();
-            failure = NcclImports.ncclBroadcast(buffers[rank], buffers[rank], (nuint)bytes, NcclImports.Uint8, root, _communicators[rank], stream.Pointer);
-        }
-
-        var ended = NcclImports.ncclGroupEnd();
-        NcclImports.Check(failure, "ncclBroadcast");
-        NcclImports.Check(ended, "ncclGroupEnd");
-    }
-
     /// <summary>What went wrong since, on any device; null when nothing did.</summary>
     public NativeException? Failure()
     {

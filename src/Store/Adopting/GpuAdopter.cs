@@ -15,9 +15,10 @@ internal sealed class GpuAdopter(ShardIndex index, GpuTier gpu, Evictor evictor,
     public async ValueTask<bool> AdoptAsync(
         ShardInfo shard, ForeignGpus source, int sourceGpu, long offset, int target, Func<bool> isPromised, CancellationToken cancellationToken)
     {
-        if (index.Find(shard.Digest).Has(Tiers.Gpu))
+        if (GpuOf(shard.Digest) is { } holder)
         {
-            return true;
+            // From one GPU of this node to another it goes proven, through the host.
+            return holder == target;
         }
 
         var foreign = source.Open(sourceGpu);
@@ -39,7 +40,7 @@ internal sealed class GpuAdopter(ShardIndex index, GpuTier gpu, Evictor evictor,
             }
 
             isPublished = GpuPublishing.TryPublish(index, gpu, shard, unit, isProven: false, time);
-            return true;
+            return isPublished || GpuOf(shard.Digest) == target;
         }
         finally
         {
@@ -49,4 +50,6 @@ internal sealed class GpuAdopter(ShardIndex index, GpuTier gpu, Evictor evictor,
             }
         }
     }
+
+    private int? GpuOf(Digest digest) => index.Find(digest) is var record && record.Has(Tiers.Gpu) ? gpu.PlaceOf(record.GpuUnit).Gpu : null;
 }

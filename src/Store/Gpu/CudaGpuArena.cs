@@ -10,7 +10,7 @@ internal sealed class CudaGpuArena : IGpuArena
     private readonly CudaStreams _streams;
 
     /// <exception cref="NativeException">There is no such GPU, it has no room, or it does not share its memory with other processes.</exception>
-    public CudaGpuArena(CudaGpus gpus, int ordinal, long bytes)
+    public CudaGpuArena(CudaDevices gpus, int ordinal, long bytes)
     {
         var device = gpus.Open(ordinal);
         Device = device.Uuid;
@@ -59,7 +59,7 @@ internal sealed class ForeignCudaGpuArena : IForeignGpuArena
     private ForeignCudaGpuArena(CudaSharedMemory memory, CudaStreams streams) => (_memory, _streams) = (memory, streams);
 
     /// <exception cref="NativeException">The handle leads to nothing: its process is gone, or it is this one.</exception>
-    public static ForeignCudaGpuArena Open(CudaGpus gpus, string uuid, ReadOnlySpan<byte> handle)
+    public static ForeignCudaGpuArena Open(CudaDevices gpus, string uuid, ReadOnlySpan<byte> handle)
     {
         var device = gpus.Find(uuid)
             ?? throw new NativeException("CUDA", "cuDeviceGet", 0, "this process does not see the GPU: run the node with CUDA_VISIBLE_DEVICES unset, or naming it too", uuid);

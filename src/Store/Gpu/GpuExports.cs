@@ -1,4 +1,5 @@
 using System.Buffers;
+using P2PWeights.Native.Cuda;
 using P2PWeights.Native.Posix;
 using P2PWeights.Store.Content;
 using P2PWeights.Store.Serialization;
@@ -9,7 +10,16 @@ namespace P2PWeights.Store.Gpu;
 /// <param name="Device">See <see cref="IGpuArena.Device"/>.</param>
 /// <param name="Bytes">Bytes of the arena.</param>
 /// <param name="Handle">See <see cref="IGpuArena.Handle"/>.</param>
-internal readonly record struct GpuExport(string Device, long Bytes, ReadOnlyMemory<byte> Handle);
+internal readonly record struct GpuExport(string Device, long Bytes, ReadOnlyMemory<byte> Handle)
+{
+    private const string CudaPrefix = "GPU-";
+
+    /// <summary>Whether it is a GPU's, and not the host's memory in the place of one.</summary>
+    public bool IsCuda => Device.StartsWith(CudaPrefix, StringComparison.Ordinal);
+
+    /// <summary>Whether the handle has the length of those of its kind; any name may be tried.</summary>
+    public bool IsOpenable => !IsCuda || Handle.Length == CudaMemory.HandleBytes;
+}
 
 /// <summary>
 /// The file <c>gpu</c> beside a node's arena, in a folder that nobody but the node's user can look into: by what handles its GPU arenas are opened. An opened handle gives the right to
@@ -114,9 +124,9 @@ internal static class GpuExports
         {
             var fields = reader.ReadArrayHeader();
             var gpu = new GpuExport(reader.ReadRequiredString(), reader.ReadInt64(), reader.ReadRequiredBytes().ToArray());
-            if (fields != 3 || gpu.Bytes <= 0)
+            if (fields != 3 || gpu.Bytes <= 0 || !gpu.IsOpenable)
             {
-                throw new MessagePackSerializationException($"GPU {gpus.Count} has {fields} fields and {gpu.Bytes} bytes");
+                throw new MessagePackSerializationException($"GPU {gpus.Count} has {fields} fields, {gpu.Bytes} bytes and a handle of {gpu.Handle.Length}");
             }
 
             gpus.Add(gpu);

@@ -13,11 +13,11 @@ namespace P2PWeights.Store.Gpu;
 internal sealed class GpuTier
 {
     private readonly Part[] _parts;
-    private readonly CudaGpus? _cuda;
+    private readonly CudaDevices? _cuda;
     private readonly string _exports;
     private RegisteredMemory? _staging;
 
-    private GpuTier(Part[] parts, CudaGpus? cuda, string exports) => (_parts, _cuda, _exports) = (parts, cuda, exports);
+    private GpuTier(Part[] parts, CudaDevices? cuda, string exports) => (_parts, _cuda, _exports) = (parts, cuda, exports);
 
     /// <summary>The settings' words for the GPUs.</summary>
     public IReadOnlyList<string> Names => [.. _parts.Select(part => part.Name)];
@@ -34,7 +34,7 @@ internal sealed class GpuTier
     /// <exception cref="StoreException">A GPU is not there or has no room; the message says which and what to do.</exception>
     public static GpuTier Open(IReadOnlyList<GpuMemory> gpus, ArenaInfo arena)
     {
-        CudaGpus? cuda = null;
+        CudaDevices? cuda = null;
         var parts = new List<Part>();
         try
         {
@@ -45,7 +45,7 @@ internal sealed class GpuTier
                 try
                 {
                     IGpuArena memory = gpu.Ordinal is { } ordinal
-                        ? new CudaGpuArena(cuda ??= new CudaGpus(), ordinal, bytes)
+                        ? new CudaGpuArena(cuda ??= new CudaDevices(), ordinal, bytes)
                         : HostGpuArena.Make(gpu.Device, bytes, Path.GetDirectoryName(arena.Path)!);
                     parts.Add(new Part(gpu.Device, memory, firstUnit, (int)(bytes / BuddyAllocator.UnitBytes)));
                 }
@@ -77,7 +77,7 @@ internal sealed class GpuTier
     {
         try
         {
-            _staging = _cuda?.Register(staging);
+            _staging = _cuda?.Register(staging.Address, staging.Length);
             return null;
         }
         catch (NativeException failure)
@@ -135,7 +135,7 @@ internal sealed class GpuTier
 
     /// <summary>Opens a GPU arena of another process of this host, as told in its <see cref="GpuExports"/>.</summary>
     /// <exception cref="IOException">It cannot be opened.</exception>
-    public IForeignGpuArena OpenForeign(in GpuExport export, string arenaPath) => export.Device.StartsWith("GPU-", StringComparison.Ordinal)
+    public IForeignGpuArena OpenForeign(in GpuExport export, string arenaPath) => export.IsCuda
         ? ForeignCudaGpuArena.Open(_cuda ?? throw new NativeException("CUDA", "cuIpcOpenMemHandle", 0, "this node has no memory on a GPU of its own", export.Device), export.Device, export.Handle.Span)
         : ForeignHostGpuArena.Open(Path.GetDirectoryName(arenaPath)!, export.Handle.Span);
 

@@ -63,7 +63,7 @@ internal sealed class HeldShards(ShardStore store, ShardTarget target)
     }
 
     /// <summary>Whether a shard that the store holds is where the pull wants it.</summary>
-    public bool IsInPlace(ShardInfo shard) => target.Folder is null && (target.Gpu is null || store.Locate(shard.Digest).HasFlag(Tiers.Gpu));
+    public bool IsInPlace(ShardInfo shard) => target.Folder is null && (target.Gpu is null || store.GpuOf(shard.Digest) == target.Gpu);
 
     /// <summary>Copies one shard. A cancellation is a copy that was not made.</summary>
     public async Task<HeldCopy> CopyAsync(ShardInfo shard, CancellationToken cancellationToken)
@@ -98,7 +98,10 @@ internal sealed class HeldShards(ShardStore store, ShardTarget target)
     {
         try
         {
-            if (await store.LeaseAsync(shard.Digest, cancellationToken).ConfigureAwait(false) is not { } lease)
+            // From one GPU to another it needs no room in the memory tier.
+            var isOnGpuAlone = target.Gpu is not null && store.Locate(shard.Digest) == Tiers.Gpu;
+            var leasing = isOnGpuAlone ? store.LeaseInGpuAsync(shard.Digest, cancellationToken) : store.LeaseAsync(shard.Digest, cancellationToken);
+            if (await leasing.ConfigureAwait(false) is not { } lease)
             {
                 return false;
             }

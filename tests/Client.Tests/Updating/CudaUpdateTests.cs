@@ -4,6 +4,7 @@ using P2PWeights.Client.Engines;
 using P2PWeights.Client.Tests.Engines;
 using P2PWeights.Client.Updating.Devices;
 using P2PWeights.Native.Cuda;
+using P2PWeights.Testing;
 
 namespace P2PWeights.Client.Tests.Updating;
 
@@ -65,7 +66,7 @@ public sealed class CudaUpdateTests
     /// <summary>The GPUs, with the arena registered, and what was opened of them.</summary>
     private sealed class KnownDevices : IUpdateDevices
     {
-        private readonly CudaDevices _gpus = new();
+        private readonly CudaUpdateDevices _gpus = new();
         private readonly IDisposable? _arena;
 
         public KnownDevices(Store.MemoryRegion? arena) => _arena = arena is { } region ? _gpus.Register(region.Address, region.Length) : null;

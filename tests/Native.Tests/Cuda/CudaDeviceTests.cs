@@ -1,6 +1,7 @@
 using P2PWeights.Native.Cuda;
 using P2PWeights.Native.Nccl;
 using P2PWeights.Native.Posix;
+using P2PWeights.Testing;
 
 namespace P2PWeights.Native.Tests.Cuda;
 
@@ -8,7 +9,7 @@ public sealed unsafe class CudaDeviceTests
 {
     private const int Size = 8 << 20;
 
-    [CudaDeviceFact]
+    [CudaFact]
     public void Every_device_says_what_it_is()
     {
         Assert.Equal(CudaDevice.Count, CudaDevice.Uuids.Count);
@@ -25,7 +26,7 @@ public sealed unsafe class CudaDeviceTests
         Assert.Matches(@"^\d+\.\d$", CudaLibrary.Version);
     }
 
-    [CudaDeviceFact]
+    [CudaFact]
     public void An_unknown_device_is_named_in_the_error()
     {
         var exception = Assert.Throws<NativeException>(() => CudaDevice.Open(1000));
@@ -34,7 +35,7 @@ public sealed unsafe class CudaDeviceTests
         Assert.Contains("CUDA_ERROR_INVALID_DEVICE", exception.Message, StringComparison.Ordinal);
     }
 
-    [CudaDeviceFact]
+    [CudaFact]
     public void Bytes_go_into_a_device_and_come_out_unchanged()
     {
         using var device = CudaDevice.Open(0);
@@ -56,7 +57,7 @@ public sealed unsafe class CudaDeviceTests
         Assert.Equal(64, memory.Export().Length);
     }
 
-    [CudaDeviceFact]
+    [CudaFact]
     public void Devices_disposed_first_live_until_their_children_are_gone()
     {
         var device = CudaDevice.Open(0);
@@ -72,7 +73,7 @@ public sealed unsafe class CudaDeviceTests
         Assert.Throws<ObjectDisposedException>(() => memory.Address);
     }
 
-    [CudaDeviceFact]
+    [CudaFact]
     public void Too_much_memory_is_refused_with_its_size()
     {
         using var device = CudaDevice.Open(0);
@@ -83,7 +84,7 @@ public sealed unsafe class CudaDeviceTests
         Assert.Contains((device.TotalBytes * 2).ToString(System.Globalization.CultureInfo.InvariantCulture), exception.Message, StringComparison.Ordinal);
     }
 
-    [CudaDeviceFact(devices: 2)]
+    [CudaFact(devices: 2)]
     public void Bytes_go_from_device_to_device_after_the_event_that_they_wait_for()
     {
         using var one = CudaDevice.Open(0);
@@ -116,7 +117,7 @@ public sealed unsafe class CudaDeviceTests
         Assert.True(new Span<byte>(host.Address, Size).SequenceEqual(new Span<byte>(host.Address + Size, Size)));
     }
 
-    [CudaDeviceFact(devices: 2, nccl: true)]
+    [CudaFact(devices: 2, nccl: true)]
     public void An_all_gather_brings_every_part_to_every_device()
     {
         using var host = RandomMapping(2 * Size, seed: 3);

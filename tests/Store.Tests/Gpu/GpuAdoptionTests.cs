@@ -85,6 +85,20 @@ public sealed class GpuAdoptionTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task Shard_that_another_gpu_of_the_taker_holds_is_not_taken_for_adopted()
+    {
+        var (shard, bytes, lease, gpus) = await OfferAsync(Host, new GpuMemory("host-1", 32 << 20));
+        await _taker.Store.PutAsync(shard, bytes, ShardTarget.InGpu(1));
+        using (lease)
+        {
+            Assert.False(await AdoptAsync(shard, gpus, lease));
+        }
+
+        Assert.Equal(1, _taker.Store.GpuOf(shard.Digest));
+        gpus.EndUse();
+    }
+
+    [Fact]
     public async Task Broken_promise_leaves_nothing_behind()
     {
         var (shard, _, lease, gpus) = await OfferAsync();
@@ -133,6 +147,7 @@ public sealed class GpuAdoptionTests : IAsyncDisposable
     [InlineData("too many")]
     [InlineData("too long")]
     [InlineData("no bytes")]
+    [InlineData("no handle of a GPU")]
     [InlineData("empty")]
     public async Task What_is_told_of_gpus_is_refused_unless_it_is_sound(string wrong)
     {
@@ -149,7 +164,7 @@ public sealed class GpuAdoptionTests : IAsyncDisposable
         for (var i = 0; i < gpus; i++)
         {
             writer.WriteArrayHeader(3);
-            writer.Write("host-0");
+            writer.Write(wrong == "no handle of a GPU" ? "GPU-5f1c0e2a-0000-0000-0000-000000000000" : "host-0");
             writer.Write(wrong == "no bytes" ? 0L : 32L << 20);
             writer.Write(new byte[wrong == "too long" ? GpuExports.MaxHandleBytes + 1 : 8]);
         }
@@ -182,10 +197,10 @@ public sealed class GpuAdoptionTests : IAsyncDisposable
         gpus.EndUse();
     }
 
-    private async Task<(ShardInfo Shard, byte[] Bytes, ShardLease Lease, ForeignGpus Gpus)> OfferAsync()
+    private async Task<(ShardInfo Shard, byte[] Bytes, ShardLease Lease, ForeignGpus Gpus)> OfferAsync(params GpuMemory[] takers)
     {
         await _owner.OpenAsync(gpus: Host);
-        await _taker.OpenAsync(gpus: Host);
+        await _taker.OpenAsync(gpus: takers.Length > 0 ? takers : [Host]);
         var (shard, bytes) = _owner.NewShard(Size);
         await _owner.Store.PutAsync(shard, bytes, ShardTarget.InGpu(0));
         var lease = await _owner.Store.LeaseInGpuAsync(shard.Digest, StoreFixture.Deadline);

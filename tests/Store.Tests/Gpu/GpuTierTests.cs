@@ -1,4 +1,5 @@
 using P2PWeights.Store.Content;
+using P2PWeights.Testing;
 
 namespace P2PWeights.Store.Tests.Gpu;
 
@@ -83,6 +84,27 @@ public sealed class GpuTierTests : IAsyncDisposable
         pin.Dispose();
         await store.PutAsync(shards[2].Shard, shards[2].Bytes, ShardTarget.InGpu(0));
         Assert.Equal(Tiers.None, store.Locate(shards[1].Shard.Digest));
+    }
+
+    [Fact]
+    public async Task Shard_that_is_put_on_another_gpu_moves_there_and_stays_for_those_who_lease_it_here()
+    {
+        var store = await _fixture.OpenAsync(gpus: [Host, new GpuMemory("host-1", 32 * MiB)]);
+        var (shard, bytes) = _fixture.NewShard(MiB);
+        await store.PutAsync(shard, bytes, ShardTarget.InGpu(0));
+        using (var lease = await store.LeaseInGpuAsync(shard.Digest, StoreFixture.Deadline))
+        {
+            await store.PutAsync(shard, bytes, ShardTarget.InGpu(1));
+
+            Assert.Equal((0, 1), (lease!.Value.Gpu, store.GpuOf(shard.Digest)));
+            Assert.Equal((1, 2 * MiB), (Gpu(store).Shards, Gpu(store).Bytes));
+            var read = new byte[MiB];
+            await lease.Value.ReadAsync(read, StoreFixture.Deadline);
+            Assert.True(read.AsSpan().SequenceEqual(bytes), _fixture.Seeded.ToString());
+        }
+
+        Assert.Equal(MiB, Gpu(store).Bytes);
+        Assert.Equal(bytes, await store.GetAsync(shard.Digest));
     }
 
     [Fact]

@@ -111,7 +111,7 @@ internal static class UpdateBench
         var model = BenchModel.Create(size);
         var manifest = await model.StoreAsync(store, cancellationToken);
         Info($"{size >> 20} MiB of random tensors hashed and stored in {watch.Elapsed.TotalSeconds:0.0} s");
-        using IUpdateDevices devices = IsCuda(arguments) ? new CudaDevices() : new HostDevices(folder.Path);
+        using IUpdateDevices devices = IsCuda(arguments) ? new CudaUpdateDevices() : new HostDevices(folder.Path);
         watch.Restart();
         using var registration = devices.Register(store.Regions[0].Address, store.Regions[0].Length);
         Info($"arena of {store.Regions[0].Length >> 20} MiB registered in {watch.Elapsed.TotalSeconds:0.0} s");

@@ -48,9 +48,6 @@ internal static unsafe partial class NcclImports
     public static partial int ncclGroupEnd();
 
     [LibraryImport(Library)]
-    public static partial int ncclBroadcast(nint send, nint receive, nuint count, int type, int root, nint communicator, nint stream);
-
-    [LibraryImport(Library)]
     public static partial int ncclAllGather(nint send, nint receive, nuint sendCount, int type, nint communicator, nint stream);
 
     /// <exception cref="NativeException">The call failed.</exception>

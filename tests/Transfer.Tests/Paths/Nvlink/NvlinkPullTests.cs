@@ -1,5 +1,6 @@
 using P2PWeights.Native.Cuda;
 using P2PWeights.Store;
+using P2PWeights.Testing;
 using P2PWeights.Transfer.Tests.Paths.Local;
 
 namespace P2PWeights.Transfer.Tests.Paths.Nvlink;
@@ -79,6 +80,20 @@ public sealed class NvlinkPullTests
     }
 
     [Fact]
+    public async Task Pull_into_a_gpu_of_what_another_gpu_of_the_node_holds_moves_it_and_takes_no_room_in_memory()
+    {
+        var checkpoint = TestCheckpoint.Uniform(6, 1 << 20);
+        await using var node = await TestNode.StartAsync("node", gpus: [new GpuMemory("host-0", GpuBytes), new GpuMemory("host-1", GpuBytes)]);
+        await node.HoldAsync(checkpoint);
+
+        var report = await node.PullAsync(checkpoint, ShardTarget.InGpu(1));
+
+        Assert.Equal((checkpoint.TotalBytes, 0), (report.BytesReused, report.BytesFetched));
+        Assert.All(checkpoint.Manifest.Shards, shard => Assert.Equal((Tiers.Gpu, 1), (node.Store.Locate(shard.Digest), node.Store.GpuOf(shard.Digest))));
+        await node.AssertHoldsAsync(checkpoint);
+    }
+
+    [Fact]
     public async Task Pull_into_a_gpu_over_tcp_alone_ends_there_too()
     {
         var checkpoint = TestCheckpoint.Uniform(6, 1 << 20);
@@ -124,7 +139,7 @@ public sealed class NvlinkPullTests
     }
 
     /// <summary>Two processes, as CUDA wants it: who exported memory cannot open it.</summary>
-    [NvlinkFact]
+    [CudaFact]
     public async Task Pull_from_one_real_gpu_to_another_process_s_is_right()
     {
         using var folder = new Testing.TempFolder();
@@ -141,11 +156,4 @@ public sealed class NvlinkPullTests
     }
 
     private static Task<TestNode> StartAsync(string name, long gpu) => TestNode.StartAsync(name, new TransferOptions(), gpu: gpu);
-
-    /// <summary>Skipped, with the reason, on a machine without a GPU.</summary>
-    [AttributeUsage(AttributeTargets.Method)]
-    private sealed class NvlinkFactAttribute : FactAttribute
-    {
-        public NvlinkFactAttribute() => Skip = CudaLibrary.Unavailable;
-    }
 }
