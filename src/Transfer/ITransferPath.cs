@@ -47,7 +47,8 @@ public interface IPathChannel : IAsyncDisposable
     /// files can; all others answer <see cref="FetchStatus.NotAdopted"/>, and the shard is fetched.
     /// </summary>
     /// <param name="target">As in <see cref="ShardStore.BeginWriteAsync"/>.</param>
-    ValueTask<FetchOutcome> AdoptAsync(ShardInfo shard, ShardTarget target, CancellationToken cancellationToken) =>
+    /// <param name="received">Told 0 for each sign that the peer is at it, so that it does not count as stalled.</param>
+    ValueTask<FetchOutcome> AdoptAsync(ShardInfo shard, ShardTarget target, Action<int> received, CancellationToken cancellationToken) =>
         ValueTask.FromResult(new FetchOutcome(FetchStatus.NotAdopted));
 
     /// <summary>

@@ -1,8 +1,10 @@
 using System.Collections.Concurrent;
 using System.Collections.Immutable;
 using System.Net.Sockets;
+using P2PWeights.Store;
 using P2PWeights.Store.Content;
 using P2PWeights.Testing;
+using P2PWeights.Transfer.Leasing;
 using P2PWeights.Transfer.Swarms;
 using P2PWeights.Transfer.Wire;
 
@@ -26,6 +28,12 @@ internal sealed class LyingPeer : IAsyncDisposable
         _answer = answer;
         _listener = new ScriptedListener(PlayAsync);
     }
+
+    /// <summary>What it answers to a request for a lease, on the lane for that; else nothing.</summary>
+    public Func<uint, ShardInfo, IEnumerable<byte[]>>? Locate { get; init; }
+
+    /// <summary>An arena on this host, which it proves to be its own; else it has none.</summary>
+    public ArenaInfo? Arena { get; init; }
 
     /// <summary>Answers one fetch on the stream.</summary>
     public delegate Task Answer(NetworkStream stream, uint id, ShardInfo shard, byte[] bytes, CancellationToken cancellationToken);
@@ -91,6 +99,19 @@ internal sealed class LyingPeer : IAsyncDisposable
                 Interlocked.Increment(ref _fetches);
                 var shard = FrameCodec.Decode<FetchMessage>(payload).Shard;
                 await _answer(stream, header.RequestId, shard, _checkpoint.Bytes[_checkpoint.Manifest.Shards.IndexOf(shard)], cancellationToken);
+            }
+            else if (header.Type == FrameType.ProveHost)
+            {
+                var challenge = FrameCodec.Decode<ProveHostMessage>(payload).Challenge;
+                var proof = Arena is { } arena ? new HostProofMessage(arena.Path, HostProof.Compute(arena.Nonce, challenge.Span, _id)) : new HostProofMessage("", default);
+                await stream.WriteAsync(FrameCodec.Encode(header.RequestId, proof), cancellationToken);
+            }
+            else if (header.Type == FrameType.Locate)
+            {
+                foreach (var frame in Locate?.Invoke(header.RequestId, FrameCodec.Decode<LocateMessage>(payload).Shard) ?? [])
+                {
+                    await stream.WriteAsync(frame, cancellationToken);
+                }
             }
         }
     }

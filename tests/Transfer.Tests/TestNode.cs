@@ -72,6 +72,25 @@ internal sealed class TestNode : IAsyncDisposable
         }
     }
 
+    /// <summary>Writes a checkpoint to a file, references it there, and enters its swarm.</summary>
+    public async Task<FileIdentity> ReferenceAsync(TestCheckpoint checkpoint, string path)
+    {
+        Transfer.Join(checkpoint.Manifest);
+        await File.WriteAllBytesAsync(path, [.. checkpoint.Bytes.SelectMany(bytes => bytes)]);
+        using var file = File.OpenHandle(path);
+        var identity = FileIdentity.Of(file);
+        var offset = 0L;
+        var extents = new List<FileExtent>();
+        foreach (var shard in checkpoint.Manifest.Shards)
+        {
+            extents.Add(new FileExtent(shard, offset));
+            offset += shard.Size;
+        }
+
+        await Store.ReferenceAsync(path, identity, extents, Deadline);
+        return identity;
+    }
+
     /// <summary>Makes others known as neighbours in the checkpoint's swarm.</summary>
     public void Meet(TestCheckpoint checkpoint, params PeerInfo[] neighbours)
     {

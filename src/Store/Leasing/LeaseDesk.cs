@@ -321,7 +321,7 @@ internal sealed class LeaseDesk(
                 return await diskKeeper.QuarantineAsync(shard, file, cancellationToken).ConfigureAwait(false);
             default:
                 var where = references.PathOf(seen.FileId) ?? "a file that is no longer referenced";
-                await references.DropFileAsync(seen.FileId, shard.Digest, cancellationToken).ConfigureAwait(false);
+                await references.DropWrongAsync(seen.FileId, new FileExtent(shard, seen.FileOffset), seen.IsProven(Tiers.Reference), cancellationToken).ConfigureAwait(false);
                 return where;
         }
     }

@@ -10,7 +10,8 @@ namespace P2PWeights.Store.References;
 /// <item>file: device u64, inode u64, size i64, mtime i64 (ns), path in UTF-8 to the end;</item>
 /// <item>extents: digest (32), size i32, offset i64, repeated to the end;</item>
 /// <item>drop: nothing;</item>
-/// <item>forget: digest (32); the file number is 0.</item>
+/// <item>forget: digest (32); the file number is 0;</item>
+/// <item>removed: as extents.</item>
 /// </list>
 /// </summary>
 internal static class JournalEntry
@@ -19,6 +20,7 @@ internal static class JournalEntry
     public const byte ExtentsKind = 2;
     public const byte DropKind = 3;
     public const byte ForgetKind = 4;
+    public const byte RemovedKind = 5;
 
     /// <summary>Bytes of kind and file number.</summary>
     public const int HeadBytes = 5;
@@ -43,20 +45,10 @@ internal static class JournalEntry
         return entry;
     }
 
-    public static byte[] Extents(int fileId, IReadOnlyList<FileExtent> extents)
-    {
-        var entry = Begin(ExtentsKind, fileId, extents.Count * ExtentBytes);
-        var body = entry.AsSpan(HeadBytes);
-        foreach (var (shard, offset) in extents)
-        {
-            shard.Digest.CopyTo(body);
-            BinaryPrimitives.WriteInt32LittleEndian(body[Digest.Size..], shard.Size);
-            BinaryPrimitives.WriteInt64LittleEndian(body[(Digest.Size + 4)..], offset);
-            body = body[ExtentBytes..];
-        }
+    public static byte[] Extents(int fileId, IReadOnlyList<FileExtent> extents) => Extents(ExtentsKind, fileId, extents);
 
-        return entry;
-    }
+    /// <summary>An extent that a file does not hold any more.</summary>
+    public static byte[] Removed(int fileId, FileExtent extent) => Extents(RemovedKind, fileId, [extent]);
 
     public static byte[] Drop(int fileId) => Begin(DropKind, fileId, 0);
 
@@ -79,7 +71,7 @@ internal static class JournalEntry
         return new ReferencedFile(fileId, Encoding.UTF8.GetString(body[IdentityBytes..]), identity, Unfinished: null);
     }
 
-    /// <summary>Reads the body of an extents entry.</summary>
+    /// <summary>Reads the body of an entry of extents, or of removed ones.</summary>
     public static List<FileExtent> ReadExtents(ReadOnlySpan<byte> body)
     {
         Require(body.Length % ExtentBytes == 0);
@@ -102,6 +94,21 @@ internal static class JournalEntry
         {
             throw new InvalidDataException("an entry is malformed");
         }
+    }
+
+    private static byte[] Extents(byte kind, int fileId, IReadOnlyList<FileExtent> extents)
+    {
+        var entry = Begin(kind, fileId, extents.Count * ExtentBytes);
+        var body = entry.AsSpan(HeadBytes);
+        foreach (var (shard, offset) in extents)
+        {
+            shard.Digest.CopyTo(body);
+            BinaryPrimitives.WriteInt32LittleEndian(body[Digest.Size..], shard.Size);
+            BinaryPrimitives.WriteInt64LittleEndian(body[(Digest.Size + 4)..], offset);
+            body = body[ExtentBytes..];
+        }
+
+        return entry;
     }
 
     private static byte[] Begin(byte kind, int fileId, int bodyBytes)

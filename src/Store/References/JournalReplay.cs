@@ -27,6 +27,10 @@ internal sealed class JournalReplay
                 JournalEntry.Require(_files.TryGetValue(fileId, out var file));
                 file!.Extents.UnionWith(JournalEntry.ReadExtents(body));
                 break;
+            case JournalEntry.RemovedKind:
+                JournalEntry.Require(_files.TryGetValue(fileId, out var holder));
+                holder!.Extents.ExceptWith(JournalEntry.ReadExtents(body));
+                break;
             case JournalEntry.DropKind:
                 _files.Remove(fileId);
                 break;

@@ -87,6 +87,9 @@ internal sealed class ReferenceJournal : IDisposable
     /// <summary>Drops a file and its extents.</summary>
     public void Drop(int fileId) => _log.Enqueue(JournalEntry.Drop(fileId));
 
+    /// <summary>Drops one extent of a file.</summary>
+    public void Remove(int fileId, FileExtent extent) => _log.Enqueue(JournalEntry.Removed(fileId, extent));
+
     /// <summary>Drops a shard from all files so far.</summary>
     public void Forget(Digest digest) => _log.Enqueue(JournalEntry.Forget(digest));
 

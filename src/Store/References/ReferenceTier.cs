@@ -227,11 +227,13 @@ internal sealed class ReferenceTier(ShardIndex index, ReferenceJournal journal, 
     public string? PathOf(int fileId) => _files.Find(fileId)?.Path ?? _borrowed.Find(fileId)?.Arena.Path;
 
     /// <summary>
-    /// Drops every replica in a file, because a look at <paramref name="digest"/> showed that it changed or holds other bytes than it should: none of it can be trusted.
-    /// Of an arena, only this range: each was promised for itself.
+    /// Drops a replica that a look showed to be gone or wrong. With a file that has been changed goes all that it held: none of it can be trusted. Of a file that is the same, and of an arena, only this
+    /// range goes: that it ever was there may be no more than a peer's word, which must not cost this node what it published itself.
     /// </summary>
-    public async ValueTask DropFileAsync(int fileId, Digest digest, CancellationToken cancellationToken)
+    /// <param name="wasProven">Whether the bytes had been right before. Then the file changes behind its identity, and what else it holds is hashed once more before it is served.</param>
+    public async ValueTask DropWrongAsync(int fileId, FileExtent extent, bool wasProven, CancellationToken cancellationToken)
     {
+        var digest = extent.Shard.Digest;
         if (BorrowedRanges.IsBorrowed(fileId))
         {
             DropBorrowed(digest, fileId);
@@ -239,6 +241,23 @@ internal sealed class ReferenceTier(ShardIndex index, ReferenceJournal journal, 
         }
 
         using var change = await EnterAsync(cancellationToken).ConfigureAwait(false);
+        if (_files.Find(fileId) is { } file && file.IsCurrent() && _files.RemoveExtent(file, extent) is { } others)
+        {
+            Unpoint(digest, fileId, _files.LastPlaces([digest]).TryGetValue(digest, out var place) ? place : null);
+            if (wasProven)
+            {
+                others.ForEach(other => Unprove(other, fileId));
+            }
+
+            if (file.Unfinished is null)
+            {
+                journal.Remove(fileId, extent);
+                await journal.CommitAsync(cancellationToken).ConfigureAwait(false);
+            }
+
+            return;
+        }
+
         await DropAsync(fileId, cancellationToken).ConfigureAwait(false);
 
         // Also when the file was gone from the table already and only this record had been left pointing to it.
@@ -378,6 +397,18 @@ internal sealed class ReferenceTier(ShardIndex index, ReferenceJournal journal, 
 
         _borrowed.Drop(former);
         return true;
+    }
+
+    /// <summary>A shard is to be hashed before it is served from this file again.</summary>
+    private void Unprove(Digest digest, int fileId)
+    {
+        using var slot = index.Lock(digest);
+        var record = slot.Record;
+        if (record.IsProven(Tiers.Reference) && record.FileId == fileId)
+        {
+            record.Proven &= ~Tiers.Reference;
+            slot.Set(record);
+        }
     }
 
     private bool PointsInto(Digest digest, int fileId) => index.Find(digest) is var record && record.Has(Tiers.Reference) && record.FileId == fileId;

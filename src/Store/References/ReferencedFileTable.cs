@@ -120,6 +120,25 @@ internal sealed class ReferencedFileTable
         }
     }
 
+    /// <summary>Removes an extent from a file that holds others, and returns the shards of those; null, and nothing is removed, when it holds no others or is not in the table any more.</summary>
+    public List<Digest>? RemoveExtent(ReferencedFile file, FileExtent extent)
+    {
+        lock (_gate)
+        {
+            if (!_files.ContainsKey(file.Id) || file.Extents.All(other => other == extent))
+            {
+                return null;
+            }
+
+            if (file.Extents.Remove(extent))
+            {
+                Count([extent], -1);
+            }
+
+            return [.. file.Extents.Select(other => other.Shard.Digest)];
+        }
+    }
+
     /// <summary>Removes a shard from all files.</summary>
     public void RemoveShard(Digest digest)
     {

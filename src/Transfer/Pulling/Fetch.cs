@@ -261,7 +261,7 @@ internal sealed class Fetch : IThreadPoolWorkItem, IDisposable
         Ask();
         try
         {
-            var outcome = await _turn.Channel.AdoptAsync(Shard, _context.Target, cancellationToken).ConfigureAwait(false);
+            var outcome = await _turn.Channel.AdoptAsync(Shard, _context.Target, _received, cancellationToken).ConfigureAwait(false);
             if (outcome.Status == FetchStatus.Ok)
             {
                 OnBytes(Shard.Size);

@@ -2,6 +2,7 @@ using System.Runtime.Versioning;
 using P2PWeights.Native.Posix;
 using P2PWeights.Store.Adopting;
 using P2PWeights.Store.Content;
+using P2PWeights.Store.Tests.References;
 
 namespace P2PWeights.Store.Tests.Adopting;
 
@@ -104,6 +105,49 @@ public sealed class AdoptionTests
 
         Assert.False(taker.Store.Contains(shard.Digest));
         Assert.True(File.Exists(path));
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Lie_about_a_file_that_this_node_published_costs_the_publication_nothing(bool restarted)
+    {
+        await using var taker = new StoreFixture();
+        await taker.OpenAsync(memory: 0);
+        var published = await ReferenceTests.PublishAsync(taker, "model.bin", 10_000, 20_000, 30_000);
+        var changes = new List<ShardChange>();
+
+        // As long as one of the shards, and as the first of them: somebody who knows the file said that other bytes lie there.
+        foreach (var (size, offset) in ((int, long)[])[(20_000, 10_000), (5_000, 0)])
+        {
+            if (restarted)
+            {
+                await taker.ReopenAsync(memory: 0);
+            }
+
+            taker.Store.Changed += changes.Add;
+            var (lie, _) = taker.NewShard(size);
+            Assert.True(await AdoptAsync(taker, lie, taker["model.bin"], offset, Tiers.Reference));
+
+            Assert.Null(await taker.Store.LeaseAsync(lie.Digest, StoreFixture.Deadline));
+            Assert.Equal([new(lie, Gained: true), new(lie, Gained: false)], changes);
+            taker.Store.Changed -= changes.Add;
+            changes.Clear();
+            await AssertServedAsync();
+        }
+
+        await taker.ReopenAsync(memory: 0);
+        await AssertServedAsync();
+
+        async Task AssertServedAsync()
+        {
+            Assert.Equal(published.Select(extent => extent.Shard).ToHashSet(), taker.Store.List().ToHashSet());
+            Assert.Equal(published.Count, taker.Store.Usage.Tiers[2].Shards);
+            foreach (var extent in published)
+            {
+                Assert.NotNull(await taker.Store.GetAsync(extent.Shard.Digest));
+            }
+        }
     }
 
     [Fact]

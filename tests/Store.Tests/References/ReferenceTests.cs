@@ -93,6 +93,28 @@ public sealed class ReferenceTests
     }
 
     [Fact]
+    public async Task Proven_shard_that_turns_out_wrong_has_the_rest_of_its_file_hashed_again()
+    {
+        await using var fixture = new StoreFixture();
+        var store = await fixture.OpenAsync(memory: 0);
+        var extents = await PublishAsync(fixture, "weights.bin", 10_000, 20_000, 30_000);
+        var identity = Identity(fixture["weights.bin"]);
+        var modified = File.GetLastWriteTimeUtc(fixture["weights.bin"]);
+        Flip(fixture["weights.bin"], 5_000);
+        Flip(fixture["weights.bin"], 15_000);
+        File.SetLastWriteTimeUtc(fixture["weights.bin"], modified);
+        Assert.Equal(identity, Identity(fixture["weights.bin"]));
+
+        var report = await store.ScrubAsync([extents[0].Shard.Digest], bytesPerSecond: 0, progress: null, StoreFixture.Deadline);
+
+        Assert.Equal(extents[0].Shard, Assert.Single(report.Wrong).Shard);
+        Assert.Null(await store.LeaseAsync(extents[1].Shard.Digest, StoreFixture.Deadline));
+        Assert.NotNull(await store.GetAsync(extents[2].Shard.Digest));
+        Assert.Equal([extents[2].Shard], store.List());
+        Assert.Equal([extents[2].Shard], (await fixture.ReopenAsync(memory: 0)).List());
+    }
+
+    [Fact]
     public async Task File_that_changed_while_it_was_hashed_is_refused()
     {
         await using var fixture = new StoreFixture();

@@ -54,7 +54,7 @@ internal sealed class ScriptedPath(string name, TestCheckpoint checkpoint) : ITr
 
     private sealed class Channel(ScriptedPath path) : IPathChannel
     {
-        public async ValueTask<FetchOutcome> AdoptAsync(ShardInfo shard, ShardTarget target, CancellationToken cancellationToken) =>
+        public async ValueTask<FetchOutcome> AdoptAsync(ShardInfo shard, ShardTarget target, Action<int> received, CancellationToken cancellationToken) =>
             path.OnAdopt is { } adopt ? await adopt(shard, cancellationToken) : new FetchOutcome(FetchStatus.NotAdopted);
 
         public async ValueTask<FetchOutcome> FetchAsync(ShardWrite write, Action<int> received, CancellationToken cancellationToken)

@@ -117,7 +117,7 @@ public abstract class TransferPathContract
         await Assert.ThrowsAsync<ArgumentOutOfRangeException>(async () => await pair.Node.Store.BeginWriteAsync(nothing, null, TestNode.Deadline));
 
         Assert.Equal(0, pair.Source.Transfer.Served.Shards);
-        Assert.NotEqual(FetchStatus.Ok, (await pair.Channel.AdoptAsync(nothing, null, TestNode.Deadline)).Status);
+        Assert.NotEqual(FetchStatus.Ok, (await pair.Channel.AdoptAsync(nothing, null, _ => { }, TestNode.Deadline)).Status);
         Assert.False(pair.Node.Store.Contains(nothing.Digest));
     }
 
@@ -170,7 +170,7 @@ public abstract class TransferPathContract
         foreach (var ordinal in checkpoint.All)
         {
             var shard = checkpoint.Manifest.Shards[ordinal];
-            var outcome = await pair.Channel.AdoptAsync(shard, null, TestNode.Deadline);
+            var outcome = await pair.Channel.AdoptAsync(shard, null, _ => { }, TestNode.Deadline);
 
             Assert.True(outcome.Status is FetchStatus.Ok or FetchStatus.NotAdopted or FetchStatus.NotCarried, outcome.ToString());
             Assert.Equal(outcome.Status == FetchStatus.Ok, pair.Node.Store.Contains(shard.Digest));
@@ -230,7 +230,7 @@ public abstract class TransferPathContract
         }
 
         Assert.False(pair.Node.Store.Contains(digest), checkpoint.Seeded.ToString());
-        await pair.Channel.AdoptAsync(checkpoint.Manifest.Shards[0], null, TestNode.Deadline);
+        await pair.Channel.AdoptAsync(checkpoint.Manifest.Shards[0], null, _ => { }, TestNode.Deadline);
         using var adopted = await pair.Node.Store.LeaseAsync(digest, TestNode.Deadline);
         Assert.True(adopted is null, $"wrong bytes can be read; {checkpoint.Seeded}");
     }

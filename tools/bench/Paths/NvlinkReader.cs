@@ -77,7 +77,7 @@ internal sealed class NvlinkReader : IAsyncDisposable
             {
                 for (var ordinal = Interlocked.Increment(ref next); ordinal < _shards.Manifest.Shards.Length; ordinal = Interlocked.Increment(ref next))
                 {
-                    var outcome = await _channel!.AdoptAsync(_shards.Manifest.Shards[ordinal], ShardTarget.InGpu(0), cancellationToken);
+                    var outcome = await _channel!.AdoptAsync(_shards.Manifest.Shards[ordinal], ShardTarget.InGpu(0), _ => { }, cancellationToken);
                     if (outcome.Status != FetchStatus.Ok)
                     {
                         throw new BenchException($"the path nvlink gave {outcome.Status}: {outcome.Detail}");

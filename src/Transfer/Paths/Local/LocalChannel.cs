@@ -23,13 +23,13 @@ internal sealed class LocalChannel(ShardStore store, LendingPeer peer) : IPathCh
     public bool IsProved => peer.Arena is not null;
 
     /// <inheritdoc/>
-    public ValueTask<FetchOutcome> AdoptAsync(ShardInfo shard, ShardTarget target, CancellationToken cancellationToken) => shard.Size > 0 && target.Gpu is null
-        ? WithRangeAsync(shard, (range, token) => AdoptAsync(shard, range, target.Folder, token), cancellationToken)
+    public ValueTask<FetchOutcome> AdoptAsync(ShardInfo shard, ShardTarget target, Action<int> received, CancellationToken cancellationToken) => shard.Size > 0 && target.Gpu is null
+        ? WithRangeAsync(shard, (range, token) => AdoptAsync(shard, range, target.Folder, token), received, cancellationToken)
         : ValueTask.FromResult(new FetchOutcome(FetchStatus.NotAdopted));
 
     /// <inheritdoc/>
     public ValueTask<FetchOutcome> FetchAsync(ShardWrite write, Action<int> received, CancellationToken cancellationToken) =>
-        WithRangeAsync(write.Shard, (range, token) => ReadAsync(range, write, received, token), cancellationToken);
+        WithRangeAsync(write.Shard, (range, token) => ReadAsync(range, write, received, token), received, cancellationToken);
 
     public ValueTask DisposeAsync()
     {
@@ -52,7 +52,8 @@ internal sealed class LocalChannel(ShardStore store, LendingPeer peer) : IPathCh
         else if (range.File is { } file)
         {
             isAdopted = !range.Place.IsUnfinished
-                && await store.AdoptAsync(shard, file, range.Place.Offset, range.Place.Tier, cancellationToken).ConfigureAwait(false);
+                && await store.AdoptAsync(shard, file, range.Place.Offset, range.Place.Tier, cancellationToken).ConfigureAwait(false)
+                && (peer.Arena is not null || await IsRightAsync(shard, cancellationToken).ConfigureAwait(false));
         }
         else
         {
@@ -60,6 +61,16 @@ internal sealed class LocalChannel(ShardStore store, LendingPeer peer) : IPathCh
         }
 
         return new FetchOutcome(isAdopted ? FetchStatus.Ok : FetchStatus.NotAdopted);
+    }
+
+    /// <summary>
+    /// Hashes what was adopted of a peer that has not proved to be on this host: any peer can name a file here whose identity it was told once. If the bytes are not the shard, the fetch that follows finds
+    /// that too, and whose fault it is.
+    /// </summary>
+    private async ValueTask<bool> IsRightAsync(ShardInfo shard, CancellationToken cancellationToken)
+    {
+        using var lease = await store.LeaseAsync(shard.Digest, cancellationToken).ConfigureAwait(false);
+        return lease is not null;
     }
 
     private static async ValueTask<FetchOutcome> ReadAsync(LocatedRange range, ShardWrite write, Action<int> received, CancellationToken cancellationToken)
@@ -99,12 +110,12 @@ internal sealed class LocalChannel(ShardStore store, LendingPeer peer) : IPathCh
 
     /// <summary>Does something with a shard where it lies.</summary>
     private async ValueTask<FetchOutcome> WithRangeAsync(
-        ShardInfo shard, Func<LocatedRange, CancellationToken, ValueTask<FetchOutcome>> act, CancellationToken cancellationToken)
+        ShardInfo shard, Func<LocatedRange, CancellationToken, ValueTask<FetchOutcome>> act, Action<int> received, CancellationToken cancellationToken)
     {
         using var either = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token, cancellationToken);
         try
         {
-            var (range, failure) = await LocateAsync(shard, either.Token).ConfigureAwait(false);
+            var (range, failure) = await LocateAsync(shard, received, either.Token).ConfigureAwait(false);
             if (range is null)
             {
                 return failure;
@@ -122,11 +133,12 @@ internal sealed class LocalChannel(ShardStore store, LendingPeer peer) : IPathCh
     }
 
     /// <summary>Asks for a lease and opens what it names. A file that has just got its final name is asked for once more.</summary>
-    private async ValueTask<(LocatedRange? Range, FetchOutcome Failure)> LocateAsync(ShardInfo shard, CancellationToken cancellationToken)
+    private async ValueTask<(LocatedRange? Range, FetchOutcome Failure)> LocateAsync(ShardInfo shard, Action<int> received, CancellationToken cancellationToken)
     {
         for (var isFirst = true; ; isFirst = false)
         {
-            var located = await peer.Leases.LocateAsync(shard, LeaseKind.File, cancellationToken).ConfigureAwait(false);
+            // A peer that first hashes the shard, or copies it out of what it borrowed itself, has not stalled.
+            var located = await peer.Leases.LocateAsync(shard, LeaseKind.File, () => received(0), cancellationToken).ConfigureAwait(false);
             if (located.Lease is not { } lease)
             {
                 return (null, located.Status == FetchStatus.PathFailed

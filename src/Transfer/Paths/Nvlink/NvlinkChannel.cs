@@ -19,13 +19,13 @@ internal sealed class NvlinkChannel(ShardStore store, LeaseSession leases, Forei
     public bool IsProved => true;
 
     /// <inheritdoc/>
-    public ValueTask<FetchOutcome> AdoptAsync(ShardInfo shard, ShardTarget target, CancellationToken cancellationToken) => target.Gpu is { } gpu
-        ? WithLeaseAsync(shard, (lease, token) => AdoptAsync(lease, gpu, token), cancellationToken)
+    public ValueTask<FetchOutcome> AdoptAsync(ShardInfo shard, ShardTarget target, Action<int> received, CancellationToken cancellationToken) => target.Gpu is { } gpu
+        ? WithLeaseAsync(shard, (lease, token) => AdoptAsync(lease, gpu, token), received, cancellationToken)
         : ValueTask.FromResult(new FetchOutcome(FetchStatus.NotCarried, Detail: "the shard is not to go to a GPU"));
 
     /// <inheritdoc/>
     public ValueTask<FetchOutcome> FetchAsync(ShardWrite write, Action<int> received, CancellationToken cancellationToken) =>
-        WithLeaseAsync(write.Shard, (lease, _) => ReadAsync(lease, write, received), cancellationToken);
+        WithLeaseAsync(write.Shard, (lease, _) => ReadAsync(lease, write, received), received, cancellationToken);
 
     public async ValueTask DisposeAsync()
     {
@@ -58,7 +58,7 @@ internal sealed class NvlinkChannel(ShardStore store, LeaseSession leases, Forei
 
     /// <summary>Does something with a shard where it lies.</summary>
     private async ValueTask<FetchOutcome> WithLeaseAsync(
-        ShardInfo shard, Func<SourceLease, CancellationToken, ValueTask<FetchOutcome>> act, CancellationToken cancellationToken)
+        ShardInfo shard, Func<SourceLease, CancellationToken, ValueTask<FetchOutcome>> act, Action<int> received, CancellationToken cancellationToken)
     {
         if (!gpus.TryUse())
         {
@@ -68,7 +68,7 @@ internal sealed class NvlinkChannel(ShardStore store, LeaseSession leases, Forei
         try
         {
             using var either = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token, cancellationToken);
-            var located = await leases.LocateAsync(shard, LeaseKind.Gpu, either.Token).ConfigureAwait(false);
+            var located = await leases.LocateAsync(shard, LeaseKind.Gpu, () => received(0), either.Token).ConfigureAwait(false);
             if (located.Lease is not { } lease)
             {
                 return WithoutLease(located);

@@ -21,7 +21,7 @@ public sealed class LocalPathTests : LeasedPathContract
         await pair.Source.HoldAsync(checkpoint);
         foreach (var shard in checkpoint.Manifest.Shards)
         {
-            Assert.Equal(FetchStatus.Ok, (await pair.Channel.AdoptAsync(shard, null, TestNode.Deadline)).Status);
+            Assert.Equal(FetchStatus.Ok, (await pair.Channel.AdoptAsync(shard, null, _ => { }, TestNode.Deadline)).Status);
             Assert.Equal(Tiers.Reference, pair.Node.Store.Locate(shard.Digest));
         }
 
@@ -78,7 +78,7 @@ public sealed class LocalPathTests : LeasedPathContract
         await pair.Source.HoldAsync(checkpoint);
         foreach (var shard in checkpoint.Manifest.Shards)
         {
-            Assert.Equal(FetchStatus.Ok, (await pair.Channel.AdoptAsync(shard, null, TestNode.Deadline)).Status);
+            Assert.Equal(FetchStatus.Ok, (await pair.Channel.AdoptAsync(shard, null, _ => { }, TestNode.Deadline)).Status);
         }
 
         var lost = 0;

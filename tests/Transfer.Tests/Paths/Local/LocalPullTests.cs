@@ -239,21 +239,7 @@ public sealed class LocalPullTests
             return node;
         }
 
-        await File.WriteAllBytesAsync(node["weights.bin"], [.. checkpoint.Bytes.SelectMany(bytes => bytes)]);
-        using (var file = File.OpenHandle(node["weights.bin"]))
-        {
-            var offset = 0L;
-            var extents = new List<FileExtent>();
-            foreach (var shard in checkpoint.Manifest.Shards)
-            {
-                extents.Add(new FileExtent(shard, offset));
-                offset += shard.Size;
-            }
-
-            await node.Store.ReferenceAsync(node["weights.bin"], FileIdentity.Of(file), extents, TestNode.Deadline);
-        }
-
-        node.Transfer.Join(checkpoint.Manifest);
+        await node.ReferenceAsync(checkpoint, node["weights.bin"]);
         return node;
     }
 }

@@ -40,7 +40,7 @@ public sealed class NvlinkPathTests : LeasedPathContract
 
         foreach (var shard in checkpoint.Manifest.Shards)
         {
-            Assert.Equal(FetchStatus.Ok, (await pair.Channel.AdoptAsync(shard, ShardTarget.InGpu(0), TestNode.Deadline)).Status);
+            Assert.Equal(FetchStatus.Ok, (await pair.Channel.AdoptAsync(shard, ShardTarget.InGpu(0), _ => { }, TestNode.Deadline)).Status);
             Assert.Equal(Tiers.Gpu, pair.Node.Store.Locate(shard.Digest));
         }
 
@@ -58,7 +58,7 @@ public sealed class NvlinkPathTests : LeasedPathContract
         await pair.Source.HoldAsync(checkpoint);
         await CorruptAsync(pair.Source, shard.Digest, checkpoint.Seeded.Random.Next(shard.Size));
 
-        Assert.Equal(FetchStatus.Ok, (await pair.Channel.AdoptAsync(shard, ShardTarget.InGpu(0), TestNode.Deadline)).Status);
+        Assert.Equal(FetchStatus.Ok, (await pair.Channel.AdoptAsync(shard, ShardTarget.InGpu(0), _ => { }, TestNode.Deadline)).Status);
 
         Assert.Null(await pair.Node.Store.LeaseInGpuAsync(shard.Digest, TestNode.Deadline));
         Assert.False(pair.Node.Store.Contains(shard.Digest), checkpoint.Seeded.ToString());
@@ -72,8 +72,8 @@ public sealed class NvlinkPathTests : LeasedPathContract
         await pair.Source.HoldAsync(checkpoint, default(ShardTarget), 0);
         await pair.Source.HoldAsync(checkpoint, 1);
 
-        var inMemory = await pair.Channel.AdoptAsync(checkpoint.Manifest.Shards[0], ShardTarget.InGpu(0), TestNode.Deadline);
-        var toMemory = await pair.Channel.AdoptAsync(checkpoint.Manifest.Shards[1], default, TestNode.Deadline);
+        var inMemory = await pair.Channel.AdoptAsync(checkpoint.Manifest.Shards[0], ShardTarget.InGpu(0), _ => { }, TestNode.Deadline);
+        var toMemory = await pair.Channel.AdoptAsync(checkpoint.Manifest.Shards[1], default, _ => { }, TestNode.Deadline);
 
         Assert.Equal((FetchStatus.NotCarried, "the shard is on no GPU of this node"), (inMemory.Status, inMemory.Detail));
         Assert.Equal(FetchStatus.NotCarried, toMemory.Status);
@@ -87,9 +87,9 @@ public sealed class NvlinkPathTests : LeasedPathContract
         await using var pair = await PathPair.OpenAsync(await StartAsync("source"), node, NewPath(node));
         await pair.Source.HoldAsync(checkpoint);
         using var pin = pair.Node.Store.Pin(checkpoint.Manifest.Shards.Select(shard => shard.Digest));
-        await pair.Channel.AdoptAsync(checkpoint.Manifest.Shards[0], ShardTarget.InGpu(0), TestNode.Deadline);
+        await pair.Channel.AdoptAsync(checkpoint.Manifest.Shards[0], ShardTarget.InGpu(0), _ => { }, TestNode.Deadline);
 
-        var full = await Assert.ThrowsAsync<StoreException>(() => pair.Channel.AdoptAsync(checkpoint.Manifest.Shards[1], ShardTarget.InGpu(0), TestNode.Deadline).AsTask());
+        var full = await Assert.ThrowsAsync<StoreException>(() => pair.Channel.AdoptAsync(checkpoint.Manifest.Shards[1], ShardTarget.InGpu(0), _ => { }, TestNode.Deadline).AsTask());
 
         Assert.Equal(StoreError.Full, full.Error);
     }
