@@ -68,4 +68,7 @@ internal static partial class TransferLog
 
     [LoggerMessage(50, LogLevel.Information, "What was borrowed from {Peer} is held here now: {Kept} shards copied, {Lost} lost ({Reason})")]
     public static partial void BorrowedKept(this ILogger log, string peer, int kept, int lost, string reason);
+
+    [LoggerMessage(51, LogLevel.Error, "Copying what was borrowed from {Peer} failed, it is tried again in a second")]
+    public static partial void KeepingFailed(this ILogger log, string peer, Exception failure);
 }

@@ -25,7 +25,7 @@ internal sealed class PathSlot(ITransferPath path, PeerSession session, TimeSpan
         lock (_gate)
         {
             ObjectDisposedException.ThrowIf(_disposed, this);
-            shared = _current ??= new Shared(OpenAsync());
+            shared = _current ??= new Shared(Task.Run(OpenAsync));
             _open.Add(shared);
             shared.Users++;
         }

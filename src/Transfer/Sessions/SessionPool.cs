@@ -24,7 +24,7 @@ internal sealed class SessionPool(Dialler dialler, IReadOnlyList<ITransferPath> 
         {
             if (!_shared.TryGetValue(peer.Id, out shared!) || shared.IsOver)
             {
-                shared = new Shared(OpenAsync(peer));
+                shared = new Shared(Task.Run(() => OpenAsync(peer)));
                 _shared[peer.Id] = shared;
             }
 

@@ -94,7 +94,15 @@ internal sealed class LendingPeer(ShardStore store, PeerSession session, LeaseSe
                 var news = leases.Ended.IsCompleted ? _idle.Task : Task.WhenAny(_idle.Task, leases.Ended);
                 await Task.WhenAny(news, Task.Delay(CheckInterval, time, cancellationToken)).ConfigureAwait(false);
                 cancellationToken.ThrowIfCancellationRequested();
-                await KeepAsync(cancellationToken).ConfigureAwait(false);
+                try
+                {
+                    await KeepAsync(cancellationToken).ConfigureAwait(false);
+                }
+                catch (Exception failure) when (failure is not OperationCanceledException || !cancellationToken.IsCancellationRequested)
+                {
+                    // Whatever it was, nobody else looks after what is borrowed: what was not kept is tried again at the next look.
+                    log.KeepingFailed(session.Peer.Name, failure);
+                }
             }
         }
         catch (OperationCanceledException)
@@ -131,8 +139,8 @@ internal sealed class LendingPeer(ShardStore store, PeerSession session, LeaseSe
                 // A peer that has got enough of its memory back renews what is left.
                 if (IsEnding(lease))
                 {
-                    lease.IsKept = true;
                     var isKept = await KeepAsync(lease.Shard, token).ConfigureAwait(false);
+                    lease.IsKept = true;
                     Interlocked.Increment(ref (isKept ? ref kept : ref lost));
                 }
             }).ConfigureAwait(false);

@@ -1,3 +1,5 @@
+using System.Collections.Concurrent;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using P2PWeights.Native.Posix;
 using P2PWeights.Store;
@@ -90,5 +92,54 @@ public sealed class LocalPathTests : LeasedPathContract
 
         await pair.Node.AssertHoldsAsync(checkpoint);
         Assert.Equal(0, lost);
+    }
+
+    [Fact]
+    public async Task Failure_that_nobody_thought_of_is_told_and_what_is_borrowed_is_still_looked_after()
+    {
+        var checkpoint = TestCheckpoint.Create(8 << 20, 16 << 20, 8 << 20, 16 << 20);
+        var node = await StartNodeAsync("node", 64 << 20);
+        var log = new FailingLog("BorrowedKept");
+        await using var pair = await PathPair.OpenAsync(
+            await TestNode.StartAsync("source", memory: 16 << 20, disk: 0), node, new LocalPath(node.Store, TimeProvider.System, log));
+
+        // Each time the source wants back what it lent, for a shard that takes all of its memory.
+        await LendAndWantBackAsync(0, 1);
+        Assert.Contains("KeepingFailed", log.Seen);
+        await pair.Source.Store.EvictAsync(checkpoint.Manifest.Shards[1].Digest, Tiers.Memory, TestNode.Deadline);
+        await LendAndWantBackAsync(2, 3);
+
+        async Task LendAndWantBackAsync(int lent, int wanted)
+        {
+            await pair.Source.HoldAsync(checkpoint, lent);
+            var shard = checkpoint.Manifest.Shards[lent];
+            await Eventually.HoldsAsync(
+                async () => (await pair.Channel.AdoptAsync(shard, null, _ => { }, TestNode.Deadline)).Status == FetchStatus.Ok, "the source lends");
+            await pair.Source.HoldAsync(checkpoint, wanted);
+            Assert.Equal(Tiers.Memory, node.Store.Locate(shard.Digest));
+        }
+    }
+
+    /// <summary>Fails the first time that it is told of one event, as a full disk under a log file would.</summary>
+    private sealed class FailingLog(string name) : ILogger
+    {
+        private readonly ConcurrentQueue<string> _seen = new();
+
+        public IEnumerable<string> Seen => _seen;
+
+        public IDisposable? BeginScope<TState>(TState state)
+            where TState : notnull => null;
+
+        public bool IsEnabled(LogLevel logLevel) => true;
+
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+        {
+            var isFirst = !_seen.Contains(eventId.Name);
+            _seen.Enqueue(eventId.Name!);
+            if (isFirst && eventId.Name == name)
+            {
+                throw new IOException($"no room for {formatter(state, exception)}");
+            }
+        }
     }
 }
