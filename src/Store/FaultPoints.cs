@@ -14,6 +14,9 @@ internal enum FaultPoint
 
     /// <summary>Verified bytes wait for the one who writes to their extent.</summary>
     WriteWaits,
+
+    /// <summary>Memory in the place of a GPU's is about to be written to.</summary>
+    DeviceCopies,
 }
 
 /// <summary>

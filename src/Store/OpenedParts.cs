@@ -42,7 +42,7 @@ internal sealed record OpenedParts(
             close.Push(references.Dispose);
             var memory = OpenMemory(options, folder, log);
             close.Push(() => memory?.Close());
-            var gpu = memory is not null && options.GpuMemory.Count > 0 ? GpuTier.Open(options.GpuMemory, memory.Info) : null;
+            var gpu = memory is not null && options.GpuMemory.Count > 0 ? GpuTier.Open(options.GpuMemory, memory.Info, time) : null;
             close.Push(() => gpu?.Close());
             IndexRecovery.Reconcile(index, memory, disk, references, time);
             var manifests = new ManifestShelf(folder.Path, log);

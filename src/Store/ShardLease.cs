@@ -1,6 +1,5 @@
 using System.Runtime.CompilerServices;
 using Microsoft.Win32.SafeHandles;
-using P2PWeights.Native;
 using P2PWeights.Store.Adopting;
 using P2PWeights.Store.Content;
 using P2PWeights.Store.Gpu;
@@ -106,7 +105,7 @@ public readonly struct ShardLease : IDisposable
         {
             await place.Arena.CopyOutAsync(place.Offset + start, destination).ConfigureAwait(false);
         }
-        catch (NativeException failure)
+        catch (IOException failure)
         {
             throw StoreFailure.Of(failure, $"copying shard {shard.Digest.ToShortString()} from {place.Arena.Device}", shard.Digest);
         }

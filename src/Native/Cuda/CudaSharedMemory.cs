@@ -26,6 +26,9 @@ public sealed unsafe class CudaSharedMemory : NativeHandle
         return memory;
     }
 
+    /// <summary>Gives the memory up without closing it, for a device that no longer answers.</summary>
+    public void Abandon() => SetHandleAsInvalid();
+
     private protected override NativeException? TryRelease(nint native)
     {
         using var current = _device.MakeCurrent();

@@ -23,7 +23,7 @@ internal sealed class GpuAdopter(ShardIndex index, GpuTier gpu, Evictor evictor,
 
         var foreign = source.Open(sourceGpu);
         var unit = await evictor.AllocateGpuAsync(target, shard.Size, cancellationToken).ConfigureAwait(false) ?? throw gpu.Full(shard, target);
-        var isPublished = false;
+        var isKept = false;
         try
         {
             var place = gpu.PlaceOf(unit);
@@ -39,12 +39,18 @@ internal sealed class GpuAdopter(ShardIndex index, GpuTier gpu, Evictor evictor,
                 return false;
             }
 
-            isPublished = GpuPublishing.TryPublish(index, gpu, shard, unit, isProven: false, time);
-            return isPublished || GpuOf(shard.Digest) == target;
+            isKept = GpuPublishing.TryPublish(index, gpu, shard, unit, isProven: false, time);
+            return isKept || GpuOf(shard.Digest) == target;
+        }
+        catch (StalledDeviceException)
+        {
+            // The device may still write to the block, which therefore stays held.
+            isKept = true;
+            throw;
         }
         finally
         {
-            if (!isPublished)
+            if (!isKept)
             {
                 gpu.Release(unit);
             }

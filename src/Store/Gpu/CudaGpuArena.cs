@@ -6,19 +6,21 @@ namespace P2PWeights.Store.Gpu;
 /// <summary>Memory of a GPU in one allocation, exported as a CUDA IPC handle once, at the start.</summary>
 internal sealed class CudaGpuArena : IGpuArena
 {
+    private readonly CudaLinks _links;
     private readonly CudaMemory _memory;
     private readonly CudaStreams _streams;
 
     /// <exception cref="NativeException">There is no such GPU, it has no room, or it does not share its memory with other processes.</exception>
-    public CudaGpuArena(CudaDevices gpus, int ordinal, long bytes)
+    public CudaGpuArena(CudaLinks links, int ordinal, long bytes)
     {
-        var device = gpus.Open(ordinal);
+        _links = links;
+        var device = links.Gpus.Open(ordinal);
         Device = device.Uuid;
         _memory = CudaMemory.Allocate(device, bytes);
         try
         {
             Handle = _memory.Export();
-            _streams = new CudaStreams(device, gpus.Marks);
+            _streams = new CudaStreams(device, links);
         }
         catch
         {
@@ -45,6 +47,11 @@ internal sealed class CudaGpuArena : IGpuArena
 
     public void Dispose()
     {
+        if (_links.IsStalled)
+        {
+            Abandon();
+        }
+
         _streams.Dispose();
         _memory.Dispose();
     }
@@ -53,20 +60,23 @@ internal sealed class CudaGpuArena : IGpuArena
 /// <summary>The same of another process, opened by its handle: once, which takes a while, and kept.</summary>
 internal sealed class ForeignCudaGpuArena : IForeignGpuArena
 {
+    private readonly CudaLinks _links;
     private readonly CudaSharedMemory _memory;
     private readonly CudaStreams _streams;
 
-    private ForeignCudaGpuArena(CudaSharedMemory memory, CudaStreams streams) => (_memory, _streams) = (memory, streams);
+    private ForeignCudaGpuArena(CudaLinks links, CudaSharedMemory memory, CudaStreams streams) => (_links, _memory, _streams) = (links, memory, streams);
+
+    public GpuCopies Copies => _streams.Counts;
 
     /// <exception cref="NativeException">The handle leads to nothing: its process is gone, or it is this one.</exception>
-    public static ForeignCudaGpuArena Open(CudaDevices gpus, string uuid, ReadOnlySpan<byte> handle)
+    public static ForeignCudaGpuArena Open(CudaLinks links, string uuid, ReadOnlySpan<byte> handle)
     {
-        var device = gpus.Find(uuid)
+        var device = links.Gpus.Find(uuid)
             ?? throw new NativeException("CUDA", "cuDeviceGet", 0, "this process does not see the GPU: run the node with CUDA_VISIBLE_DEVICES unset, or naming it too", uuid);
         var memory = CudaSharedMemory.Open(device, handle);
         try
         {
-            return new ForeignCudaGpuArena(memory, new CudaStreams(device, gpus.Marks));
+            return new ForeignCudaGpuArena(links, memory, new CudaStreams(device, links));
         }
         catch
         {
@@ -87,6 +97,11 @@ internal sealed class ForeignCudaGpuArena : IForeignGpuArena
 
     public void Dispose()
     {
+        if (_links.IsStalled)
+        {
+            _memory.Abandon();
+        }
+
         _streams.Dispose();
         _memory.Dispose();
     }

@@ -25,6 +25,9 @@ public sealed class ForeignGpus
     /// <summary>Whether the node that told of the GPU arenas still has its memory open, and no other process since.</summary>
     public bool IsUnchanged => _arena.IsUnchanged();
 
+    /// <summary>What the devices of that node's arenas were given to copy by this process.</summary>
+    public GpuCopies Copies => _opened.Where(arena => arena.IsValueCreated).Aggregate(default(GpuCopies), (sum, arena) => sum + arena.Value.Copies);
+
     /// <summary>Whether a GPU arena was told of that has such a range.</summary>
     public bool Has(int gpu, long offset, int size) => gpu >= 0 && gpu < _exports.Count && offset >= 0 && offset <= _exports[gpu].Bytes - size;
 

@@ -13,11 +13,10 @@ namespace P2PWeights.Store.Gpu;
 internal sealed class GpuTier
 {
     private readonly Part[] _parts;
-    private readonly CudaDevices? _cuda;
+    private readonly CudaLinks? _cuda;
     private readonly string _exports;
-    private RegisteredMemory? _staging;
 
-    private GpuTier(Part[] parts, CudaDevices? cuda, string exports) => (_parts, _cuda, _exports) = (parts, cuda, exports);
+    private GpuTier(Part[] parts, CudaLinks? cuda, string exports) => (_parts, _cuda, _exports) = (parts, cuda, exports);
 
     /// <summary>The settings' words for the GPUs.</summary>
     public IReadOnlyList<string> Names => [.. _parts.Select(part => part.Name)];
@@ -32,9 +31,9 @@ internal sealed class GpuTier
     /// <summary>Takes the memory of the GPUs and tells other processes of this user how to open it.</summary>
     /// <param name="arena">The memory tier's; what is told lies beside it.</param>
     /// <exception cref="StoreException">A GPU is not there or has no room; the message says which and what to do.</exception>
-    public static GpuTier Open(IReadOnlyList<GpuMemory> gpus, ArenaInfo arena)
+    public static GpuTier Open(IReadOnlyList<GpuMemory> gpus, ArenaInfo arena, TimeProvider time)
     {
-        CudaDevices? cuda = null;
+        CudaLinks? cuda = null;
         var parts = new List<Part>();
         try
         {
@@ -45,7 +44,7 @@ internal sealed class GpuTier
                 try
                 {
                     IGpuArena memory = gpu.Ordinal is { } ordinal
-                        ? new CudaGpuArena(cuda ??= new CudaDevices(), ordinal, bytes)
+                        ? new CudaGpuArena(cuda ??= new CudaLinks(time), ordinal, bytes)
                         : HostGpuArena.Make(gpu.Device, bytes, Path.GetDirectoryName(arena.Path)!);
                     parts.Add(new Part(gpu.Device, memory, firstUnit, (int)(bytes / BuddyAllocator.UnitBytes)));
                 }
@@ -77,7 +76,7 @@ internal sealed class GpuTier
     {
         try
         {
-            _staging = _cuda?.Register(staging.Address, staging.Length);
+            _cuda?.Register(staging);
             return null;
         }
         catch (NativeException failure)
@@ -140,7 +139,7 @@ internal sealed class GpuTier
         : ForeignHostGpuArena.Open(Path.GetDirectoryName(arenaPath)!, export.Handle.Span);
 
     /// <summary>Ends what does not need the GPUs' memory: called while the staging memory is still mapped.</summary>
-    public void Unregister() => _staging?.Dispose();
+    public void Unregister() => _cuda?.Unregister();
 
     /// <summary>Frees the memory. Where anybody but the index holds a block, it is left to the end of the process.</summary>
     public void Close()

@@ -45,6 +45,7 @@ internal sealed class HostGpuArena : IGpuArena
 
     public Task CopyInAsync(ReadOnlyMemory<byte> host, long offset)
     {
+        FaultPoints.Reach(FaultPoint.DeviceCopies);
         host.CopyTo(At(offset, host.Length));
         return Task.CompletedTask;
     }
@@ -82,9 +83,16 @@ internal sealed class ForeignHostGpuArena(SafeFileHandle file, string path) : IF
             : throw new IOException($"'{name}' is no name of a file in {folder}");
     }
 
+    /// <summary>None: no device has anything to do.</summary>
+    public GpuCopies Copies => default;
+
     public bool CanCopyTo(IGpuArena target) => target is HostGpuArena;
 
-    public Task CopyToAsync(long offset, IGpuArena target, long targetOffset, int length) => CopyOutAsync(offset, ((HostGpuArena)target).At(targetOffset, length));
+    public Task CopyToAsync(long offset, IGpuArena target, long targetOffset, int length)
+    {
+        FaultPoints.Reach(FaultPoint.DeviceCopies);
+        return CopyOutAsync(offset, ((HostGpuArena)target).At(targetOffset, length));
+    }
 
     public Task CopyOutAsync(long offset, Memory<byte> host)
     {

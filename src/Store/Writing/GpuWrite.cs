@@ -1,5 +1,4 @@
 using System.Runtime.CompilerServices;
-using P2PWeights.Native;
 using P2PWeights.Store.Content;
 using P2PWeights.Store.Gpu;
 using P2PWeights.Store.Index;
@@ -13,12 +12,13 @@ internal sealed class GpuWrite(SparePool<GpuWrite> spare, StagingPool pool, GpuT
     private StagingSlot _staging = null!;
     private int _unit;
     private bool _isPublished;
+    private bool _isStalled;
 
     /// <param name="staging">Rented for this write.</param>
     /// <param name="unit">A block held for this write.</param>
     public ShardWrite Begin(ShardInfo shard, StagingSlot staging, int unit)
     {
-        (_staging, _unit, _isPublished) = (staging, unit, false);
+        (_staging, _unit, _isPublished, _isStalled) = (staging, unit, false, false);
         Begin(shard, staging.GetMemory(shard.Size));
         return new ShardWrite(this);
     }
@@ -32,8 +32,9 @@ internal sealed class GpuWrite(SparePool<GpuWrite> spare, StagingPool pool, GpuT
             // Whoever cancels waits for the copy: its bytes must stay.
             await place.Arena.CopyInAsync(bytes, place.Offset).ConfigureAwait(false);
         }
-        catch (NativeException failure)
+        catch (IOException failure)
         {
+            _isStalled = failure is StalledDeviceException;
             throw StoreFailure.Of(failure, $"copying shard {Shard.Digest.ToShortString()} to {place.Arena.Device}", Shard.Digest);
         }
 
@@ -42,12 +43,21 @@ internal sealed class GpuWrite(SparePool<GpuWrite> spare, StagingPool pool, GpuT
 
     protected override void GiveBack()
     {
-        if (!_isPublished)
+        if (_isStalled)
         {
-            gpu.Release(_unit);
+            // The device may still copy: both sides stay as they are, and the block stays held.
+            pool.Abandon(_staging);
+        }
+        else
+        {
+            if (!_isPublished)
+            {
+                gpu.Release(_unit);
+            }
+
+            pool.Return(_staging);
         }
 
-        pool.Return(_staging);
         spare.Return(this);
     }
 }

@@ -12,11 +12,14 @@ internal sealed class StagingPool : IDisposable
     private readonly MemoryMapping _memory;
     private readonly SemaphoreSlim _free;
     private readonly ConcurrentBag<StagingSlot> _idle;
+    private readonly ConcurrentBag<StagingSlot> _abandoned = [];
+    private readonly int _slotBytes;
     private int _users = 1;
 
     public StagingPool(int slots, int slotBytes)
     {
         _memory = MemoryMapping.CreateAnonymous((long)slots * slotBytes);
+        _slotBytes = slotBytes;
         Region = RegionOf(_memory);
         _free = new SemaphoreSlim(slots);
         _idle = [.. Enumerable.Range(0, slots).Select(i => new StagingSlot(_memory, (long)i * slotBytes, slotBytes))];
@@ -52,6 +55,14 @@ internal sealed class StagingPool : IDisposable
         _idle.Add(slot);
         _free.Release();
         Leave();
+    }
+
+    /// <summary>Takes a slot back whose memory a stalled device may still read or write: nobody gets it again, nor is it freed before the process ends, and another one takes its place.</summary>
+    public void Abandon(StagingSlot slot)
+    {
+        _abandoned.Add(slot);
+        _idle.Add(new StagingSlot(MemoryMapping.CreateAnonymous(_slotBytes), 0, _slotBytes));
+        _free.Release();
     }
 
     /// <summary>Frees the memory when the last slot is back. The semaphore has nothing to free and stays, for the late ones.</summary>

@@ -74,6 +74,25 @@ public sealed class RegionsTests : IAsyncDisposable
         pool.Return(slots[2]);
     }
 
+    [Fact]
+    public async Task Slot_that_is_abandoned_is_never_used_again_and_another_takes_its_place()
+    {
+        var pool = new StagingPool(slots: 1, slotBytes: 4096);
+        var lost = await pool.RentAsync(4096, StoreFixture.Deadline);
+        lost.GetMemory(4096).Span.Fill(1);
+        pool.Abandon(lost);
+        for (var round = 0; round < 2; round++)
+        {
+            var next = await pool.RentAsync(4096, StoreFixture.Deadline);
+            next.GetMemory(4096).Span.Fill(2);
+            pool.Return(next);
+        }
+
+        // A device may write to it whenever it wakes up, after the end of the pool too.
+        pool.Dispose();
+        Assert.Equal(-1, lost.GetMemory(4096).Span.IndexOfAnyExcept((byte)1));
+    }
+
     private static void AssertWithin(IReadOnlyList<MemoryRegion> regions, ReadOnlyMemory<byte> memory)
     {
         var address = AddressOf(memory);

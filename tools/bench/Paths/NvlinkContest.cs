@@ -1,6 +1,7 @@
 using System.Globalization;
 using P2PWeights.Bench.Measuring;
 using P2PWeights.Native.Cuda;
+using P2PWeights.Store;
 
 namespace P2PWeights.Bench.Paths;
 
@@ -29,6 +30,7 @@ internal static class NvlinkContest
         var (from, to) = (0, CudaDevice.Count > 1 ? 1 : 0);
         await using var reader = await NvlinkReader.StartAsync(Text(from), Text(to), bytes, cancellationToken);
         using var copy = new PeerCopy(from, to);
+        var before = reader.Adopted;
         writer.Write(await Rounds.MeasureAsync(
             PathsBench.Unit,
             runs,
@@ -38,8 +40,18 @@ internal static class NvlinkContest
                 .. StreamCounts.Select(streams => ShardByShard(copy, bytes, streams, label)),
             ],
             cancellationToken));
+        Show(writer, label, before, reader.Adopted);
         writer.Write(await Rounds.MeasureAsync(
             PathsBench.Unit, runs, reader.PullAsync, [($"paths/nvlink/pull/{label}/peer-copy", _ => Task.FromResult(copy.Copy(bytes)))], cancellationToken));
+    }
+
+    /// <summary>Which of the two it was: a GPU that was given too little to do is busy for less than the whole time, one that takes longer for small copies is busy all the time.</summary>
+    private static void Show(FigureWriter writer, string label, (GpuCopies Copies, TimeSpan Time) before, (GpuCopies Copies, TimeSpan Time) after)
+    {
+        var done = after.Copies - before.Copies;
+        writer.Info($"paths/nvlink/path/{label}/copies", done.Copies, $"of {GpuShards.ShardBytes >> 20} MiB");
+        writer.Info($"paths/nvlink/path/{label}/copies-per-batch", done.Copies / (double)Math.Max(1, done.Batches), "shards, two batches under way");
+        writer.Info($"paths/nvlink/path/{label}/gpu-busy", done.Busy / (after.Time - before.Time), "of the time");
     }
 
     /// <summary>The anchor in pieces as small as shards.</summary>

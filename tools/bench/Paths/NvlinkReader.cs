@@ -24,6 +24,7 @@ internal sealed class NvlinkReader : IAsyncDisposable
     private readonly SharedMemoryFolder _folder = new("-reader");
     private readonly ConnectionWatch _watch = new(TimeProvider.System);
     private readonly GpuShards _shards;
+    private readonly Stopwatch _adopting = new();
     private Process? _source;
     private ShardStore? _store;
     private TransferService? _service;
@@ -58,6 +59,9 @@ internal sealed class NvlinkReader : IAsyncDisposable
         }
     }
 
+    /// <summary>What the path alone gave the devices to do so far, and in how much time.</summary>
+    public (GpuCopies Copies, TimeSpan Time) Adopted => (((NvlinkChannel)_channel!).Copies, _adopting.Elapsed);
+
     /// <summary>Pulls all shards into the GPU.</summary>
     public Task<Sample> PullAsync(CancellationToken cancellationToken) => MeasureAsync(async () =>
     {
@@ -69,10 +73,11 @@ internal sealed class NvlinkReader : IAsyncDisposable
     });
 
     /// <summary>Has the path bring all shards to the GPU, without the pull around it.</summary>
-    public Task<Sample> AdoptAsync(CancellationToken cancellationToken) => MeasureAsync(() =>
+    public Task<Sample> AdoptAsync(CancellationToken cancellationToken) => MeasureAsync(async () =>
     {
         var next = -1;
-        return Task.WhenAll(Enumerable.Range(0, InFlight).Select(_ => Task.Run(
+        _adopting.Start();
+        await Task.WhenAll(Enumerable.Range(0, InFlight).Select(_ => Task.Run(
             async () =>
             {
                 for (var ordinal = Interlocked.Increment(ref next); ordinal < _shards.Manifest.Shards.Length; ordinal = Interlocked.Increment(ref next))
@@ -85,6 +90,7 @@ internal sealed class NvlinkReader : IAsyncDisposable
                 }
             },
             cancellationToken)));
+        _adopting.Stop();
     });
 
     public async ValueTask DisposeAsync()

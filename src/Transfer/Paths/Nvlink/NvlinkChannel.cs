@@ -18,6 +18,9 @@ internal sealed class NvlinkChannel(ShardStore store, LeaseSession leases, Forei
     /// <summary>By what stands beside the peer's arena.</summary>
     public bool IsProved => true;
 
+    /// <summary>What the devices were given to copy.</summary>
+    public GpuCopies Copies => gpus.Copies;
+
     /// <inheritdoc/>
     public ValueTask<FetchOutcome> AdoptAsync(ShardInfo shard, ShardTarget target, Action<int> received, CancellationToken cancellationToken) => target.Gpu is { } gpu
         ? WithLeaseAsync(shard, (lease, token) => AdoptAsync(lease, gpu, token), received, cancellationToken)
