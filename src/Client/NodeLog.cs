@@ -77,6 +77,12 @@ internal static partial class NodeLog
     [LoggerMessage(31, LogLevel.Information, "updated {Updated} of {Engines} engines with {Checkpoint} in {Seconds:0.00} s; it waited most for {Limit}")]
     public static partial void UpdateDone(ILogger log, string checkpoint, int updated, int engines, double seconds, string limit);
 
+    [LoggerMessage(34, LogLevel.Warning, "{Engine} is {State} after the update with {Checkpoint}: {Reason}")]
+    public static partial void EngineNotUpdated(ILogger log, string engine, string state, string checkpoint, string? reason);
+
+    [LoggerMessage(35, LogLevel.Warning, "memory of {Devices} is given up until this process ends, because copies may still run there; {Bytes} bytes so far: restart the node when its devices are well")]
+    public static partial void MemoryGivenUp(ILogger log, string devices, long bytes);
+
     [LoggerMessage(33, LogLevel.Information, "read back {Checkpoint} from engines in {Seconds:0.00} s: {Verified} of {Engines} hold every byte of it")]
     public static partial void UpdateVerified(ILogger log, string checkpoint, int verified, int engines, double seconds);
 

@@ -1,4 +1,5 @@
 using System.Diagnostics.Metrics;
+using P2PWeights.Client.Updating.Pipeline;
 
 namespace P2PWeights.Client;
 
@@ -11,6 +12,8 @@ internal static class NodeMetrics
     private static readonly Counter<long> Requests = Meter.CreateCounter<long>("p2pw.node.requests", "{request}", "Requests ended, by operation and outcome");
     private static readonly Histogram<double> Durations = Meter.CreateHistogram<double>("p2pw.node.request.duration", "s", "Time that requests took, by operation");
     private static readonly Counter<long> Syncs = Meter.CreateCounter<long>("p2pw.node.syncs", "{sync}", "Syncs with the tracker, by outcome");
+
+    static NodeMetrics() => Meter.CreateObservableGauge("p2pw.node.memory.given_up", () => GivenUpMemory.Bytes, "By", "Memory of devices that stopped, kept until the process ends");
 
     /// <param name="operation">publish, pull, verify, ...</param>
     /// <param name="failure">How it failed; null when it did not.</param>

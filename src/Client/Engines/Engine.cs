@@ -68,6 +68,7 @@ internal sealed class Engine : IEngine
         var request = EngineRequests.Begin(_address.Kind, checkpoint, [.. Devices.Zip(listeners, (device, listener) => (device, listener.Address))], _options.UpdateTimeout);
         var update = new EngineUpdateCall(
             Name,
+            _address.Kind,
             Devices.Length,
             cancellationToken => _http.CallAsync(EngineRequests.BeginPath(_address.Kind), request, "asked to update", _options.UpdateTimeout, cancellationToken),
             _options.AbortTimeout);

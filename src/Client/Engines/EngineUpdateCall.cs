@@ -8,20 +8,26 @@ namespace P2PWeights.Client.Engines;
 /// </summary>
 internal sealed class EngineUpdateCall : IAsyncDisposable
 {
+    /// <summary>Of an answer that is not what it should be; all of it is in <see cref="EngineException.Traceback"/>.</summary>
+    private const int ShownChars = 200;
+
     private readonly CancellationTokenSource _ended = new();
     private readonly CancellationTokenSource _failed = new();
     private readonly CancellationTokenSource _stop = new();
     private readonly TimeSpan _patience;
+    private readonly bool _saysSuccess;
     private string? _abortReason;
     private int _ranks;
 
+    /// <param name="kind">Decides what an answer must say.</param>
     /// <param name="ranks">Channels that share it.</param>
     /// <param name="call">Makes the request.</param>
     /// <param name="patience">How long the answer is awaited once a rank was aborted.</param>
-    public EngineUpdateCall(string engine, int ranks, Func<CancellationToken, Task<ReadOnlyMemory<byte>>> call, TimeSpan patience)
+    public EngineUpdateCall(string engine, EngineKind kind, int ranks, Func<CancellationToken, Task<ReadOnlyMemory<byte>>> call, TimeSpan patience)
     {
         _ranks = ranks;
         _patience = patience;
+        _saysSuccess = kind != EngineKind.Vllm;
         Ended = _ended.Token;
         Failed = _failed.Token;
         Verdict = JudgeAsync(engine, call);
@@ -74,6 +80,11 @@ internal sealed class EngineUpdateCall : IAsyncDisposable
         {
             failure = new EngineException(EngineError.Died, $"engine {engine}: the update was given up: {_abortReason ?? "it was ended from here"}", e);
         }
+        catch (Exception e)
+        {
+            // What comes from outside may fail in ways that nobody thought of, and all ranks wait for this verdict.
+            failure = new EngineException(EngineError.Refused, $"engine {engine} answered with what cannot be read, so what became of the update is not known: {EngineText.Clean(e.Message)}", e);
+        }
 
         if (failure is not null)
         {
@@ -84,28 +95,49 @@ internal sealed class EngineUpdateCall : IAsyncDisposable
         return failure;
     }
 
-    /// <summary>vLLM says nothing more than its status; SGLang and our package say <c>{"success": bool, "message": text}</c>.</summary>
-    private static EngineException? Judge(string engine, ReadOnlyMemory<byte> answer)
+    /// <summary>vLLM says nothing more than its status; SGLang and our package say <c>{"success": bool, "message": text}</c>, so that an answer without it is of somebody else.</summary>
+    /// <exception cref="Exception">The answer is no text that can be read: half of a surrogate pair, for instance, as Python escapes the bytes of a path that are not UTF-8.</exception>
+    private EngineException? Judge(string engine, ReadOnlyMemory<byte> answer)
+    {
+        var (success, message) = Read(answer);
+        if (success == true || (success is null && !_saysSuccess))
+        {
+            return null;
+        }
+
+        if (success is null)
+        {
+            var text = EngineText.Clean(answer.Span);
+            var came = EngineText.LastLine(text);
+            return new EngineException(
+                EngineError.Refused,
+                $"engine {engine} did not say whether the update succeeded, which {{\"success\": true}} does; it answered {(came.Length == 0 ? "with nothing" : $"'{came[..Math.Min(came.Length, ShownChars)]}'")}: is this its address, and its kind?")
+            {
+                Traceback = text.Length == 0 ? null : text,
+            };
+        }
+
+        return new EngineException(EngineError.Refused, $"engine {engine} reports that the update failed: {EngineText.LastLine(message)}") { Traceback = message };
+    }
+
+    /// <summary>What an answer says of success, null when it does not, and why.</summary>
+    private static (bool? Success, string Message) Read(ReadOnlyMemory<byte> answer)
     {
         try
         {
             using var json = JsonDocument.Parse(answer);
-            if (json.RootElement.ValueKind == JsonValueKind.Object && json.RootElement.TryGetProperty("success", out var success) && success.ValueKind == JsonValueKind.False)
+            if (json.RootElement.ValueKind != JsonValueKind.Object || !json.RootElement.TryGetProperty("success", out var success) || success.ValueKind is not (JsonValueKind.True or JsonValueKind.False))
             {
-                var message = json.RootElement.TryGetProperty("message", out var said) && said.ValueKind == JsonValueKind.String ? EngineText.Clean(said.GetString()!) : "it does not say why";
-                return new EngineException(EngineError.Refused, $"engine {engine} reports that the update failed: {EngineText.LastLine(message)}") { Traceback = message };
+                return (null, "");
             }
+
+            var message = json.RootElement.TryGetProperty("message", out var said) && said.ValueKind == JsonValueKind.String ? EngineText.Clean(said.GetString()!) : "it does not say why";
+            return (success.GetBoolean(), message);
         }
         catch (JsonException)
         {
-            // No JSON, or none at all, with a status of success: vLLM may do so.
+            // No JSON, or nothing at all: vLLM may do so.
+            return (null, "");
         }
-        catch (InvalidOperationException e)
-        {
-            // JSON whose strings are no text: half of a surrogate pair, as Python escapes the bytes of a path that are not UTF-8.
-            return new EngineException(EngineError.Refused, $"engine {engine} answered with a text that cannot be read, so what became of the update is not known: {e.Message}", e);
-        }
-
-        return null;
     }
 }

@@ -11,10 +11,11 @@ internal sealed class EngineGroup : IAsyncDisposable
     public IReadOnlyList<IEngine> Engines => _engines;
 
     /// <summary>Connects all, or none.</summary>
-    /// <exception cref="NodeException">A URL is not one of an engine, or names GPUs that are not here; or an engine cannot be reached.</exception>
+    /// <exception cref="NodeException">A URL is not one of an engine, names GPUs that are not here, or stands for the same engine as another; or an engine cannot be reached.</exception>
     public static async Task<EngineGroup> ConnectAsync(IReadOnlyList<string> urls, CancellationToken cancellationToken)
     {
         EngineAddress[] addresses = [.. urls.Select(EngineAddress.Parse)];
+        RefuseTwice(addresses);
         var group = new EngineGroup();
         try
         {
@@ -34,6 +35,16 @@ internal sealed class EngineGroup : IAsyncDisposable
             }
 
             throw;
+        }
+    }
+
+    /// <summary>An engine takes one update at a time, whose one request names all of its ranks: asked twice at once, its two updates would wait for each other.</summary>
+    private static void RefuseTwice(EngineAddress[] addresses)
+    {
+        foreach (var same in addresses.GroupBy(address => (address.Base, address.Socket)).Where(same => same.Count() > 1))
+        {
+            throw new NodeException(
+                NodeError.Usage, $"{string.Join(" and ", same.Select(address => $"'{address.Url}'"))} are one engine: name it once, with all of its GPUs behind ?gpus= when it does not use every GPU of the host. Nothing was done.");
         }
     }
 

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Microsoft.Extensions.Logging;
 using P2PWeights.Client.Engines;
 using P2PWeights.Client.Updating.Devices;
 using P2PWeights.Client.Updating.Pipeline;
@@ -16,7 +17,7 @@ namespace P2PWeights.Client.Updating;
 /// <param name="Lease">Waits for a shard of the manifest, by its ordinal, and leases it.</param>
 internal sealed record UpdateContext(
     string Checkpoint, Manifest Manifest, IReadOnlyList<IEngine> Engines, IUpdateDevices Devices, ArenaInfo? Arena, Func<int, CancellationToken, ValueTask<ShardLease>> Lease,
-    UpdateRequest Request, TimeProvider Time);
+    UpdateRequest Request, TimeProvider Time, ILogger Log);
 
 /// <summary>
 /// One update, from the plan to the end of the last engine: opens the devices, plans for their memory, runs the pipeline, and takes everything down, whatever happened.
@@ -72,7 +73,7 @@ internal sealed class UpdateSession : IAsyncDisposable
     ];
 
     /// <summary>What became of each engine, in the order given; those that were never asked count as untouched.</summary>
-    public IReadOnlyList<EngineReport> Engines => [.. _runs.Select(Describe)];
+    public IReadOnlyList<EngineReport> Engines => [.. _runs.Select(Describe), .. _context.Engines.Skip(_runs.Count).Select(NeverAsked)];
 
     /// <summary>Allocates the slots and whatever else an update needs before its first byte.</summary>
     /// <exception cref="UpdateException">There is no room, or the collective cannot be made.</exception>
@@ -84,7 +85,7 @@ internal sealed class UpdateSession : IAsyncDisposable
             var staging = new StagingBlocks(_context.Devices, StagingBlocksPerDevice);
             try
             {
-                _lanes.Add(new DeviceLane(index, _opened.Count, _opened[index], staging, Plan.Slots));
+                _lanes.Add(new DeviceLane(index, _opened.Count, _opened[index], staging, Plan.Slots, _context.Request.DeviceTimeout, _context.Time));
             }
             catch
             {
@@ -94,11 +95,11 @@ internal sealed class UpdateSession : IAsyncDisposable
         }
 
         var timeout = _context.Request.DeviceTimeout;
-        filler = new SliceFiller(_context.Arena, _copy, timeout, _context.Time);
+        filler = new SliceFiller(_context.Arena, _copy, timeout);
         return _context.Request.Broadcast switch
         {
-            BroadcastModes.Peer => new PeerExchange(filler, _exchange, timeout, _context.Time),
-            BroadcastModes.Nccl => new CollectiveExchange(_context.Devices.OpenCollective(_opened), _exchange, timeout, _context.Time),
+            BroadcastModes.Peer => new PeerExchange(filler, _lanes, _exchange, timeout),
+            BroadcastModes.Nccl => new CollectiveExchange(_context.Devices.OpenCollective(_opened), _lanes, _exchange, timeout, _context.Time),
             var other => throw new UpdateException($"'{other}' is no way to broadcast: {BroadcastModes.Peer} or {BroadcastModes.Nccl}"),
         };
     }
@@ -119,7 +120,7 @@ internal sealed class UpdateSession : IAsyncDisposable
             }
             catch (Exception failure)
             {
-                _runs.ForEach(run => run.Fail(failure.Message));
+                _runs.ForEach(run => run.GiveUp(failure.Message));
                 throw;
             }
 
@@ -128,20 +129,30 @@ internal sealed class UpdateSession : IAsyncDisposable
         }
     }
 
-    /// <summary>Ends the conversations with the engines, waits for the last copies, and frees the devices' memory, in this order.</summary>
+    /// <summary>Ends the conversations with the engines, and frees the devices' memory, in this order and whatever goes wrong in between.</summary>
     public async ValueTask DisposeAsync()
     {
-        foreach (var run in _runs)
+        try
         {
-            await run.DisposeAsync().ConfigureAwait(false);
+            foreach (var run in _runs)
+            {
+                await run.DisposeAsync().ConfigureAwait(false);
+            }
         }
-
-        await Task.WhenAll(_lanes.Select(lane => lane.DrainAsync(_context.Request.DeviceTimeout, _context.Time))).ConfigureAwait(false);
-
-        _lanes.ForEach(lane => lane.Dispose());
-        foreach (var device in _opened.Skip(_lanes.Count))
+        finally
         {
-            device.Dispose();
+            _lanes.ForEach(lane => lane.Settle(_lanes));
+            _lanes.ForEach(lane => lane.Dispose());
+            foreach (var device in _opened.Skip(_lanes.Count))
+            {
+                device.Dispose();
+            }
+
+            if (_lanes.Exists(lane => lane.Failure is not null))
+            {
+                NodeLog.MemoryGivenUp(
+                    _context.Log, string.Join(", ", _lanes.Where(lane => lane.Failure is not null).Select(lane => $"{lane.Device.Name} ({lane.Failure})")), GivenUpMemory.Bytes);
+            }
         }
     }
 
@@ -172,4 +183,7 @@ internal sealed class UpdateSession : IAsyncDisposable
         var state = run.Failure is null ? EngineStates.Updated : run.Ranks.Any(rank => rank.Told > 0) ? EngineStates.Torn : EngineStates.Untouched;
         return new EngineReport(run.Name, state, run.Failure, run.Traceback, [.. run.Ranks.Select(rank => new RankReport(rank.Device, rank.Loaded))]);
     }
+
+    private static EngineReport NeverAsked(IEngine engine) =>
+        new(engine.Name, EngineStates.Untouched, "the update ended before the engine was asked", null, [.. engine.Devices.Select(device => new RankReport(device.Id, 0))]);
 }

@@ -67,7 +67,7 @@ internal sealed class Updater(ShardStore store, Puller puller, CheckpointCatalog
         var pulling = new TaskCompletionSource<PullReport>();
         using var feed = new ShardFeed(store, manifest, pulling.Task);
         var devices = DevicesOf(engines);
-        var session = new UpdateSession(new UpdateContext(name, manifest, engines, devices, store.Arena, feed.TakeAsync, request, time));
+        var session = new UpdateSession(new UpdateContext(name, manifest, engines, devices, store.Arena, feed.TakeAsync, request, time, log));
         UpdateReport report;
         await using (session)
         {
@@ -111,6 +111,11 @@ internal sealed class Updater(ShardStore store, Puller puller, CheckpointCatalog
             await ((Task)pull).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             report = Report(name, manifest, session, request, pull, prepared, time.GetElapsedTime(started));
             NodeLog.UpdateDone(log, name, report.Engines.Count(engine => engine.State == EngineStates.Updated), engines.Count, report.Elapsed.TotalSeconds, report.Limit().Name);
+            foreach (var engine in report.Engines.Where(engine => engine.State != EngineStates.Updated))
+            {
+                NodeLog.EngineNotUpdated(log, engine.Name, engine.State, name, engine.Reason);
+            }
+
             if (failure is not null)
             {
                 throw Explain(failure, report);

@@ -64,6 +64,10 @@ public sealed class EngineAnswersTests
     [InlineData("200 OK", """{"success":false,"message":"no loader\u0007"}""", "no loader\\u0007")]
     [InlineData("200 OK", """{"success":false}""", "does not say why")]
     [InlineData("200 OK", """{"success":false,"message":"no file \udcff"}""", "cannot be read")]
+    [InlineData("200 OK", "", "with nothing")]
+    [InlineData("200 OK", "{}", "answered '{}'")]
+    [InlineData("200 OK", """{"success":"yes"}""", "did not say whether the update succeeded")]
+    [InlineData("200 OK", "<html>\nWelcome\u0007", "answered 'Welcome\\u0007'")]
     [InlineData("400 Bad Request", """{"success":false,"message":"no loader"}""", "no loader")]
     [InlineData("500 Internal Server Error", "Traceback\nValueError: no loader\n", "ValueError: no loader")]
     public async Task A_failure_at_the_end_is_refused_with_its_text(string status, string answer, string shown)
@@ -74,6 +78,28 @@ public sealed class EngineAnswersTests
         var failure = await Assert.ThrowsAsync<EngineException>(() => channel.OpenAsync(new HostSlotMemory("/dev/shm/none", 1), default));
         Assert.Equal(EngineError.Refused, failure.Error);
         Assert.Contains(shown, failure.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("{}")]
+    [InlineData("null")]
+    public async Task What_vllm_answers_besides_its_status_is_its_own_affair(string answer)
+    {
+        await using var call = new EngineUpdateCall("vllm", EngineKind.Vllm, 1, _ => Task.FromResult<ReadOnlyMemory<byte>>(Encoding.UTF8.GetBytes(answer)), TimeSpan.Zero);
+        Assert.Null(await call.Verdict);
+    }
+
+    [Fact]
+    public async Task A_failure_that_nobody_thought_of_is_a_refusal_with_its_text_and_ends_all_waits()
+    {
+        await using var call = new EngineUpdateCall("odd", EngineKind.Python, 1, _ => throw new ArithmeticException("2 and 2 are 5\u001b"), TimeSpan.Zero);
+
+        var verdict = await call.Verdict;
+
+        Assert.Equal(EngineError.Refused, verdict!.Error);
+        Assert.Contains("2 and 2 are 5\\u001b", verdict.Message, StringComparison.Ordinal);
+        Assert.True(call.Failed.IsCancellationRequested && call.Ended.IsCancellationRequested);
     }
 
     private static Task<Engine> ConnectAsync(ScriptedListener server) => Engine.ConnectAsync(EngineAddress.Parse($"python+http://{server.EndPoint}"), [], Options, default);

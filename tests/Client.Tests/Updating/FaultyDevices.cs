@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using P2PWeights.Client.Engines;
 using P2PWeights.Client.Updating.Devices;
 using P2PWeights.Native;
@@ -9,6 +10,12 @@ public enum DeviceFault
 {
     /// <summary>What it is given is never done, and no error comes either.</summary>
     Stall,
+
+    /// <summary>As <see cref="Stall"/>, until <see cref="FaultyDevices.ReleaseAsync"/>.</summary>
+    Hold,
+
+    /// <summary>The call that gives it something does not return before the devices are disposed.</summary>
+    Block,
 
     /// <summary>Every call fails.</summary>
     Fail,
@@ -30,6 +37,8 @@ public enum FaultyCopy
 /// <summary>Host devices of which one goes wrong, in one kind of copy, after some copies have gone well.</summary>
 internal sealed class FaultyDevices(IUpdateDevices inner, string faulty, FaultyCopy where, DeviceFault fault, int goodCopies) : IUpdateDevices
 {
+    private readonly ManualResetEventSlim _released = new();
+    private readonly ConcurrentQueue<(Func<Task> Copy, TaskCompletionSource Mark)> _held = new();
     private int _left = goodCopies;
 
     /// <summary>Devices whose memory was given up rather than freed.</summary>
@@ -37,11 +46,33 @@ internal sealed class FaultyDevices(IUpdateDevices inner, string faulty, FaultyC
 
     public IUpdateDevice Open(EngineDevice device) => new Device(this, inner.Open(device));
 
-    public IDisposable Register(nint address, long length) => inner.Register(address, length);
+    /// <summary>What was registered, as long as somebody has it.</summary>
+    public List<WeakReference<IDisposable>> Registered { get; } = [];
+
+    public IDisposable Register(nint address, long length)
+    {
+        var registration = new Registration(inner.Register(address, length));
+        Registered.Add(new WeakReference<IDisposable>(registration));
+        return registration;
+    }
 
     public ICollective OpenCollective(IReadOnlyList<IUpdateDevice> devices) => new HostCollective(devices);
 
-    public void Dispose() => inner.Dispose();
+    /// <summary>Does what was held.</summary>
+    public async Task ReleaseAsync()
+    {
+        while (_held.TryDequeue(out var held))
+        {
+            await held.Copy();
+            held.Mark.TrySetResult();
+        }
+    }
+
+    public void Dispose()
+    {
+        _released.Set();
+        inner.Dispose();
+    }
 
     private DeviceFault Fault => fault;
 
@@ -77,41 +108,53 @@ internal sealed class FaultyDevices(IUpdateDevices inner, string faulty, FaultyC
         public void Dispose() => inner.Dispose();
     }
 
+    private sealed class Registration(IDisposable inner) : IDisposable
+    {
+        public void Dispose() => inner.Dispose();
+    }
+
     private sealed class Stream(FaultyDevices owner, Device device, IDeviceStream inner) : IDeviceStream
     {
-        private volatile bool _isStalled;
+        private volatile TaskCompletionSource? _stalled;
 
-        public void CopyIn(nint host, long offset, long length)
-        {
-            if (IsGood(null))
-            {
-                inner.CopyIn(host, offset, length);
-            }
-        }
+        public void CopyIn(nint host, long offset, long length) => Give(null, () => inner.CopyIn(host, offset, length));
 
-        public void CopyTo(IUpdateDevice target, long offset, long length)
-        {
-            if (IsGood(target.Name))
-            {
-                inner.CopyTo(((Device)target).Inner, offset, length);
-            }
-        }
+        public void CopyTo(IUpdateDevice target, long offset, long length) => Give(target.Name, () => inner.CopyTo(((Device)target).Inner, offset, length));
 
-        public Task MarkAsync() => _isStalled ? new TaskCompletionSource().Task : inner.MarkAsync();
+        public Task MarkAsync() => _stalled?.Task ?? inner.MarkAsync();
 
         public void Abandon() => inner.Abandon();
 
         public void Dispose() => inner.Dispose();
 
-        private bool IsGood(string? target)
+        private void Give(string? target, Action copy)
         {
-            if (_isStalled || (owner.IsHit(device.Name, target) && Interlocked.Decrement(ref owner._left) < 0))
+            if (_stalled is null && (!owner.IsHit(device.Name, target) || Interlocked.Decrement(ref owner._left) >= 0))
             {
-                _isStalled = owner.Fault == DeviceFault.Stall;
-                return !_isStalled ? throw new NativeException("fault", "copy", 1, "injected", device.Name) : false;
+                copy();
+                return;
             }
 
-            return true;
+            switch (owner.Fault)
+            {
+                case DeviceFault.Fail:
+                    throw new NativeException("fault", "copy", 1, "injected", device.Name);
+                case DeviceFault.Block:
+                    owner._released.Wait();
+                    break;
+                default:
+                    _stalled ??= new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+                    if (owner.Fault == DeviceFault.Hold)
+                    {
+                        owner._held.Enqueue((() =>
+                        {
+                            copy();
+                            return inner.MarkAsync();
+                        }, _stalled));
+                    }
+
+                    break;
+            }
         }
     }
 }

@@ -9,7 +9,7 @@ internal sealed class HostCollective(IReadOnlyList<IUpdateDevice> devices) : ICo
 
     public bool IsAborted { get; private set; }
 
-    public Task GatherAsync(long offset, long partBytes)
+    public IReadOnlyList<Task> Gather(long offset, long partBytes)
     {
         for (var from = 0; from < devices.Count; from++)
         {
@@ -22,7 +22,7 @@ internal sealed class HostCollective(IReadOnlyList<IUpdateDevice> devices) : ICo
             }
         }
 
-        return Task.WhenAll(_streams.Select(stream => stream.MarkAsync()));
+        return [.. _streams.Select(stream => stream.MarkAsync())];
     }
 
     public void Abort() => IsAborted = true;

@@ -1,8 +1,10 @@
 using P2PWeights.Client.Engines;
+using P2PWeights.Client.Updating;
 using P2PWeights.Client.Updating.Devices;
 using P2PWeights.Client.Updating.Pipeline;
 using P2PWeights.Native.Posix;
 using P2PWeights.Store;
+using P2PWeights.Testing;
 
 namespace P2PWeights.Client.Tests.Updating;
 
@@ -89,6 +91,9 @@ public sealed class UpdateFailureTests
     [InlineData(FaultyCopy.In, DeviceFault.Fail, 0)]
     [InlineData(FaultyCopy.In, DeviceFault.Fail, 7)]
     [InlineData(FaultyCopy.In, DeviceFault.Stall, 7)]
+    [InlineData(FaultyCopy.In, DeviceFault.Block, 7)]
+    [InlineData(FaultyCopy.Out, DeviceFault.Stall, 3)]
+    [InlineData(FaultyCopy.Out, DeviceFault.Block, 3)]
     [InlineData(FaultyCopy.FromOthers, DeviceFault.Stall, 3)]
     public async Task A_device_that_fails_is_named_and_the_other_engines_are_updated(FaultyCopy where, DeviceFault fault, int goodCopies)
     {
@@ -109,9 +114,75 @@ public sealed class UpdateFailureTests
         Assert.Equal(engines[1].Reason, secondChannels[0].AbortReason);
 
         // Memory that a copy without end may read is given up too: freeing it would wait.
-        Assert.Equal(where == FaultyCopy.FromOthers ? ["host-0", "host-1", "host-2"] : ["host-1"], devices.Abandoned.Order());
+        Assert.Equal(where == FaultyCopy.In ? ["host-1"] : ["host-0", "host-1", "host-2"], devices.Abandoned.Order());
         Assert.All(firstReaders.Concat(thirdReaders), fixture.AssertHolds);
         fixture.AssertClean();
+    }
+
+    [Fact]
+    public async Task A_sender_that_stalls_ends_the_update_when_its_copies_keep_every_slot()
+    {
+        await using var fixture = await UpdateFixture.CreateAsync();
+        using var devices = new FaultyDevices(new HostDevices(fixture.SlotRoot), "host-1", FaultyCopy.Out, DeviceFault.Stall, goodCopies: 3);
+        var (first, _, _) = UpdateFixture.Engine("host-0");
+        var (second, _, _) = UpdateFixture.Engine("host-1");
+
+        var (engines, _, failure) = await fixture.UpdateAsync([first, second], UpdateFixture.Request with { Slots = 1, DeviceTimeout = DeviceTimeout }, devices);
+
+        Assert.Contains("every slot is kept by a copy that may still write into it (host-1: a copy to host-0 did not end within 3 s)", Assert.IsType<UpdateException>(failure).Message, StringComparison.Ordinal);
+        Assert.All(engines, engine => Assert.Equal(EngineStates.Torn, engine.State));
+        fixture.AssertClean();
+    }
+
+    [Fact]
+    public async Task A_copy_that_ends_late_writes_over_nothing()
+    {
+        await using var fixture = await UpdateFixture.CreateAsync();
+        using var devices = new FaultyDevices(new HostDevices(fixture.SlotRoot), "host-1", FaultyCopy.Out, DeviceFault.Hold, goodCopies: 3);
+        var (first, readers, _) = UpdateFixture.Engine(1, (_, step, _) => step == "load 8"
+            ? devices.ReleaseAsync() // long after host-1 was left behind, while later buckets are on their way
+            : Task.CompletedTask);
+        var (second, _, _) = UpdateFixture.Engine("host-1");
+
+        var (engines, _, failure) = await fixture.UpdateAsync([first, second], UpdateFixture.Request with { DeviceTimeout = DeviceTimeout }, devices);
+
+        Assert.Null(failure);
+        Assert.Equal(EngineStates.Updated, engines[0].State);
+        Assert.Equal("host-1 failed: a copy to host-0 did not end within 3 s", engines[1].Reason);
+        Assert.All(readers, fixture.AssertHolds);
+        fixture.AssertClean();
+    }
+
+    [Fact]
+    public async Task Waits_for_staging_blocks_end_when_their_device_fails()
+    {
+        using var folder = new TempFolder();
+        using var devices = new HostDevices(Directory.CreateDirectory(folder["slots"]).FullName);
+        using var staging = new StagingBlocks(devices, 1);
+        await staging.TakeAsync(default);
+        var waiting = staging.TakeAsync(default).AsTask();
+
+        staging.Close();
+
+        await Assert.ThrowsAsync<DeviceFailedException>(() => waiting);
+    }
+
+    [Fact]
+    public async Task Memory_of_a_device_that_stalls_is_counted_and_kept_from_finalizers()
+    {
+        var before = GivenUpMemory.Bytes;
+        await using var fixture = await UpdateFixture.CreateAsync(inMemory: false);
+        using var devices = new FaultyDevices(new HostDevices(fixture.SlotRoot), "host-0", FaultyCopy.In, DeviceFault.Stall, goodCopies: 1);
+        var (engine, _, _) = UpdateFixture.Engine("host-0");
+
+        var (_, plan, _) = await fixture.UpdateAsync([engine], UpdateFixture.Request with { DeviceTimeout = TimeSpan.FromMilliseconds(200) }, devices);
+
+        // Other tests give up memory meanwhile: never less.
+        Assert.True(GivenUpMemory.Bytes - before >= plan.Slots.TotalBytes + CopyPlanner.BlockBytes);
+        Assert.NotEmpty(devices.Registered);
+        GC.Collect();
+        GC.WaitForPendingFinalizers();
+        Assert.All(devices.Registered, registered => Assert.True(registered.TryGetTarget(out _)));
     }
 
     [Fact]
@@ -142,17 +213,63 @@ public sealed class UpdateFailureTests
     }
 
     [Fact]
-    public async Task A_collective_that_loses_a_device_ends_the_update_for_all_and_says_what_would_not()
+    public async Task An_engine_that_has_reported_success_stays_updated_when_the_update_is_given_up()
+    {
+        await using var run = new EngineRun("e", [], [], new EngineMeters(new StageMeter(TimeProvider.System), new StageMeter(TimeProvider.System), new StageMeter(TimeProvider.System)));
+        run.Finished();
+
+        run.GiveUp("the update was cancelled");
+        Assert.Null(run.Failure);
+        Assert.False(run.Failed.IsCancellationRequested);
+
+        run.Fail("another rank did not acknowledge");
+        Assert.Equal("another rank did not acknowledge", run.Failure);
+    }
+
+    [Theory]
+    [InlineData(FaultyCopy.In, DeviceFault.Fail, "injected")]
+    [InlineData(FaultyCopy.In, DeviceFault.Stall, "a copy from host memory did not end within 3 s")]
+    [InlineData(FaultyCopy.Out, DeviceFault.Fail, "injected")]
+    [InlineData(FaultyCopy.Out, DeviceFault.Stall, "host-1 did not end it within 3 s")]
+    public async Task A_collective_that_loses_a_device_ends_the_update_for_all_and_says_what_would_not(FaultyCopy where, DeviceFault fault, string reason)
     {
         await using var fixture = await UpdateFixture.CreateAsync();
-        using var devices = new FaultyDevices(new HostDevices(fixture.SlotRoot), "host-1", FaultyCopy.In, DeviceFault.Fail, goodCopies: 7);
-        var (engine, _, channels) = UpdateFixture.Engine(3);
+        using var devices = new FaultyDevices(new HostDevices(fixture.SlotRoot), "host-1", where, fault, goodCopies: 7);
+        var (lost, _, lostChannels) = UpdateFixture.Engine("host-1");
+        var (other, _, otherChannels) = UpdateFixture.Engine("host-0", "host-2");
+        var request = UpdateFixture.Request with { Broadcast = BroadcastModes.Nccl, DeviceTimeout = DeviceTimeout };
 
-        var (engines, _, failure) = await fixture.UpdateAsync([engine], UpdateFixture.Request with { Broadcast = BroadcastModes.Nccl }, devices);
+        var (engines, _, failure) = await fixture.UpdateAsync([lost, other], request, devices);
 
         Assert.NotEqual(EngineStates.Updated, engines[0].State);
-        Assert.True(failure is null || failure.Message.Contains("--broadcast peer", StringComparison.Ordinal), failure?.Message);
-        Assert.All(channels, channel => Assert.NotNull(channel.AbortReason));
+        Assert.Contains(reason, engines[0].Reason, StringComparison.Ordinal);
+        Assert.NotEqual(EngineStates.Updated, engines[1].State);
+        Assert.Contains(reason, engines[1].Reason, StringComparison.Ordinal);
+        Assert.Contains("with --broadcast peer the others would have gone on", engines[1].Reason, StringComparison.Ordinal);
+        Assert.Equal(engines[1].Reason, Assert.IsType<UpdateException>(failure).Message);
+        Assert.All(lostChannels, channel => Assert.Equal(engines[0].Reason, channel.AbortReason));
+        Assert.All(otherChannels, channel => Assert.Equal(engines[1].Reason, channel.AbortReason));
+        fixture.AssertClean();
+    }
+
+    [Fact]
+    public async Task A_collective_never_runs_with_fewer_devices_than_it_was_made_for()
+    {
+        using var folder = new TempFolder();
+        using var devices = new HostDevices(Directory.CreateDirectory(folder["slots"]).FullName);
+        var slots = new SlotLayout(1 << 20, 1);
+        using var left = Lane(0);
+        using var lost = Lane(1);
+        lost.Fail("it stopped");
+        var flight = new BucketFlight(new Bucket(0, 1 << 20, [], []), [], 0, [left], new Dictionary<int, ShardLease>());
+        flight.Fills[0] = Task.CompletedTask;
+        using var exchange = new CollectiveExchange(new NoCollective(), [left, lost], new StageMeter(TimeProvider.System), DeviceTimeout, TimeProvider.System);
+
+        var failure = await Assert.ThrowsAsync<UpdateException>(() => exchange.ExchangeAsync(flight, left, default));
+
+        Assert.Contains("host-1 failed: it stopped", failure.Message, StringComparison.Ordinal);
+
+        DeviceLane Lane(int index) => new(index, 2, devices.Open(new EngineDevice($"host-{index}")), new StagingBlocks(devices, 1), slots, DeviceTimeout, TimeProvider.System);
     }
 
     [Fact]
@@ -226,5 +343,19 @@ public sealed class UpdateFailureTests
         Assert.Null(failure);
         Assert.Equal("it went away", engines[0].Reason);
         fixture.AssertClean();
+    }
+
+    /// <summary>Takes it for an error to be asked.</summary>
+    private sealed class NoCollective : ICollective
+    {
+        public IReadOnlyList<Task> Gather(long offset, long partBytes) => throw new InvalidOperationException("a slice past the end of its slot");
+
+        public void Abort()
+        {
+        }
+
+        public void Dispose()
+        {
+        }
     }
 }

@@ -102,12 +102,12 @@ internal sealed class UpdateFixture : IAsyncDisposable
         return (new ScriptedEngine([.. channels]), readers, channels);
     }
 
-    /// <summary>An engine of one rank on a device of this name.</summary>
-    public static (ScriptedEngine Engine, SlotReader[] Readers, ScriptedEngineChannel[] Channels) Engine(string device)
+    /// <summary>An engine of one rank on each of the devices of these names.</summary>
+    public static (ScriptedEngine Engine, SlotReader[] Readers, ScriptedEngineChannel[] Channels) Engine(params string[] devices)
     {
-        var reader = new SlotReader();
-        var channel = new ScriptedEngineChannel(new EngineDevice(device)) { OnLoad = reader.Read };
-        return (new ScriptedEngine([channel]), [reader], [channel]);
+        var readers = devices.Select(_ => new SlotReader()).ToArray();
+        ScriptedEngineChannel[] channels = [.. readers.Zip(devices, (reader, device) => new ScriptedEngineChannel(new EngineDevice(device)) { OnLoad = reader.Read })];
+        return (new ScriptedEngine([.. channels]), readers, channels);
     }
 
     /// <summary>Runs one update to its end.</summary>
@@ -117,7 +117,7 @@ internal sealed class UpdateFixture : IAsyncDisposable
         CancellationToken cancellationToken = default)
     {
         using var own = devices is null ? new HostDevices(SlotRoot) : null;
-        var context = new UpdateContext("org/model@v1", Manifest, engines, devices ?? own!, _store.Arena, lease ?? Lease, request ?? Request, TimeProvider.System);
+        var context = new UpdateContext("org/model@v1", Manifest, engines, devices ?? own!, _store.Arena, lease ?? Lease, request ?? Request, TimeProvider.System, NullLogger.Instance);
         var session = new UpdateSession(context);
         await using (session)
         {

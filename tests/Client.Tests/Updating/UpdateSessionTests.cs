@@ -138,7 +138,7 @@ public sealed class UpdateSessionTests
         var (engines, _, failure) = await fixture.UpdateAsync([engine], UpdateFixture.Request with { Broadcast = BroadcastModes.Nccl });
 
         Assert.Contains("leave out --broadcast nccl", Assert.IsType<UpdateException>(failure).Message, StringComparison.Ordinal);
-        Assert.Empty(engines);
+        Assert.Equal(EngineStates.Untouched, Assert.Single(engines).State);
         Assert.Empty(channels[0].Steps);
         Assert.Contains("may be used", (await Assert.ThrowsAsync<UpdateException>(() =>
             fixture.UpdateAsync([engine], UpdateFixture.Request with { MemoryFraction = 1e-9 }))).Message, StringComparison.Ordinal);

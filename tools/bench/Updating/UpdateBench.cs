@@ -182,7 +182,7 @@ internal static class UpdateBench
         {
             await using var engine = new ChildEngine(chosen, Math.Max(request.SlotBytes, 1L << 30), verify ? model : null);
             await engine.ReadyAsync(cancellationToken);
-            var context = new UpdateContext("bench@v1", manifest, [engine], devices, store.Arena, LeaseAsync, request, TimeProvider.System);
+            var context = new UpdateContext("bench@v1", manifest, [engine], devices, store.Arena, LeaseAsync, request, TimeProvider.System, NullLogger.Instance);
             var session = new UpdateSession(context);
             await using (session)
             {

@@ -18,12 +18,12 @@ internal sealed class NcclCollective : ICollective
         _streams = [.. devices.Select(device => CudaStream.Create(device.Gpu))];
     }
 
-    public Task GatherAsync(long offset, long partBytes)
+    public IReadOnlyList<Task> Gather(long offset, long partBytes)
     {
         lock (_oneAtATime)
         {
             _group.AllGather([.. _devices.Select(device => device.Address + (nint)offset)], partBytes, _streams);
-            return WaitAsync([.. _streams.Zip(_devices, (stream, device) => device.Marks.AddAsync(stream))]);
+            return [.. _streams.Zip(_devices, (stream, device) => WaitAsync(device.Marks.AddAsync(stream)))];
         }
     }
 
@@ -38,9 +38,9 @@ internal sealed class NcclCollective : ICollective
         }
     }
 
-    private async Task WaitAsync(Task[] marks)
+    private async Task WaitAsync(Task mark)
     {
-        await Task.WhenAll(marks).ConfigureAwait(false);
+        await mark.ConfigureAwait(false);
         if (_group.Failure() is { } failure)
         {
             throw failure;

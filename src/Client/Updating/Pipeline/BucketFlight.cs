@@ -9,6 +9,8 @@ internal sealed class BucketFlight
 {
     private readonly IReadOnlyDictionary<int, ShardLease> _leases;
     private readonly TaskCompletionSource _answered = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly Lock _gate = new();
+    private Task _late = Task.CompletedTask;
     private int _unanswered = 1;
 
     /// <param name="slotOffset">First byte of its slot, from the start of the slots.</param>
@@ -60,6 +62,21 @@ internal sealed class BucketFlight
             _answered.TrySetResult();
         }
     }
+
+    /// <summary>
+    /// A copy into the slot of a device that goes on did not end in time. What it writes one day are the bytes that lie there, as long as the slot holds this bucket, so it is kept
+    /// until then.
+    /// </summary>
+    public void KeepSlot(Task copy)
+    {
+        lock (_gate)
+        {
+            _late = Task.WhenAll(_late, copy);
+        }
+    }
+
+    /// <summary>When all have arrived: completes when the slot may hold another bucket, which may be never, and fails when a late copy did.</summary>
+    public Task SlotIsFree => Volatile.Read(ref _late);
 
     public void ReturnLeases()
     {

@@ -5,7 +5,8 @@ using P2PWeights.Native;
 namespace P2PWeights.Client.Updating.Pipeline;
 
 /// <summary>One collective operation per bucket over all devices. The failure of one device is the failure of the update: it is the price of a collective.</summary>
-internal sealed class CollectiveExchange(ICollective collective, StageMeter meter, TimeSpan deadline, TimeProvider time) : IExchange
+/// <param name="lanes">All that the collective was made of, in its order.</param>
+internal sealed class CollectiveExchange(ICollective collective, IReadOnlyList<DeviceLane> lanes, StageMeter meter, TimeSpan deadline, TimeProvider time) : IExchange
 {
     private readonly ConditionalWeakTable<BucketFlight, Task> _operations = [];
     private readonly Lock _gate = new();
@@ -22,17 +23,64 @@ internal sealed class CollectiveExchange(ICollective collective, StageMeter mete
 
     private async Task GatherAsync(BucketFlight flight, CancellationToken cancellationToken)
     {
+        IReadOnlyList<Task>? parts = null;
         try
         {
             await Task.WhenAll(flight.Fills).WaitAsync(cancellationToken).ConfigureAwait(false);
+            RefuseFewer(flight);
             using var busy = meter.Enter();
-            await collective.GatherAsync(flight.SlotOffset, flight.Bucket.SliceBytes(flight.Lanes.Length)).WaitAsync(deadline, time, cancellationToken).ConfigureAwait(false);
+
+            // Once it is begun it is waited for even when the update is cancelled: it writes into slots that are freed then.
+            await Task.Run(() => parts = collective.Gather(flight.SlotOffset, flight.Bucket.SliceBytes(flight.Lanes.Length)), CancellationToken.None).WaitAsync(deadline, time, CancellationToken.None)
+                .ConfigureAwait(false);
+            await Task.WhenAll(parts!).WaitAsync(deadline, time, CancellationToken.None).ConfigureAwait(false);
         }
         catch (Exception failure) when (failure is DeviceFailedException or NativeException or TimeoutException)
         {
             collective.Abort();
             throw new UpdateException(
-                $"a GPU failed during a collective operation, which takes all with it ({failure.Message}): with --broadcast peer the others would have gone on", failure);
+                $"a GPU failed during a collective operation, which takes all with it ({(failure is DeviceFailedException ? Failed() : Blame(parts, failure))}): with --broadcast peer the others would have gone on",
+                failure);
         }
+    }
+
+    /// <summary>The parts of fewer devices are larger, and all of them together would not end where the slot does.</summary>
+    private void RefuseFewer(BucketFlight flight)
+    {
+        if (flight.Lanes.Length < lanes.Count)
+        {
+            throw new DeviceFailedException(Failed());
+        }
+    }
+
+    private string Failed() => string.Join(", ", lanes.Where(lane => lane.Failure is not null).Select(lane => $"{lane.Device.Name} failed: {lane.Failure}"));
+
+    /// <summary>Takes out every device whose part failed or did not end, because its copies may still run, and says which.</summary>
+    private string Blame(IReadOnlyList<Task>? parts, Exception failure)
+    {
+        if (parts is null && failure is NativeException)
+        {
+            return failure.Message;
+        }
+
+        var (failed, late) = (new List<string>(), new List<string>());
+        for (var index = 0; index < lanes.Count; index++)
+        {
+            var lane = lanes[index];
+            if (parts?[index] is { IsFaulted: true } broken)
+            {
+                lane.Fail(broken.Exception.InnerException!.Message);
+                failed.Add($"{lane.Device.Name}: {broken.Exception.InnerException.Message}");
+            }
+            else if (parts?[index].IsCompleted != true)
+            {
+                lane.Fail($"a collective operation did not end there within {deadline.TotalSeconds:0.#} s");
+                late.Add(lane.Device.Name);
+            }
+        }
+
+        // Those that are late may only wait for the one that failed, or stopped.
+        return failed.Count > 0 ? string.Join(", ", failed)
+            : $"{string.Join(", ", late)} did not end it within {deadline.TotalSeconds:0.#} s{(late.Count == lanes.Count && late.Count > 1 ? ", and which of them stopped a collective does not say" : "")}";
     }
 }

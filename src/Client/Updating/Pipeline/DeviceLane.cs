@@ -7,20 +7,25 @@ namespace P2PWeights.Client.Updating.Pipeline;
 /// <summary>One device of an update: its slots, the stream that fills them, and one stream to every other device, so that a device which stops holds up nobody else's copies.</summary>
 internal sealed class DeviceLane : IDisposable
 {
-    private readonly IDeviceStream?[] _out;
+    private readonly CopyLine?[] _out;
+    private readonly long _slotBytes;
+    private readonly Func<CopyLine> _open;
     private string? _failure;
 
     /// <param name="index">Its number among the update's devices.</param>
     /// <param name="count">How many there are.</param>
     /// <param name="device">The lane's from now on.</param>
     /// <param name="staging">The lane's from now on.</param>
+    /// <param name="deadline">For copies to end.</param>
     /// <exception cref="NativeException">There is no room for the slots.</exception>
-    public DeviceLane(int index, int count, IUpdateDevice device, StagingBlocks staging, SlotLayout slots)
+    public DeviceLane(int index, int count, IUpdateDevice device, StagingBlocks staging, SlotLayout slots, TimeSpan deadline, TimeProvider time)
     {
         (Index, Device, Staging) = (index, device, staging);
-        _out = new IDeviceStream?[count];
+        _out = new CopyLine?[count];
+        _slotBytes = slots.TotalBytes;
+        _open = () => new CopyLine(device.OpenStream(), deadline, time);
         Memory = device.Allocate(slots.TotalBytes);
-        In = device.OpenStream();
+        In = _open();
     }
 
     public int Index { get; }
@@ -34,36 +39,45 @@ internal sealed class DeviceLane : IDisposable
     public StagingBlocks Staging { get; }
 
     /// <summary>Host to device.</summary>
-    public IDeviceStream In { get; }
+    public CopyLine In { get; }
 
-    /// <summary>Why the device has no more part in the update; null while it has. A device is judged by what copies into it do, never by others that wait for it.</summary>
+    /// <summary>Why the device has no more part in the update; null while it has. A device is judged by what its copies do, never by others that wait for it.</summary>
     public string? Failure => Volatile.Read(ref _failure);
 
     /// <summary>Takes the device out of the update; the first reason stays.</summary>
-    public void Fail(string reason) => Interlocked.CompareExchange(ref _failure, reason, null);
+    public void Fail(string reason)
+    {
+        Interlocked.CompareExchange(ref _failure, reason, null);
+        Staging.Close();
+    }
 
     /// <summary>To another device.</summary>
-    public IDeviceStream To(DeviceLane other)
+    public CopyLine To(DeviceLane other)
     {
         lock (_out)
         {
-            return _out[other.Index] ??= Device.OpenStream();
+            return _out[other.Index] ??= _open();
         }
     }
 
-    /// <summary>Waits until no copy runs any more; a device whose copies do not end is taken out.</summary>
-    public async Task DrainAsync(TimeSpan deadline, TimeProvider time)
+    /// <summary>For how long copies to another device have not got on; to itself: those from the host.</summary>
+    public TimeSpan QuietTo(DeviceLane other)
     {
-        try
+        lock (_out)
         {
-            foreach (var stream in Failure is null ? Streams() : [])
-            {
-                await stream.MarkAsync().WaitAsync(deadline, time).ConfigureAwait(false);
-            }
+            return other == this ? In.Quiet : _out[other.Index]?.Quiet ?? TimeSpan.Zero;
         }
-        catch (Exception failure) when (failure is NativeException or TimeoutException)
+    }
+
+    /// <summary>
+    /// Takes the device out when copies from it or to it have not ended: its memory may still be read or written. To be called when nobody waits for a copy any more, so that those that
+    /// run are past their deadlines.
+    /// </summary>
+    public void Settle(IEnumerable<DeviceLane> all)
+    {
+        if (Lines().Exists(line => line.IsBusy) || all.Any(other => other.QuietTo(this) > TimeSpan.Zero))
         {
-            Fail($"its last copies did not end well: {failure.Message}");
+            Fail("copies from it or to it did not end");
         }
     }
 
@@ -72,21 +86,22 @@ internal sealed class DeviceLane : IDisposable
     {
         if (Failure is not null)
         {
-            Streams().ForEach(stream => stream.Abandon());
+            Lines().ForEach(line => line.Abandon());
             Device.Abandon();
+            GivenUpMemory.Keep(Staging, Staging.Bytes + _slotBytes);
             return;
         }
 
-        Streams().ForEach(stream => stream.Dispose());
+        Lines().ForEach(line => line.Dispose());
         Device.Dispose();
         Staging.Dispose();
     }
 
-    private List<IDeviceStream> Streams()
+    private List<CopyLine> Lines()
     {
         lock (_out)
         {
-            return [In, .. _out.OfType<IDeviceStream>()];
+            return [In, .. _out.OfType<CopyLine>()];
         }
     }
 }

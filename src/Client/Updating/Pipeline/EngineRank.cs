@@ -76,6 +76,7 @@ internal sealed class EngineRank(EngineRun engine, IEngineChannel channel, Devic
         using var busy = meters.Finish.Enter();
         await channel.ReleaseAsync(engine.Failed).ConfigureAwait(false);
         await channel.FinishAsync(engine.Failed).ConfigureAwait(false);
+        engine.Finished();
     }
 
     private async Task LoadAsync(BucketFlight flight)

@@ -10,6 +10,7 @@ internal sealed class EngineRun : IAsyncDisposable
     private readonly Lock _gate = new();
     private readonly TaskCompletionSource _allOpen = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private int _open;
+    private bool _isWhole;
 
     /// <param name="lanes">Per channel, the lane of its device.</param>
     public EngineRun(string name, ImmutableArray<IEngineChannel> channels, ImmutableArray<DeviceLane> lanes, EngineMeters meters)
@@ -45,12 +46,36 @@ internal sealed class EngineRun : IAsyncDisposable
         return _allOpen.Task.WaitAsync(Failed);
     }
 
-    /// <summary>Ends the update of this engine; the first reason stays.</summary>
-    public void Fail(string reason, string? traceback = null)
+    /// <summary>A rank has finished, which it does only when the whole engine has reported success: what ends the update for others later changes nothing for this one.</summary>
+    public void Finished()
     {
         lock (_gate)
         {
-            if (Failure is not null)
+            _isWhole = true;
+        }
+    }
+
+    /// <summary>Ends the update of this engine, unless it has reported success already.</summary>
+    public void GiveUp(string reason) => End(reason, null, evenWhole: false);
+
+    /// <summary>A rank has failed, which ends the update of the engine; the first reason stays.</summary>
+    public void Fail(string reason, string? traceback = null) => End(reason, traceback, evenWhole: true);
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var rank in Ranks)
+        {
+            await rank.DisposeAsync().ConfigureAwait(false);
+        }
+
+        _failed.Dispose();
+    }
+
+    private void End(string reason, string? traceback, bool evenWhole)
+    {
+        lock (_gate)
+        {
+            if (Failure is not null || (_isWhole && !evenWhole))
             {
                 return;
             }
@@ -61,15 +86,5 @@ internal sealed class EngineRun : IAsyncDisposable
         // In this order: whoever hears of it may say that no bucket follows, and a rank that is not stopped yet would take that for the end of a whole update.
         _failed.Cancel();
         HasFailed?.Invoke();
-    }
-
-    public async ValueTask DisposeAsync()
-    {
-        foreach (var rank in Ranks)
-        {
-            await rank.DisposeAsync().ConfigureAwait(false);
-        }
-
-        _failed.Dispose();
     }
 }

@@ -5,9 +5,10 @@ namespace P2PWeights.Client.Updating.Pipeline;
 /// <summary>
 /// Copies from device to device, each on a stream of its own. Whatever one device does, the others get their bytes: a slice that a failed device does not bring is copied
 /// from the host instead. A copy into another device is given only once the slice lies on the first, so that a device which stalls while it is filled can never write into
-/// another later, when the slot holds the next bucket.
+/// another later, when the slot holds the next bucket; and between two devices one at a time, so that a device which stalls while it sends has begun few.
 /// </summary>
-internal sealed class PeerExchange(SliceFiller filler, StageMeter meter, TimeSpan deadline, TimeProvider time) : IExchange
+/// <param name="lanes">All devices of the update, by their numbers.</param>
+internal sealed class PeerExchange(SliceFiller filler, IReadOnlyList<DeviceLane> lanes, StageMeter meter, TimeSpan deadline) : IExchange
 {
     public Task ExchangeAsync(BucketFlight flight, DeviceLane lane, CancellationToken cancellationToken) =>
         Task.WhenAll(flight.Lanes.Where(other => other != lane).Select(other => TakeAsync(flight, other, lane, cancellationToken)));
@@ -19,30 +20,77 @@ internal sealed class PeerExchange(SliceFiller filler, StageMeter meter, TimeSpa
     private async Task TakeAsync(BucketFlight flight, DeviceLane from, DeviceLane to, CancellationToken cancellationToken)
     {
         var slice = flight.SliceOf(from);
-        if (slice.Length == 0)
+        if (slice.Length > 0 && !await PassAsync(flight, from, to, slice, cancellationToken).ConfigureAwait(false))
         {
-            return;
+            // The other device is at fault, or the link is: this one is judged by its own copies.
+            ThrowIfFailed(to);
+            await filler.FillAsync(to, flight, slice, cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>False when the slice has to come from elsewhere.</summary>
+    private async Task<bool> PassAsync(BucketFlight flight, DeviceLane from, DeviceLane to, (long Start, long Length) slice, CancellationToken cancellationToken)
+    {
+        var line = from.To(to);
+        try
+        {
+            await flight.Fills[flight.Lanes.IndexOf(from)].WaitAsync(cancellationToken).ConfigureAwait(false);
+            await line.Turn.WaitAsync(cancellationToken).ConfigureAwait(false);
+        }
+        catch (DeviceFailedException)
+        {
+            return false;
         }
 
         try
         {
-            await flight.Fills[flight.Lanes.IndexOf(from)].WaitAsync(cancellationToken).ConfigureAwait(false);
+            ThrowIfFailed(to);
+            if (from.Failure is not null)
+            {
+                return false;
+            }
+
             using var busy = meter.Enter();
-            var stream = from.To(to);
-            stream.CopyTo(to.Device, flight.SlotOffset + slice.Start, slice.Length);
-            await stream.MarkAsync().WaitAsync(deadline, time, cancellationToken).ConfigureAwait(false);
+            await line.CopyAsync(stream => stream.CopyTo(to.Device, flight.SlotOffset + slice.Start, slice.Length)).ConfigureAwait(false);
+            return true;
+        }
+        catch (NativeException)
+        {
+            return false;
         }
         catch (TimeoutException)
         {
-            // It may still end one day, and would then write over what the slot holds by that time: the device cannot be trusted any more.
-            var reason = $"a copy from {from.Device.Name} did not end within {deadline.TotalSeconds:0.#} s";
-            to.Fail(reason);
-            throw new DeviceFailedException(reason);
+            Judge(from, to);
+            flight.KeepSlot(line.Last);
+            return false;
         }
-        catch (Exception failure) when (failure is DeviceFailedException or NativeException)
+        finally
         {
-            // The other device is at fault, or the link is: this one is judged by its own copies.
-            await filler.FillAsync(to, flight, slice, cancellationToken).ConfigureAwait(false);
+            line.Turn.Release();
+        }
+    }
+
+    /// <summary>Takes the device out that holds up a copy.</summary>
+    /// <exception cref="DeviceFailedException">It is the one that the copy goes to: it may still end there one day, when the slot holds other bytes.</exception>
+    private void Judge(DeviceLane from, DeviceLane to)
+    {
+        ThrowIfFailed(to);
+        if (from.Failure is null && StallJudge.IsReceiverAtFault(from.Index, to.Index, lanes.Count, Quiet, deadline))
+        {
+            to.Fail($"a copy from {from.Device.Name} did not end within {deadline.TotalSeconds:0.#} s");
+            ThrowIfFailed(to);
+        }
+
+        from.Fail($"a copy to {to.Device.Name} did not end within {deadline.TotalSeconds:0.#} s");
+    }
+
+    private TimeSpan Quiet(int from, int to) => lanes[from].Failure is null && lanes[to].Failure is null ? lanes[from].QuietTo(lanes[to]) : TimeSpan.Zero;
+
+    private static void ThrowIfFailed(DeviceLane lane)
+    {
+        if (lane.Failure is { } reason)
+        {
+            throw new DeviceFailedException(reason);
         }
     }
 }

@@ -35,16 +35,32 @@ internal sealed class StagingBlocks : IDisposable
         }
     }
 
+    /// <summary>Bytes of all blocks.</summary>
+    public long Bytes => _memory.Length;
+
     /// <summary>Waits for a free block.</summary>
+    /// <exception cref="DeviceFailedException">None will come back any more.</exception>
     public async ValueTask<StagingBlock> TakeAsync(CancellationToken cancellationToken)
     {
-        var block = await _free.Reader.ReadAsync(cancellationToken).ConfigureAwait(false);
+        int block;
+        try
+        {
+            block = await _free.Reader.ReadAsync(cancellationToken).ConfigureAwait(false);
+        }
+        catch (ChannelClosedException)
+        {
+            throw new DeviceFailedException("the device keeps its staging blocks");
+        }
+
         return new StagingBlock(this, block, _memory.GetMemory((long)block * CopyPlanner.BlockBytes, CopyPlanner.BlockBytes));
     }
 
     public unsafe nint AddressOf(StagingBlock block) => (nint)(_memory.Address + ((long)block.Index * CopyPlanner.BlockBytes));
 
     public void Return(StagingBlock block) => _free.Writer.TryWrite(block.Index);
+
+    /// <summary>Ends the waits for blocks: their device keeps those that it has.</summary>
+    public void Close() => _free.Writer.TryComplete();
 
     public void Dispose()
     {

@@ -24,6 +24,8 @@ internal sealed class UpdatePipeline : IDisposable
     private readonly CancellationTokenSource _stop = new();
     private Exception? _failure;
     private int _landed;
+    private int _launched;
+    private int _keptSlots;
 
     /// <param name="lease">Waits for a shard of the manifest, by its ordinal, and leases it.</param>
     /// <param name="progress">Told how many buckets every engine has answered for.</param>
@@ -92,6 +94,7 @@ internal sealed class UpdatePipeline : IDisposable
                 cancellationToken.ThrowIfCancellationRequested();
                 var leased = await next.ConfigureAwait(false);
                 next = index + 1 < _plan.Buckets.Length ? LeaseAsync(_plan.Buckets[index + 1], cancellationToken) : Task.FromResult(Leased.None);
+                Volatile.Write(ref _launched, index + 1);
                 Launch(_plan.Buckets[index], slot, leased, cancellationToken);
             }
         }
@@ -153,6 +156,25 @@ internal sealed class UpdatePipeline : IDisposable
         flight.ReturnLeases();
         await flight.Answered.ConfigureAwait(false);
         _progress?.Report(Interlocked.Increment(ref _landed));
+        if (flight.SlotIsFree.IsCompleted)
+        {
+            _freeSlots.Writer.TryWrite(slot);
+            return;
+        }
+
+        // Nobody waits for it: it may take for ever.
+        _ = FreeLateAsync(flight, slot);
+        if (Interlocked.Increment(ref _keptSlots) == _plan.Slots.Count && Volatile.Read(ref _launched) < _plan.Buckets.Length)
+        {
+            var stopped = string.Join(", ", _lanes.Where(lane => lane.Failure is not null).Select(lane => $"{lane.Device.Name}: {lane.Failure}"));
+            Fail(new UpdateException($"every slot is kept by a copy that may still write into it ({stopped}): with more slots (--slots) the others would have gone on"));
+        }
+    }
+
+    private async Task FreeLateAsync(BucketFlight flight, int slot)
+    {
+        await flight.SlotIsFree.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        Interlocked.Decrement(ref _keptSlots);
         _freeSlots.Writer.TryWrite(slot);
     }
 
@@ -204,7 +226,7 @@ internal sealed class UpdatePipeline : IDisposable
         {
             foreach (var engine in _engines)
             {
-                engine.Fail(failure is OperationCanceledException ? "the update was cancelled" : failure.Message);
+                engine.GiveUp(failure is OperationCanceledException ? "the update was cancelled" : failure.Message);
             }
 
             _stop.Cancel();

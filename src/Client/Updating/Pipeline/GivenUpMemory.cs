@@ -1,0 +1,24 @@
+using System.Collections.Concurrent;
+
+namespace P2PWeights.Client.Updating.Pipeline;
+
+/// <summary>
+/// Memory that a copy may still read or write, because its device stopped and never said that the copy has ended. It is kept until the process ends, out of reach of finalizers: freed, it
+/// would soon be somebody else's.
+/// </summary>
+internal static class GivenUpMemory
+{
+    private static readonly ConcurrentBag<object> Kept = [];
+    private static long _bytes;
+
+    /// <summary>Bytes of the host's memory and of devices' that were given up so far.</summary>
+    public static long Bytes => Interlocked.Read(ref _bytes);
+
+    /// <summary>Keeps memory, and counts it.</summary>
+    /// <param name="owner">What must not be finalized.</param>
+    public static void Keep(object owner, long bytes)
+    {
+        Kept.Add(owner);
+        Interlocked.Add(ref _bytes, bytes);
+    }
+}
