@@ -18,9 +18,6 @@ internal static partial class TransferLog
     [LoggerMessage(4, LogLevel.Warning, "Refused {Remote}: {Reason}")]
     public static partial void Refused(this ILogger log, string remote, string reason);
 
-    [LoggerMessage(5, LogLevel.Warning, "A caller was turned away: {Limit} connections are open")]
-    public static partial void TooManyConnections(this ILogger log, int limit);
-
     [LoggerMessage(6, LogLevel.Warning, "Accepting a connection failed, going on: {Reason}")]
     public static partial void AcceptFailed(this ILogger log, string reason);
 

@@ -1,5 +1,5 @@
 using P2PWeights.Store.Adopting;
-using P2PWeights.Store.References;
+using P2PWeights.Store.Reuse;
 
 namespace P2PWeights.Store.Gpu;
 

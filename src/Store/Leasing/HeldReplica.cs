@@ -2,7 +2,6 @@ using Microsoft.Win32.SafeHandles;
 using P2PWeights.Store.Adopting;
 using P2PWeights.Store.Content;
 using P2PWeights.Store.Gpu;
-using P2PWeights.Store.References;
 using P2PWeights.Store.Reuse;
 
 namespace P2PWeights.Store.Leasing;

@@ -1,4 +1,5 @@
 using Microsoft.Win32.SafeHandles;
+using P2PWeights.Store.Reuse;
 
 namespace P2PWeights.Store.References;
 

@@ -12,9 +12,14 @@ internal sealed class PeerServer(Identity self, PeerBook peers, ConnectionWatch 
     private const int Backlog = 512;
 
     private readonly OwnedTasks _connections = new();
+    private readonly Lock _gate = new();
+
+    /// <summary>Callers that have not proved themselves, the longest waiting first. Under the lock.</summary>
+    private readonly LinkedList<Socket> _callers = [];
     private readonly CancellationTokenSource _stop = new();
     private Socket? _listener;
     private Task _accepting = Task.CompletedTask;
+    private int _served;
 
     public IPEndPoint LocalEndPoint => (IPEndPoint)(_listener?.LocalEndPoint ?? throw new InvalidOperationException("the server is not started"));
 
@@ -58,14 +63,8 @@ internal sealed class PeerServer(Identity self, PeerBook peers, ConnectionWatch 
             try
             {
                 var socket = await listener.AcceptAsync(_stop.Token).ConfigureAwait(false);
-                if (_connections.Count >= WireLimits.MaxConnections)
-                {
-                    context.Log.TooManyConnections(WireLimits.MaxConnections);
-                    socket.Dispose();
-                    continue;
-                }
-
-                _connections.Start(() => ServeAsync(socket));
+                var caller = Admit(socket);
+                _connections.Start(() => ServeAsync(socket, caller));
             }
             catch (OperationCanceledException)
             {
@@ -84,16 +83,50 @@ internal sealed class PeerServer(Identity self, PeerBook peers, ConnectionWatch 
         }
     }
 
+    /// <summary>
+    /// Lets a caller begin its handshake. Of too many, the one that has waited longest is closed: honest ones take milliseconds, so whoever opens connections and says nothing keeps none of them out.
+    /// </summary>
+    private LinkedListNode<Socket> Admit(Socket socket)
+    {
+        LinkedListNode<Socket> caller;
+        Socket? oldest = null;
+        lock (_gate)
+        {
+            caller = _callers.AddLast(socket);
+            if (_callers.Count > WireLimits.MaxHandshakes)
+            {
+                oldest = _callers.First!.Value;
+                _callers.RemoveFirst();
+            }
+        }
+
+        oldest?.Dispose();
+        return caller;
+    }
+
+    /// <summary>The handshake is over, one way or the other.</summary>
+    private void Leave(LinkedListNode<Socket> caller)
+    {
+        lock (_gate)
+        {
+            if (caller.List is not null)
+            {
+                _callers.Remove(caller);
+            }
+        }
+    }
+
     /// <summary>One connection from its first byte to its last. Never fails: what ends a connection concerns nobody else.</summary>
-    private async Task ServeAsync(Socket socket)
+    private async Task ServeAsync(Socket socket, LinkedListNode<Socket> caller)
     {
         FrameConnection connection;
         try
         {
             connection = new FrameConnection(socket, context.Time);
         }
-        catch (SocketException)
+        catch (Exception e) when (e is SocketException or ObjectDisposedException)
         {
+            Leave(caller);
             socket.Dispose();
             return;
         }
@@ -101,15 +134,16 @@ internal sealed class PeerServer(Identity self, PeerBook peers, ConnectionWatch 
         using var watched = watch.Add(connection);
         try
         {
-            var hello = await ShakeHandsAsync(connection).ConfigureAwait(false);
-            connection.IdleTimeout = WireLimits.IdleTimeout;
-            context.Log.Serving(hello.Name, connection.Remote, hello.Lane);
-            await (hello.Lane switch
+            var hello = await ShakeHandsAsync(connection, caller).ConfigureAwait(false);
+            Interlocked.Increment(ref _served);
+            try
             {
-                LaneKind.Control => new SubscriberLane(connection, hello.Node, context).RunAsync(_stop.Token),
-                LaneKind.Lease => ServeLeasesAsync(connection, hello.Node),
-                _ => UploadAsync(connection, hello.Node),
-            }).ConfigureAwait(false);
+                await ServeAsync(connection, hello).ConfigureAwait(false);
+            }
+            finally
+            {
+                Interlocked.Decrement(ref _served);
+            }
         }
         catch (OperationCanceledException)
         {
@@ -125,6 +159,18 @@ internal sealed class PeerServer(Identity self, PeerBook peers, ConnectionWatch 
         }
     }
 
+    private Task ServeAsync(FrameConnection connection, HelloMessage hello)
+    {
+        connection.IdleTimeout = WireLimits.IdleTimeout;
+        context.Log.Serving(hello.Name, connection.Remote, hello.Lane);
+        return hello.Lane switch
+        {
+            LaneKind.Control => new SubscriberLane(connection, hello.Node, context).RunAsync(_stop.Token),
+            LaneKind.Lease => ServeLeasesAsync(connection, hello.Node),
+            _ => UploadAsync(connection, hello.Node),
+        };
+    }
+
     private async Task UploadAsync(FrameConnection connection, Guid peer)
     {
         using var lane = new UploadLane(connection, peer, context);
@@ -137,11 +183,18 @@ internal sealed class PeerServer(Identity self, PeerBook peers, ConnectionWatch 
         await lane.RunAsync(_stop.Token).ConfigureAwait(false);
     }
 
-    private async ValueTask<HelloMessage> ShakeHandsAsync(FrameConnection connection)
+    private async ValueTask<HelloMessage> ShakeHandsAsync(FrameConnection connection, LinkedListNode<Socket> caller)
     {
         using var deadline = new CancellationTokenSource(WireLimits.HandshakeTimeout, context.Time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, _stop.Token);
-        return await Handshake.AnswerAsync(connection, self, Refusal, either.Token).ConfigureAwait(false);
+        try
+        {
+            return await Handshake.AnswerAsync(connection, self, Refusal, either.Token).ConfigureAwait(false);
+        }
+        finally
+        {
+            Leave(caller);
+        }
     }
 
     private string? Refusal(HelloMessage hello)
@@ -149,6 +202,11 @@ internal sealed class PeerServer(Identity self, PeerBook peers, ConnectionWatch 
         if (hello.Node == self.Node)
         {
             return "this node called itself";
+        }
+
+        if (Volatile.Read(ref _served) >= WireLimits.MaxConnections)
+        {
+            return $"this node serves {WireLimits.MaxConnections} connections already";
         }
 
         return peers.BanOf(hello.Node) is { } reason ? $"this node has banned the caller: {reason}" : null;

@@ -1,33 +1,19 @@
 using P2PWeights.Store;
+using P2PWeights.Store.Reuse;
 using P2PWeights.Transfer.Leasing;
 
 namespace P2PWeights.Transfer.Serving;
 
 /// <summary>An exporter that several leases use; the last to let go disposes it.</summary>
-internal sealed class SharedExporter(ILeaseExporter exporter)
+internal sealed class SharedExporter(ILeaseExporter exporter) : Counted
 {
-    private int _users = 1;
+    private Task _ending = Task.CompletedTask;
 
-    /// <summary>Adds a user; false when the last one has gone.</summary>
-    public bool TryShare()
+    /// <summary>Ends one use; when it was the last one, the exporter is disposed on return.</summary>
+    public Task ReleaseAsync()
     {
-        for (var users = Volatile.Read(ref _users); users > 0; users = Volatile.Read(ref _users))
-        {
-            if (Interlocked.CompareExchange(ref _users, users + 1, users) == users)
-            {
-                return true;
-            }
-        }
-
-        return false;
-    }
-
-    public async ValueTask ReleaseAsync()
-    {
-        if (Interlocked.Decrement(ref _users) == 0)
-        {
-            await exporter.DisposeAsync().ConfigureAwait(false);
-        }
+        Release();
+        return _ending;
     }
 
     /// <inheritdoc cref="ILeaseExporter.ExportAsync"/>
@@ -36,4 +22,6 @@ internal sealed class SharedExporter(ILeaseExporter exporter)
 
     /// <inheritdoc cref="ILeaseExporter.WithdrawAsync"/>
     public ValueTask WithdrawAsync(ulong leaseId) => exporter.WithdrawAsync(leaseId);
+
+    protected override void End() => _ending = exporter.DisposeAsync().AsTask();
 }

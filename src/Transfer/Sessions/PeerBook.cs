@@ -1,38 +1,63 @@
-using System.Collections.Concurrent;
 using Microsoft.Extensions.Logging;
 using P2PWeights.Transfer.Choosing;
 
 namespace P2PWeights.Transfer.Sessions;
 
-/// <summary>What this node remembers of each peer it talked to: the paths to it and what came by each, and whether it is banned. Thread-safe.</summary>
+/// <summary>
+/// What this node remembers of each peer it talked to: the paths to it and what came by each, and whether it is banned. A node that runs for months meets ever new ones, so it forgets those that it has
+/// not dealt with for longest, beyond a limit; never one that it is connected to, or whose ban lasts. Thread-safe.
+/// </summary>
 internal sealed class PeerBook(TransferOptions options, TransferMetrics metrics, TimeProvider time, ILogger log)
 {
-    private readonly ConcurrentDictionary<Guid, Entry> _entries = new();
+    /// <summary>Peers remembered, a few KB each; more only when that many are connected or banned.</summary>
+    public const int Limit = 4096;
 
-    /// <summary>State of all peers talked to.</summary>
-    public IReadOnlyList<PeerStatus> Statuses => [.. _entries.Values.Where(entry => entry.IsMet).Select(Describe)];
+    private readonly Lock _gate = new();
+    private readonly Dictionary<Guid, Entry> _entries = [];
+    private int _forgetAt = Limit;
+    private long _uses;
+
+    /// <summary>State of all peers talked to, and not forgotten.</summary>
+    public IReadOnlyList<PeerStatus> Statuses
+    {
+        get
+        {
+            List<Entry> met;
+            lock (_gate)
+            {
+                met = [.. _entries.Values.Where(entry => entry.IsMet)];
+            }
+
+            return [.. met.Select(Describe)];
+        }
+    }
 
     /// <summary>A session with the peer came up, or the last one went down.</summary>
     public void SetConnected(PeerInfo peer, bool connected)
     {
-        var entry = Open(peer);
-        lock (entry)
+        lock (_gate)
         {
+            var entry = Open(peer);
             (entry.Connected, entry.IsMet) = (connected, true);
         }
     }
 
-    /// <summary>The paths to the peer, as long as the node lives.</summary>
-    public PeerPaths PathsOf(PeerInfo peer) => Open(peer).Paths;
+    /// <summary>The paths to the peer, as long as it is remembered.</summary>
+    public PeerPaths PathsOf(PeerInfo peer)
+    {
+        lock (_gate)
+        {
+            return Open(peer).Paths;
+        }
+    }
 
     /// <summary>Asks the peer nothing, and lets it in nowhere, for the ban time.</summary>
     public void Ban(PeerInfo peer, string reason)
     {
-        var entry = Open(peer);
-        DateTimeOffset until;
-        lock (entry)
+        var until = time.GetUtcNow() + options.BanTime;
+        lock (_gate)
         {
-            until = time.GetUtcNow() + options.BanTime;
+            var entry = Open(peer);
             (entry.Banned, entry.BannedUntil, entry.IsMet) = (reason, until, true);
         }
 
@@ -42,34 +67,55 @@ internal sealed class PeerBook(TransferOptions options, TransferMetrics metrics,
     /// <summary>Why the peer is banned now, or null.</summary>
     public string? BanOf(Guid peer)
     {
-        if (!_entries.TryGetValue(peer, out var entry))
+        lock (_gate)
         {
-            return null;
-        }
-
-        lock (entry)
-        {
-            return time.GetUtcNow() < entry.BannedUntil ? entry.Banned : null;
+            return _entries.TryGetValue(peer, out var entry) && time.GetUtcNow() < entry.BannedUntil ? entry.Banned : null;
         }
     }
 
+    /// <summary>Under the lock.</summary>
     private Entry Open(PeerInfo peer)
     {
-        var entry = _entries.GetOrAdd(peer.Id, _ => new Entry(peer, new PeerPaths(peer.Name, options.Paths, options.StallTimeout, metrics, time, log)));
-        entry.Peer = peer;
+        if (!_entries.TryGetValue(peer.Id, out var entry))
+        {
+            Forget();
+            entry = new Entry(peer, new PeerPaths(peer.Name, options.Paths, options.StallTimeout, metrics, time, log));
+            _entries.Add(peer.Id, entry);
+        }
+
+        (entry.Peer, entry.LastUse) = (peer, ++_uses);
         return entry;
+    }
+
+    /// <summary>Makes room for a quarter of the limit at once, so that many newcomers cost one look at all. Under the lock.</summary>
+    private void Forget()
+    {
+        if (_entries.Count < _forgetAt)
+        {
+            return;
+        }
+
+        var now = time.GetUtcNow();
+        var idle = _entries.Where(entry => !entry.Value.Connected && now >= entry.Value.BannedUntil).OrderBy(entry => entry.Value.LastUse).Select(entry => entry.Key);
+        foreach (var peer in idle.Take(_entries.Count - (Limit - (Limit / 4))).ToList())
+        {
+            _entries.Remove(peer);
+        }
+
+        _forgetAt = Math.Max(Limit, _entries.Count + (Limit / 4));
     }
 
     private PeerStatus Describe(Entry entry)
     {
-        lock (entry)
+        var paths = entry.Paths.Describe();
+        var current = entry.Paths.Current;
+        lock (_gate)
         {
             var banned = entry.Banned is not null && time.GetUtcNow() < entry.BannedUntil;
-            var paths = entry.Paths.Describe();
             return new PeerStatus(
                 entry.Peer,
                 entry.Connected,
-                entry.Connected ? entry.Paths.Current : null,
+                entry.Connected ? current : null,
                 paths.Sum(path => path.Carried.Bytes),
                 banned ? entry.Banned : null,
                 banned ? entry.BannedUntil : null,
@@ -82,6 +128,9 @@ internal sealed class PeerBook(TransferOptions options, TransferMetrics metrics,
         public PeerInfo Peer { get; set; } = peer;
 
         public PeerPaths Paths => paths;
+
+        /// <summary>Grows with each use of the book.</summary>
+        public long LastUse { get; set; }
 
         /// <summary>Whether it was ever talked to; a pull opens the book for everybody that it might ask.</summary>
         public bool IsMet { get; set; }

@@ -36,8 +36,11 @@ internal static class WireLimits
     /// <summary>Longest name of a peer, in UTF-16 units.</summary>
     public const int MaxNameLength = 256;
 
-    /// <summary>Connections served at the same time; more are closed at once.</summary>
+    /// <summary>Connections served at the same time; more are refused.</summary>
     public const int MaxConnections = 4096;
+
+    /// <summary>Callers that have not shaken hands yet, at the same time; for one more the one is closed that has waited longest.</summary>
+    public const int MaxHandshakes = 256;
 
     /// <summary>Fetches asked for on one lane and not yet answered.</summary>
     public const int MaxOutstandingFetches = 256;

@@ -76,6 +76,39 @@ public sealed class ServingTests
     }
 
     [Fact]
+    public async Task Callers_that_say_nothing_keep_nobody_out()
+    {
+        const int More = 30;
+
+        // No handshake runs out of time.
+        await using var publisher = await TestNode.StartAsync("publisher", time: new VirtualTime());
+        await using var node = await TestNode.StartAsync("node");
+        var silent = new List<TcpClient>();
+        try
+        {
+            for (var i = 0; i < WireLimits.MaxHandshakes + More; i++)
+            {
+                silent.Add(new TcpClient());
+                await silent[i].ConnectAsync(publisher.Transfer.LocalEndPoint, TestNode.Deadline);
+            }
+
+            await Task.WhenAll(silent.Take(More).Select(caller => ReadToEndAsync(caller.GetStream()))).WaitAsync(TimeSpan.FromSeconds(30));
+            var checkpoint = TestCheckpoint.Create(5000);
+            await publisher.HoldAsync(checkpoint);
+            node.Meet(checkpoint, publisher.Info);
+
+            await node.PullAsync(checkpoint);
+
+            await node.AssertHoldsAsync(checkpoint);
+            Assert.False(silent[^1].Client.Poll(0, SelectMode.SelectRead), "those who came last are still waited for");
+        }
+        finally
+        {
+            silent.ForEach(caller => caller.Dispose());
+        }
+    }
+
+    [Fact]
     public async Task Caller_that_sends_half_a_frame_and_then_nothing_is_closed()
     {
         var time = new VirtualTime();

@@ -105,7 +105,7 @@ public sealed class LocalPathTests : LeasedPathContract
 
         // Each time the source wants back what it lent, for a shard that takes all of its memory.
         await LendAndWantBackAsync(0, 1);
-        Assert.Contains("KeepingFailed", log.Seen);
+        await Eventually.HoldsAsync(() => log.Seen.Contains("KeepingFailed"), "the failure is told");
         await pair.Source.Store.EvictAsync(checkpoint.Manifest.Shards[1].Digest, Tiers.Memory, TestNode.Deadline);
         await LendAndWantBackAsync(2, 3);
 

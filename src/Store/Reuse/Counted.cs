@@ -1,7 +1,7 @@
-namespace P2PWeights.Store.References;
+namespace P2PWeights.Store.Reuse;
 
 /// <summary>Something that several use; the last to let go ends it. Made with one user. Thread-safe.</summary>
-internal abstract class Counted
+public abstract class Counted
 {
     private int _users = 1;
 
