@@ -74,8 +74,7 @@ static void work(void) {
     FIELD(ibv_mw_bind, wr_id); FIELD(ibv_mw_bind, send_flags); FIELD(ibv_mw_bind, bind_info);
     SIZE(ibv_send_wr);
     FIELD(ibv_send_wr, wr_id); FIELD(ibv_send_wr, next); FIELD(ibv_send_wr, sg_list); FIELD(ibv_send_wr, num_sge); FIELD(ibv_send_wr, opcode);
-    FIELD(ibv_send_wr, send_flags); FIELD(ibv_send_wr, invalidate_rkey); FIELD(ibv_send_wr, wr.rdma.remote_addr); FIELD(ibv_send_wr, wr.rdma.rkey);
-    FIELD(ibv_send_wr, bind_mw.mw); FIELD(ibv_send_wr, bind_mw.rkey); FIELD(ibv_send_wr, bind_mw.bind_info);
+    FIELD(ibv_send_wr, send_flags); FIELD(ibv_send_wr, wr.rdma.remote_addr); FIELD(ibv_send_wr, wr.rdma.rkey);
     SIZE(ibv_wc);
     FIELD(ibv_wc, wr_id); FIELD(ibv_wc, status); FIELD(ibv_wc, vendor_err); FIELD(ibv_wc, byte_len); FIELD(ibv_wc, qp_num);
 }
@@ -85,9 +84,9 @@ static void constants(void) {
     VALUE(IBV_DEVICE_MEM_WINDOW); VALUE(IBV_DEVICE_MEM_WINDOW_TYPE_2A); VALUE(IBV_DEVICE_MEM_WINDOW_TYPE_2B);
     VALUE(IBV_ACCESS_LOCAL_WRITE); VALUE(IBV_ACCESS_REMOTE_READ); VALUE(IBV_ACCESS_MW_BIND); VALUE(IBV_ACCESS_RELAXED_ORDERING);
     VALUE(IBV_ACCESS_OPTIONAL_RANGE);
-    VALUE(IBV_MW_TYPE_1); VALUE(IBV_MW_TYPE_2);
+    VALUE(IBV_MW_TYPE_1);
     VALUE(IBV_QPT_RC);
-    VALUE(IBV_WR_RDMA_READ); VALUE(IBV_WR_LOCAL_INV); VALUE(IBV_WR_BIND_MW);
+    VALUE(IBV_WR_RDMA_READ);
     VALUE(IBV_SEND_SIGNALED);
     VALUE(IBV_QP_STATE); VALUE(IBV_QP_ACCESS_FLAGS); VALUE(IBV_QP_PKEY_INDEX); VALUE(IBV_QP_PORT); VALUE(IBV_QP_AV); VALUE(IBV_QP_PATH_MTU);
     VALUE(IBV_QP_TIMEOUT); VALUE(IBV_QP_RETRY_CNT); VALUE(IBV_QP_RNR_RETRY); VALUE(IBV_QP_RQ_PSN); VALUE(IBV_QP_MAX_QP_RD_ATOMIC);

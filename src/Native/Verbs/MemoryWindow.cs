@@ -4,25 +4,13 @@ using P2PWeights.Native.Verbs.Imports;
 
 namespace P2PWeights.Native.Verbs;
 
-/// <summary>Who may reach memory through a window (InfiniBand specification 1.2.1, section 10.6.7.2; <c>enum ibv_mw_type</c>).</summary>
-public enum MemoryWindowType
-{
-    /// <summary>Every queue pair of the domain. Bound again to give it another range; a range of 0 bytes takes it back.</summary>
-    Domain = 1,
-
-    /// <summary>
-    /// Only requests that arrive on the queue pair that bound it: with two queue pairs a peer needs two windows. Taken back by invalidation,
-    /// and has to be before it is bound again.
-    /// </summary>
-    QueuePair = 2,
-}
-
 /// <summary>
 /// A right for peers to read a part of a region, given and taken back by work requests within microseconds, without registering anything. A window is bound by
-/// <see cref="QueuePair.PostBind"/>, peers read with <see cref="RemoteKey"/>; it ends with <see cref="QueuePair.PostInvalidate"/> (type
-/// <see cref="MemoryWindowType.QueuePair"/>), or by being disposed, which needs no working queue pair and is sure to have ended it when it returns.
+/// <see cref="QueuePair.PostBind"/>, peers read with <see cref="RemoteKey"/>; it ends by being bound to 0 bytes, or by being disposed, which needs no working queue pair and is sure to have ended it
+/// when it returns.
 /// </summary>
 /// <remarks>
+/// Of type 1 (InfiniBand specification 1.2.1, section 10.6.7.2): every queue pair of the domain may reach it, and it may be bound again as it is.
 /// Each bind changes the lowest 8 bits of the key, so that a key of an earlier bind fails; after 256 binds of one window a key comes back. A window keeps the region
 /// that it was last bound to from being released. Soft-RoCE checks that a window is bound and whose it is, but of the range only that it is inside the region
 /// (rxe_resp.c of Linux 6.1): on hardware the window's own bounds hold.
@@ -31,12 +19,10 @@ public sealed unsafe class MemoryWindow : VerbsHandle
 {
     private MemoryRegion? _region;
 
-    private MemoryWindow(ProtectionDomain domain, MemoryWindowType type)
-        : base(domain) => (Domain, Type) = (domain, type);
+    private MemoryWindow(ProtectionDomain domain)
+        : base(domain) => Domain = domain;
 
     public ProtectionDomain Domain { get; }
-
-    public MemoryWindowType Type { get; }
 
     /// <summary>Names the window in requests of peers, as of the last bind that was posted.</summary>
     public uint RemoteKey
@@ -48,15 +34,15 @@ public sealed unsafe class MemoryWindow : VerbsHandle
         }
     }
 
-    /// <exception cref="NativeException">EOPNOTSUPP: the device has no windows of the type; ENOMEM: no more of them.</exception>
-    public static MemoryWindow Create(ProtectionDomain domain, MemoryWindowType type)
+    /// <exception cref="NativeException">EOPNOTSUPP: the device has no such windows; ENOMEM: no more of them.</exception>
+    public static MemoryWindow Create(ProtectionDomain domain)
     {
         using var device = domain.Device.Use();
         using var parent = domain.Use();
-        var window = new MemoryWindow(domain, type);
+        var window = new MemoryWindow(domain);
         var allocate = ((ibv_context*)device.Pointer)->ops.alloc_mw;
         Marshal.SetLastSystemError(0);
-        var native = allocate is null ? null : allocate(parent.Pointer, (int)type);
+        var native = allocate is null ? null : allocate(parent.Pointer, Ibv.IBV_MW_TYPE_1);
         var code = allocate is null ? Errno.NotSupported : Marshal.GetLastSystemError();
         window.Own((nint)native, native is not null ? null : Ibv.Error("ibv_alloc_mw", code, domain.Device.Name));
         return window;

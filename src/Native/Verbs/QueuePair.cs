@@ -131,17 +131,6 @@ public sealed unsafe class QueuePair : VerbsHandle
     /// <exception cref="NativeException">The device is gone.</exception>
     public void Fail() => Modify(new() { qp_state = (int)QueuePairState.Error }, Ibv.IBV_QP_STATE);
 
-    /// <summary>Asks the device for the state: the way to notice a failure while nothing is posted.</summary>
-    /// <exception cref="NativeException">The device is gone.</exception>
-    public QueuePairState QueryState()
-    {
-        using var self = Use();
-        ibv_qp_attr attributes = default;
-        ibv_qp_init_attr initial = default;
-        var returned = Ibv.ibv_query_qp(self.Pointer, &attributes, Ibv.IBV_QP_STATE, &initial);
-        return returned == 0 ? (QueuePairState)attributes.qp_state : throw Ibv.Error("ibv_query_qp", returned, Domain.Device.Name);
-    }
-
     /// <summary>Posts READs, in order, and rings the device's bell once for every 16 of them.</summary>
     public PostOutcome PostReads(ReadOnlySpan<ReadRequest> reads)
     {
@@ -179,7 +168,7 @@ public sealed unsafe class QueuePair : VerbsHandle
 
     /// <summary>
     /// Posts a bind: gives the window a new <see cref="MemoryWindow.RemoteKey"/>, which peers may read the range with once the bind has completed. Requests behind it on
-    /// this queue pair come after it. A window of type <see cref="MemoryWindowType.Domain"/> takes 0 bytes to end its right.
+    /// this queue pair come after it. A range of 0 bytes ends the right.
     /// </summary>
     /// <param name="id">Comes back in <see cref="WorkCompletion.Id"/>.</param>
     /// <param name="region">The region that the range lies in, of the same domain, registered with <see cref="MemoryAccess.WindowBind"/>.</param>
@@ -189,51 +178,19 @@ public sealed unsafe class QueuePair : VerbsHandle
         using var self = Use();
         using var bound = window.Use();
         using var target = region.Use();
-        var native = (ibv_mw*)bound.Pointer;
-        var range = new ibv_mw_bind_info { mr = target.Pointer, addr = address, length = bytes, mw_access_flags = Ibv.IBV_ACCESS_REMOTE_READ };
-        if (window.Type == MemoryWindowType.Domain)
-        {
-            // The driver makes the new key itself and writes it into the window.
-            var bind = new ibv_mw_bind { wr_id = id, send_flags = Flags(signalled), bind_info = range };
-            var returned = native->context->ops.bind_mw(self.Pointer, bound.Pointer, &bind);
-            if (returned != 0)
-                return new(0, Math.Abs(returned));
-            window.Attach(region);
-            return new(1, 0);
-        }
-
-        var request = new ibv_send_wr
+        var bind = new ibv_mw_bind
         {
             wr_id = id,
-            opcode = Ibv.IBV_WR_BIND_MW,
             send_flags = Flags(signalled),
-            bind_mw = bound.Pointer,
-            bind_rkey = NextKey(native->rkey),
-            bind_info = range,
+            bind_info = new() { mr = target.Pointer, addr = address, length = bytes, mw_access_flags = Ibv.IBV_ACCESS_REMOTE_READ },
         };
-        var error = Post(self.Pointer, &request, out _);
-        if (error != 0)
-            return new(0, error);
-        native->rkey = request.bind_rkey;
+
+        // The driver makes the new key itself and writes it into the window.
+        var returned = ((ibv_mw*)bound.Pointer)->context->ops.bind_mw(self.Pointer, bound.Pointer, &bind);
+        if (returned != 0)
+            return new(0, Math.Abs(returned));
         window.Attach(region);
         return new(1, 0);
-    }
-
-    /// <summary>Posts the end of a window of type <see cref="MemoryWindowType.QueuePair"/>: when it has completed, no peer reads with its key any more.</summary>
-    /// <param name="id">Comes back in <see cref="WorkCompletion.Id"/>.</param>
-    /// <param name="signalled">See <see cref="ReadRequest"/>.</param>
-    public PostOutcome PostInvalidate(ulong id, MemoryWindow window, bool signalled = true)
-    {
-        using var self = Use();
-        var request = new ibv_send_wr
-        {
-            wr_id = id,
-            opcode = Ibv.IBV_WR_LOCAL_INV,
-            send_flags = Flags(signalled),
-            invalidate_rkey = window.RemoteKey,
-        };
-        var error = Post(self.Pointer, &request, out _);
-        return error == 0 ? new(1, 0) : new(0, error);
     }
 
     private protected override int Release(nint native, out string function)
@@ -243,9 +200,6 @@ public sealed unsafe class QueuePair : VerbsHandle
     }
 
     private static uint Flags(bool signalled) => signalled ? Ibv.IBV_SEND_SIGNALED : 0;
-
-    /// <summary><c>ibv_inc_rkey</c>: the lowest 8 bits are the caller's and count binds.</summary>
-    private static uint NextKey(uint key) => (key & ~0xffu) | ((key + 1) & 0xff);
 
     private static int Post(nint pair, ibv_send_wr* first, out ibv_send_wr* refused)
     {

@@ -6,21 +6,19 @@ public sealed class MemoryWindowTests
 {
     private const int MiB = ConnectedPairs.MiB;
     private const ulong BindId = 100;
-    private const ulong EndId = 101;
 
     [VerbsDeviceFact]
-    public void A_bound_window_can_be_read_and_an_invalidated_one_cannot()
+    public void A_bound_window_can_be_read_and_one_bound_to_nothing_cannot()
     {
         // The region itself is closed to peers.
         using var pairs = new ConnectedPairs(MemoryAccess.WindowBind);
-        using var window = MemoryWindow.Create(pairs.Domain, MemoryWindowType.QueuePair);
+        using var window = MemoryWindow.Create(pairs.Domain);
         Bind(pairs, window, MiB, MiB);
         var key = window.RemoteKey;
         Assert.Equal(WorkStatus.Success, Read(pairs, MiB, MiB, key));
         Assert.True(pairs.Received[MiB..].SequenceEqual(pairs.Data.AsSpan(MiB, MiB)), $"other bytes, {pairs.Seed}");
 
-        Assert.True(pairs.Server.PostInvalidate(EndId, window).IsComplete);
-        Assert.Equal((EndId, WorkStatus.Success), Only(pairs.ServerCompletions));
+        Bind(pairs, window, 0, 0);
 
         Assert.Equal(WorkStatus.RemoteAccessError, Read(pairs, MiB, MiB, key));
     }
@@ -29,11 +27,9 @@ public sealed class MemoryWindowTests
     public void The_key_of_an_earlier_bind_fails_after_the_next()
     {
         using var pairs = new ConnectedPairs(MemoryAccess.WindowBind);
-        using var window = MemoryWindow.Create(pairs.Domain, MemoryWindowType.QueuePair);
+        using var window = MemoryWindow.Create(pairs.Domain);
         Bind(pairs, window, 0, 4096);
         var stale = window.RemoteKey;
-        Assert.True(pairs.Server.PostInvalidate(EndId, window).IsComplete);
-        Assert.Equal((EndId, WorkStatus.Success), Only(pairs.ServerCompletions));
         Bind(pairs, window, 0, 4096);
 
         Assert.NotEqual(stale, window.RemoteKey);
@@ -45,7 +41,7 @@ public sealed class MemoryWindowTests
     public void A_disposed_window_cannot_be_read()
     {
         using var pairs = new ConnectedPairs(MemoryAccess.WindowBind);
-        var window = MemoryWindow.Create(pairs.Domain, MemoryWindowType.QueuePair);
+        var window = MemoryWindow.Create(pairs.Domain);
         Bind(pairs, window, 0, 4096);
         var key = window.RemoteKey;
         Assert.Equal(WorkStatus.Success, Read(pairs, 0, 4096, key));
@@ -60,7 +56,7 @@ public sealed class MemoryWindowTests
     public void A_region_without_the_right_to_windows_refuses_the_bind()
     {
         using var pairs = new ConnectedPairs();
-        using var window = MemoryWindow.Create(pairs.Domain, MemoryWindowType.QueuePair);
+        using var window = MemoryWindow.Create(pairs.Domain);
 
         Assert.True(pairs.Server.PostBind(BindId, window, pairs.Remote, (ulong)pairs.Remote.Address, 4096).IsComplete);
 
@@ -68,39 +64,19 @@ public sealed class MemoryWindowTests
     }
 
     [VerbsDeviceFact]
-    public void A_window_of_the_domain_is_taken_back_by_a_range_of_nothing()
+    public void A_window_is_open_to_every_queue_pair_of_its_domain()
     {
         using var pairs = new ConnectedPairs(MemoryAccess.WindowBind);
-        using var window = MemoryWindow.Create(pairs.Domain, MemoryWindowType.Domain);
-        Bind(pairs, window, 0, 4096);
-        var key = window.RemoteKey;
-        Assert.Equal(WorkStatus.Success, Read(pairs, 0, 4096, key));
-
-        Bind(pairs, window, 0, 0);
-
-        Assert.Equal(WorkStatus.RemoteAccessError, Read(pairs, 0, 4096, key));
-    }
-
-    [VerbsDeviceFact]
-    public void A_window_of_a_queue_pair_is_closed_to_other_queue_pairs_and_one_of_the_domain_is_open()
-    {
-        using var pairs = new ConnectedPairs(MemoryAccess.WindowBind);
+        using var window = MemoryWindow.Create(pairs.Domain);
         var (reader, server) = pairs.Another();
         using (server)
         using (reader)
-        using (var ofPair = MemoryWindow.Create(pairs.Domain, MemoryWindowType.QueuePair))
-        using (var ofDomain = MemoryWindow.Create(pairs.Domain, MemoryWindowType.Domain))
         {
-            Bind(pairs, ofPair, 0, 4096);
-            Bind(pairs, ofDomain, 0, 4096);
+            Bind(pairs, window, 0, 4096);
 
-            Assert.True(reader.PostReads([pairs.Read(1, 0, 4096, ofDomain.RemoteKey)]).IsComplete);
+            Assert.True(reader.PostReads([pairs.Read(1, 0, 4096, window.RemoteKey)]).IsComplete);
             Assert.Equal((1UL, WorkStatus.Success), Only(pairs.ReaderCompletions));
-            Assert.True(reader.PostReads([pairs.Read(2, 0, 4096, ofPair.RemoteKey)]).IsComplete);
-            Assert.Equal((2UL, WorkStatus.RemoteAccessError), Only(pairs.ReaderCompletions));
-
-            // The other queue pair is none the worse for it.
-            Assert.Equal(WorkStatus.Success, Read(pairs, 0, 4096, ofPair.RemoteKey));
+            Assert.Equal(WorkStatus.Success, Read(pairs, 0, 4096, window.RemoteKey));
         }
     }
 

@@ -82,9 +82,6 @@ internal static unsafe partial class Ibv
     public static partial int ibv_modify_qp(nint pair, ibv_qp_attr* attributes, int mask);
 
     [LibraryImport(Library, SetLastError = true)]
-    public static partial int ibv_query_qp(nint pair, ibv_qp_attr* attributes, int mask, ibv_qp_init_attr* initial);
-
-    [LibraryImport(Library, SetLastError = true)]
     public static partial int ibv_destroy_qp(nint pair);
 
     /// <summary>A text that lives as long as the library.</summary>

@@ -15,13 +15,14 @@ internal static partial class Ibv
     public const int IBV_ACCESS_REMOTE_READ = 4;
     public const int IBV_ACCESS_OPTIONAL_RANGE = 0x3ff00000;
 
+    // enum ibv_mw_type
+    public const int IBV_MW_TYPE_1 = 1;
+
     // enum ibv_qp_type
     public const int IBV_QPT_RC = 2;
 
     // enum ibv_wr_opcode
     public const int IBV_WR_RDMA_READ = 4;
-    public const int IBV_WR_LOCAL_INV = 7;
-    public const int IBV_WR_BIND_MW = 8;
 
     // enum ibv_send_flags
     public const uint IBV_SEND_SIGNALED = 2;

@@ -26,7 +26,7 @@ internal struct ibv_mw_bind
     public ibv_mw_bind_info bind_info;
 }
 
-/// <summary>A work request. Of its unions only the members for READ, bind and invalidate are named.</summary>
+/// <summary>A work request. Of its unions only the members for READ are named.</summary>
 [StructLayout(LayoutKind.Explicit, Size = 128)]
 internal unsafe struct ibv_send_wr
 {
@@ -48,21 +48,9 @@ internal unsafe struct ibv_send_wr
     [FieldOffset(32)]
     public uint send_flags;
 
-    [FieldOffset(36)]
-    public uint invalidate_rkey;
-
     [FieldOffset(40)]
     public ulong rdma_remote_addr;
 
     [FieldOffset(48)]
     public uint rdma_rkey;
-
-    [FieldOffset(80)]
-    public nint bind_mw;
-
-    [FieldOffset(88)]
-    public uint bind_rkey;
-
-    [FieldOffset(96)]
-    public ibv_mw_bind_info bind_info;
 }

@@ -51,7 +51,7 @@ internal sealed class ReadRights(RdmaDevice device, IReadOnlyList<RdmaQueue> que
 
     private async ValueTask<(IReadRight? Right, PathFailure? Failure)> BindAsync(MemoryRegion region, nint address, int bytes)
     {
-        var window = _spare.TryTake(out var spare) ? spare : MemoryWindow.Create(device.Domain, MemoryWindowType.Domain);
+        var window = _spare.TryTake(out var spare) ? spare : MemoryWindow.Create(device.Domain);
         if (await BindAsync(window, region, address, bytes).ConfigureAwait(false) is { } failure)
         {
             window.Dispose();
