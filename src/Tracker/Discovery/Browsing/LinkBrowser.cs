@@ -7,6 +7,7 @@ namespace P2PWeights.Tracker.Discovery.Browsing;
 
 /// <summary>
 /// Looks for trackers on one link: asks less and less often, keeps what it hears while it lasts, and asks for what is missing of an instance (RFC 6762 section 5.2, RFC 6763 section 4).
+/// Where there is no room for a record, an instance that nobody has resolved goes: invented names keep no tracker out.
 /// Pure: messages and times in, questions and services out. Only records that belong to instances of the service are kept.
 /// </summary>
 internal sealed class LinkBrowser
@@ -38,30 +39,31 @@ internal sealed class LinkBrowser
 
     public TimeSpan NextDue => _mayMiss ? TimeSpan.Zero : _missing.Values.Select(missing => missing.Due).Append(_browse.Due).Append(_cache.NextDue).Min();
 
-    /// <summary>Records that were left out because there was no room for them.</summary>
+    /// <summary>Records that were left out because there was no room for them, and instances that went because others came.</summary>
     public int Refused { get; private set; }
 
     /// <summary>Takes in what a response says of the service.</summary>
     public void Receive(DnsMessage response, TimeSpan now)
     {
         List<DnsRecord> records = [.. response.Answers, .. response.Additionals];
+        var unresolved = new Lazy<Queue<DnsName>>(() => UnresolvedBut(records));
 
         // In this order each record finds the one that names it.
         foreach (var pointer in records.Where(record => record.Type == RecordType.Pointer && record.Name.Equals(ServiceNames.Service) && record.Target.Parent.Equals(ServiceNames.Service)))
         {
-            Take(pointer with { IsUnique = false }, MaxInstances, now);
+            Take(pointer with { IsUnique = false }, MaxInstances, unresolved, now);
         }
 
         var instances = Instances().ToHashSet();
         foreach (var record in records.Where(record => record.Type is RecordType.Service or RecordType.Text && instances.Contains(record.Name)))
         {
-            Take(record, MaxPerName, now);
+            Take(record, MaxPerName, unresolved, now);
         }
 
         var hosts = instances.SelectMany(Hosts).ToHashSet();
         foreach (var record in records.Where(record => record.Type is RecordType.A or RecordType.Aaaa && hosts.Contains(record.Name)))
         {
-            Take(record, MaxPerName, now);
+            Take(record, MaxPerName, unresolved, now);
         }
     }
 
@@ -103,12 +105,45 @@ internal sealed class LinkBrowser
         }
     }
 
-    private void Take(DnsRecord record, int most, TimeSpan now)
+    /// <param name="unresolved">Instances that may go for the record, the one that was heard of first in front.</param>
+    private void Take(DnsRecord record, int most, Lazy<Queue<DnsName>> unresolved, TimeSpan now)
     {
         var outcome = _cache.Take(record, most, now);
+        if (outcome == TakeOutcome.Refused && (record.Type == RecordType.Pointer || _cache.IsFull) && unresolved.Value.TryDequeue(out var instance))
+        {
+            Drop(instance);
+            outcome = _cache.Take(record, most, now);
+        }
+
         Refused += outcome == TakeOutcome.Refused ? 1 : 0;
         _mayMiss |= outcome == TakeOutcome.New;
         IsChanged |= outcome == TakeOutcome.New;
+    }
+
+    /// <summary>The instances that are not resolved, but for those of which these records say something.</summary>
+    private Queue<DnsName> UnresolvedBut(List<DnsRecord> records)
+    {
+        var names = records.Select(record => record.Type == RecordType.Pointer ? record.Target : record.Name).ToHashSet();
+        return new(Instances().Where(instance => !IsResolved(instance) && !names.Contains(instance) && !Hosts(instance).Any(names.Contains)));
+    }
+
+    private bool IsResolved(DnsName instance) => _cache.Has(instance, RecordType.Text) && Hosts(instance).Any(HasAddress);
+
+    private bool HasAddress(DnsName host) => _cache.Has(host, RecordType.A) || _cache.Has(host, RecordType.Aaaa);
+
+    /// <summary>Forgets an instance, with what is known of it and of no other.</summary>
+    private void Drop(DnsName instance)
+    {
+        Refused++;
+        List<DnsName> hosts = [.. Hosts(instance)];
+        _cache.Remove(ServiceNames.Service, RecordType.Pointer, pointer => pointer.Target.Equals(instance));
+        _cache.Remove(instance, RecordType.Service, _ => true);
+        _cache.Remove(instance, RecordType.Text, _ => true);
+        foreach (var host in hosts.Where(host => !Instances().SelectMany(Hosts).Contains(host)))
+        {
+            _cache.Remove(host, RecordType.A, _ => true);
+            _cache.Remove(host, RecordType.Aaaa, _ => true);
+        }
     }
 
     private IEnumerable<DnsName> Instances() => _cache.Find(ServiceNames.Service, RecordType.Pointer).Select(pointer => pointer.Target);
@@ -131,7 +166,7 @@ internal sealed class LinkBrowser
                 missing.Add(new(instance, RecordType.Text));
             }
 
-            foreach (var host in Hosts(instance).Where(host => !_cache.Has(host, RecordType.A) && !_cache.Has(host, RecordType.Aaaa)))
+            foreach (var host in Hosts(instance).Where(host => !HasAddress(host)))
             {
                 missing.Add(new(host, RecordType.A));
                 missing.Add(new(host, RecordType.Aaaa));

@@ -24,6 +24,8 @@ internal sealed class RecordCache(Random random)
 
     public int Count => _count;
 
+    public bool IsFull => _count >= MaxRecords;
+
     /// <summary>When a record ends or is to be asked for again.</summary>
     public TimeSpan NextDue => _entries.Values.SelectMany(set => set).Select(entry => entry.NextDue).DefaultIfEmpty(TimeSpan.MaxValue).Min();
 
@@ -58,7 +60,7 @@ internal sealed class RecordCache(Random random)
             return TakeOutcome.Known;
         }
 
-        if (set.Count >= most || _count >= MaxRecords)
+        if (set.Count >= most || IsFull)
         {
             return TakeOutcome.Refused;
         }
@@ -93,6 +95,19 @@ internal sealed class RecordCache(Random random)
         }
 
         return _count < before;
+    }
+
+    /// <summary>Forgets records before they end.</summary>
+    public void Remove(DnsName name, RecordType type, Predicate<DnsRecord> which)
+    {
+        if (_entries.TryGetValue((name, type), out var set))
+        {
+            _count -= set.RemoveAll(entry => which(entry.Record));
+            if (set.Count == 0)
+            {
+                _entries.Remove((name, type));
+            }
+        }
     }
 
     /// <summary>What is to be asked for again now, before it ends.</summary>

@@ -165,6 +165,32 @@ public sealed class ServiceBrowserTests
         Assert.True(_refused > 1000);
     }
 
+    [Theory]
+    [InlineData(0)]
+    [InlineData(LinkBrowser.MaxPerName)]
+    public void Invented_instances_keep_no_tracker_out_and_drive_none_away(int servicesEach)
+    {
+        _lan.Join(_browser);
+        Invent(0, LinkBrowser.MaxInstances);
+        _lan.Join(Responder("n1", 7400));
+        Assert.True(_lan.RunUntil(() => _found.Count > 0, TimeSpan.FromSeconds(3)));
+
+        Invent(LinkBrowser.MaxInstances, 1000);
+        _lan.Run(TimeSpan.FromSeconds(1));
+        Assert.Equal("n1", Assert.Single(_found).Instance);
+
+        void Invent(int first, int count)
+        {
+            for (var i = first; i < first + count; i++)
+            {
+                var instance = ServiceNames.Service.Under($"fake {i}");
+                var services = Enumerable.Range(0, servicesEach).Select(j => DnsRecord.Service(instance, DnsName.Of($"h{i}-{j}", "local"), 1, 4500) with { IsUnique = false });
+                _lan.Inject(new DnsMessage { IsResponse = true, Answers = [DnsRecord.Pointer(ServiceNames.Service, instance, 4500), .. services] });
+                _lan.Run(TimeSpan.FromMilliseconds(3));
+            }
+        }
+    }
+
     [Fact]
     public void Records_of_other_services_are_not_kept()
     {
