@@ -79,7 +79,7 @@ internal sealed class Neighbourhoods(int neighbours, Random random)
             }
         }
 
-        foreach (var related in asking.Swarm.Related.Take(SampledRelated))
+        foreach (var (related, _) in asking.Swarm.Related.Take(SampledRelated))
         {
             DrawMembers(asking, related, SampledOfRelated);
         }

@@ -38,7 +38,7 @@ internal sealed class Swarm
     /// <summary>Shards of the manifest.</summary>
     public int Shards { get; }
 
-    /// <summary>The manifest's shards as global ordinals.</summary>
+    /// <summary>The manifest's shards as global ordinals. Never changes, so that it may be read outside of the lock.</summary>
     public Bitmap Mask { get; } = new();
 
     /// <summary>Members in no particular order.</summary>
@@ -50,16 +50,19 @@ internal sealed class Swarm
     /// <summary>Members that hold every shard.</summary>
     public int Complete { get; private set; }
 
-    /// <summary>Swarms whose manifests share shards with this one, those that share most first: their members can serve newcomers here.</summary>
-    public List<Swarm> Related { get; } = [];
+    /// <summary>Swarms whose manifests share shards with this one, and how many; those that share most first: their members can serve newcomers here.</summary>
+    public List<(Swarm Swarm, int Shared)> Related { get; } = [];
 
     /// <summary>Takes a swarm up among <see cref="Related"/>.</summary>
-    public void Relate(Swarm other)
+    /// <param name="shared">How many of the shards are in both manifests.</param>
+    public void Relate(Swarm other, int shared)
     {
-        var shared = Mask.CountCommon(other.Mask);
-        var place = Related.FindIndex(known => Mask.CountCommon(known.Mask) < shared);
-        Related.Insert(place < 0 ? Related.Count : place, other);
+        var place = Related.FindIndex(known => known.Shared < shared);
+        Related.Insert(place < 0 ? Related.Count : place, (other, shared));
     }
+
+    /// <summary>Takes a swarm out of <see cref="Related"/>.</summary>
+    public void Unrelate(Swarm other) => Related.RemoveAll(known => known.Swarm == other);
 
     /// <summary>When anybody last asked about the swarm, as a timestamp of the time provider; a swarm without members is kept for a while after that.</summary>
     public long LastUsed { get; set; }

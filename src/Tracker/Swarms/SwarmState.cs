@@ -32,7 +32,7 @@ internal sealed class SwarmState(TimeSpan lease, int neighbours, TimeProvider ti
     private readonly Lock _lock = new();
     private readonly Dictionary<Guid, TrackedState> _peers = [];
     private readonly LinkedList<TrackedState> _turns = [];
-    private readonly Dictionary<Digest, Swarm> _swarms = [];
+    private readonly SwarmTable _swarms = new();
     private readonly OrdinalTable _ordinals = new();
     private readonly Neighbourhoods _neighbourhoods = new(neighbours, random);
     private readonly SyncPace _pace = new(lease);
@@ -48,34 +48,30 @@ internal sealed class SwarmState(TimeSpan lease, int neighbours, TimeProvider ti
     {
         lock (_lock)
         {
-            return [.. manifests.Where(manifest => !_swarms.ContainsKey(manifest))];
+            return [.. manifests.Where(manifest => !_swarms.Contains(manifest))];
         }
     }
 
-    /// <summary>Makes a swarm for a manifest, unless there is one.</summary>
+    /// <summary>
+    /// Makes a swarm for a manifest, unless there is one. It is compared with all others outside of the lock; who asks for neighbours at that very moment may get none of another version.
+    /// </summary>
     public void AddSwarm(Digest manifest, ImmutableArray<ShardInfo> shards)
     {
+        (Swarm Added, Swarm[] Others) made;
         lock (_lock)
         {
-            if (_swarms.ContainsKey(manifest))
+            if (_swarms.TryAdd(manifest, shards, _ordinals, time.GetTimestamp()) is not { } one)
             {
                 return;
             }
 
-            var ordinals = new int[shards.Length];
-            for (var i = 0; i < ordinals.Length; i++)
-            {
-                ordinals[i] = _ordinals.AddSwarm(shards[i].Digest);
-            }
+            made = one;
+        }
 
-            var added = new Swarm(manifest, ordinals) { LastUsed = time.GetTimestamp() };
-            foreach (var other in _swarms.Values.Where(other => other.Mask.CountCommon(added.Mask) > 0))
-            {
-                added.Relate(other);
-                other.Relate(added);
-            }
-
-            _swarms.Add(manifest, added);
+        var related = SwarmTable.Compare(made.Added, made.Others);
+        lock (_lock)
+        {
+            _swarms.Relate(made.Added, related);
         }
     }
 
@@ -254,7 +250,7 @@ internal sealed class SwarmState(TimeSpan lease, int neighbours, TimeProvider ti
         var unknown = ImmutableArray<Digest>.Empty;
         foreach (var (manifest, held) in request.Swarms)
         {
-            if (_swarms.TryGetValue(manifest, out var swarm))
+            if (_swarms.Find(manifest) is { } swarm)
             {
                 swarm.SetHeld(peer, held.Span, _ordinals);
                 if (peer.In(swarm) is null)
@@ -364,11 +360,11 @@ internal sealed class SwarmState(TimeSpan lease, int neighbours, TimeProvider ti
         return new ScarceShards(member.Swarm.Manifest, member.Swarm.Scarce(_ordinals));
     }
 
-    private Member? Membership(TrackedState peer, Digest manifest) => _swarms.TryGetValue(manifest, out var swarm) ? peer.In(swarm) : null;
+    private Member? Membership(TrackedState peer, Digest manifest) => _swarms.Find(manifest) is { } swarm ? peer.In(swarm) : null;
 
     private Swarm? Use(Digest manifest)
     {
-        if (!_swarms.TryGetValue(manifest, out var swarm))
+        if (_swarms.Find(manifest) is not { } swarm)
         {
             return null;
         }
@@ -410,12 +406,7 @@ internal sealed class SwarmState(TimeSpan lease, int neighbours, TimeProvider ti
         }
 
         _nextLookAtSwarms = now + Ticks(lease);
-        foreach (var swarm in _swarms.Values.Where(swarm => swarm.Members.IsEmpty && swarm.LastUsed + Ticks(Linger) <= now).ToArray())
-        {
-            _swarms.Remove(swarm.Manifest);
-            swarm.Related.ForEach(other => other.Related.Remove(swarm));
-            swarm.Mask.ForEach(_ordinals.RemoveSwarm);
-        }
+        _swarms.ForgetUnused(now - Ticks(Linger), _ordinals);
     }
 
     private long Ticks(TimeSpan span) => (long)(span.TotalSeconds * time.TimestampFrequency);

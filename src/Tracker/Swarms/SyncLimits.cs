@@ -1,4 +1,3 @@
-using P2PWeights.Store.Content;
 using P2PWeights.Tracker.Http;
 
 namespace P2PWeights.Tracker.Swarms;
@@ -10,11 +9,11 @@ internal static class SyncLimits
     /// <param name="swarms">Those in memory.</param>
     /// <param name="mostHeld">Shards up to which a peer may tell of more by digest.</param>
     /// <exception cref="TrackerException">The sync is refused.</exception>
-    public static void Require(SyncRequest request, TrackedState? known, Dictionary<Digest, Swarm> swarms, int mostHeld)
+    public static void Require(SyncRequest request, TrackedState? known, SwarmTable swarms, int mostHeld)
     {
         foreach (var (manifest, held) in request.Swarms)
         {
-            if (swarms.TryGetValue(manifest, out var swarm) && !swarm.Fits(held.Span))
+            if (swarms.Find(manifest) is { } swarm && !swarm.Fits(held.Span))
             {
                 throw Refused($"{held.Length} bytes are no bitmap of manifest {manifest}, which has {swarm.Shards} shards");
             }
@@ -39,10 +38,10 @@ internal static class SyncLimits
     }
 
     /// <summary>Only what the peer is really in counts, and only what it really leaves: digests that nobody heard of make no room.</summary>
-    private static int SwarmsAfter(SyncRequest request, TrackedState known, Dictionary<Digest, Swarm> swarms) => known.Memberships
+    private static int SwarmsAfter(SyncRequest request, TrackedState known, SwarmTable swarms) => known.Memberships
         .Select(member => member.Swarm.Manifest)
         .Except(request.Left)
-        .Union(request.Swarms.Select(swarm => swarm.Manifest).Where(swarms.ContainsKey))
+        .Union(request.Swarms.Select(swarm => swarm.Manifest).Where(swarms.Contains))
         .Count();
 
     private static TrackerException Refused(string message) => new(TrackerError.Refused, message);

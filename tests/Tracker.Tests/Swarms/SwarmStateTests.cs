@@ -292,6 +292,29 @@ public sealed class SwarmStateTests
     }
 
     [Fact]
+    public void Swarms_that_are_made_at_the_same_time_are_related_each_to_each()
+    {
+        // As many as each other one is looked at for neighbours.
+        Manifest[] versions = [.. Enumerable.Range(0, 5).Select(i => Manifest.Create(
+            Manifest.DefaultMaxShardBytes, [("model.bin", 50_000L, [.. _manifest.Shards.Take(40), .. Make.Manifest($"version {i}", 10).Shards])], [], []))];
+        for (var round = 0; round < 50; round++)
+        {
+            var state = new SwarmState(Lease, neighbours: 16, _time, new Random(round));
+            Parallel.ForEach(versions, version => state.AddSwarm(version.Digest, version.Shards));
+            foreach (var (sequence, held) in versions.Index())
+            {
+                state.Sync(Make.FullSync(Make.Peer(0), 1 + sequence, Make.ShardsOf(held), held));
+                foreach (var wanted in versions.Where(version => version != held))
+                {
+                    var view = Assert.Single(state.Sync(Make.FullSync(Make.Peer(1), 1, [], wanted).Pulling(wanted)).Swarms);
+                    Assert.Equal("n0", Assert.Single(view.Neighbours!.Value).Name);
+                    state.Sync(Make.Leave(Make.Peer(1), 2));
+                }
+            }
+        }
+    }
+
+    [Fact]
     public void Near_peers_are_found_among_ten_thousand()
     {
         for (var i = 1; i < 10_000; i++)
