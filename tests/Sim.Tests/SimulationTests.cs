@@ -136,6 +136,8 @@ public sealed class SimulationTests
     public void Options_that_cannot_be_simulated_are_refused_by_name()
     {
         Assert.Contains("peers", Assert.Throws<ArgumentException>(() => new Simulation(Swarm with { Peers = 0 })).Message, StringComparison.Ordinal);
+        Assert.Contains("between 1 and 100,000", Assert.Throws<ArgumentException>(() => new Simulation(Swarm with { Peers = 1_000_000_000 })).Message, StringComparison.Ordinal);
+        Assert.Contains("at most 100,000,000", Assert.Throws<ArgumentException>(() => new Simulation(Swarm with { Peers = 90_000, Shards = 60_000 })).Message, StringComparison.Ordinal);
         Assert.Contains("held part", Assert.Throws<ArgumentException>(() => new Simulation(Swarm with { HeldPart = 1 })).Message, StringComparison.Ordinal);
     }
 

@@ -1,8 +1,13 @@
+using System.Globalization;
+
 namespace P2PWeights.Sim;
 
 /// <summary>What is simulated. Everything follows from these and the seed.</summary>
 public sealed record SimOptions
 {
+    /// <summary>Nodes times shards: at this size a run takes about an hour or two and some gigabytes.</summary>
+    private const long MostWork = 100_000_000;
+
     /// <summary>Nodes that start to pull together.</summary>
     public int Peers { get; init; } = 1024;
 
@@ -68,6 +73,8 @@ public sealed record SimOptions
         Require(SlowPart is >= 0 and <= 1, "slow part", "between 0 and 1");
         Require(Killed >= 0 && Killed < Peers, "killed peers", "fewer than the peers");
         Require(Late is >= 0 and <= 100_000, "late peers", "between 0 and 100,000");
+        var work = ((long)Publishers + Peers + Late) * Shards;
+        Require(work <= MostWork, "nodes times shards", string.Create(CultureInfo.InvariantCulture, $"at most {MostWork:N0}, and these are {work:N0}"));
         Require(HeldPart is >= 0 and < 1, "held part", "at least 0 and below 1");
         Require(Racks >= 1 && Racks <= Peers, "racks", "between 1 and the number of peers");
         Require(Oversubscription is >= 1 and <= 1000, "oversubscription", "between 1 and 1000");

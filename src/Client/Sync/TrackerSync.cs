@@ -83,7 +83,19 @@ internal sealed class TrackerSync : IAsyncDisposable
     }
 
     /// <summary>Of more swarms than the tracker takes, this one is among those that it is told of.</summary>
-    public void Prefer(Digest manifest) => _requested[manifest] = _time.GetTimestamp();
+    public void Prefer(Digest manifest)
+    {
+        _requested[manifest] = _time.GetTimestamp();
+
+        // That one which is not among the last so many was asked for, too, would change nothing.
+        if (_requested.Count > MaxSwarms)
+        {
+            _requested.TryRemove(_requested.MinBy(requested => requested.Value));
+        }
+    }
+
+    /// <summary>Swarms that are remembered as asked for.</summary>
+    internal int Preferred => _requested.Count;
 
     /// <summary>A swarm was entered, of which the next sync should tell, soon and not at once.</summary>
     public void Entered(Digest manifest)

@@ -4,6 +4,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 using P2PWeights.Client.Sync;
 using P2PWeights.Store;
 using P2PWeights.Store.Content;
+using P2PWeights.Store.Hashing;
 using P2PWeights.Testing;
 using P2PWeights.Tracker;
 using P2PWeights.Transfer;
@@ -104,6 +105,17 @@ public sealed class SyncLoopTests : IAsyncLifetime
         await Eventually.HoldsAsync(() => _transfer.Joined(second.Digest) is not null, "the second swarm is entered");
 
         Assert.Contains("AskedSwarmBroke", _log.Seen);
+    }
+
+    [Fact]
+    public void Swarms_asked_for_are_remembered_as_far_as_the_tracker_takes_them()
+    {
+        for (var i = 0; i < 2 * TrackerSync.MaxSwarms; i++)
+        {
+            _sync.Prefer(Blake3.Hash(BitConverter.GetBytes(i)));
+        }
+
+        Assert.Equal(TrackerSync.MaxSwarms, _sync.Preferred);
     }
 
     private async Task HoldAsync(byte shard)
