@@ -27,8 +27,8 @@ internal sealed class PublisherRelief(int shards, List<PlannedSource> sources)
     public void Gained(ShardBitmap held) => _covered.Add(held);
 
     /// <summary>What others hold that can be asked and are not much slower than the publishers. Looked at anew now and then, as rates change.</summary>
-    /// <param name="flights">What is on its way, by shard.</param>
-    public ShardBitmap Covered(Dictionary<int, List<Flight>> flights, TimeSpan now)
+    /// <param name="flights">What is on its way.</param>
+    public ShardBitmap Covered(FlightBook flights, TimeSpan now)
     {
         if (!_isKnown || now - _coveredAt >= CoverInterval)
         {
@@ -48,7 +48,7 @@ internal sealed class PublisherRelief(int shards, List<PlannedSource> sources)
     }
 
     /// <summary>A source that keeps a shard waiting and is much slower than the best publisher counts as slow for a while.</summary>
-    private void NoteSlow(Dictionary<int, List<Flight>> flights, TimeSpan now)
+    private void NoteSlow(FlightBook flights, TimeSpan now)
     {
         var best = 0.0;
         foreach (var source in sources)
@@ -56,7 +56,7 @@ internal sealed class PublisherRelief(int shards, List<PlannedSource> sources)
             best = source.IsPublisher ? Math.Max(best, source.Rate) : best;
         }
 
-        foreach (var ofShard in flights.Values)
+        foreach (var ofShard in flights.ByShard)
         {
             foreach (var flight in ofShard)
             {

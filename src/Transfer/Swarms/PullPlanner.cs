@@ -28,14 +28,12 @@ internal sealed class PullPlanner
     private readonly List<PlannedSource> _publishers = [];
     private readonly List<Flight> _alone = [];
     private readonly Random _random;
-    private readonly Dictionary<int, List<Flight>> _flights = [];
-    private readonly Stack<List<Flight>> _spare = new();
+    private readonly FlightBook _flights = new();
     private readonly ShardBitmap _open;
     private readonly LookAhead _lookAhead;
     private readonly PublisherRelief _relief;
     private readonly HedgePlanner _hedges;
     private readonly int _largestShard;
-    private long _windowUsed;
     private TimeSpan _now;
 
     /// <param name="shards">The manifest's shard table.</param>
@@ -78,10 +76,10 @@ internal sealed class PullPlanner
     public int Missing => _missing.Count;
 
     /// <summary>Shards on their way.</summary>
-    public int Fetching => _flights.Count;
+    public int Fetching => _flights.Shards;
 
     /// <summary>Whether the window over all sources has no room for another shard.</summary>
-    public bool IsWindowFull => _windowUsed > 0 && _windowUsed + _largestShard > _options.WindowBytes;
+    public bool IsWindowFull => _flights.Bytes > 0 && _flights.Bytes + _largestShard > _options.WindowBytes;
 
     /// <summary>Shards not verified yet, in order.</summary>
     public IEnumerable<int> Open
@@ -150,7 +148,7 @@ internal sealed class PullPlanner
     public Assignment? Next(TimeSpan now)
     {
         _now = now;
-        if (_windowUsed >= _options.WindowBytes)
+        if (_flights.Bytes >= _options.WindowBytes)
         {
             return null;
         }
@@ -182,7 +180,7 @@ internal sealed class PullPlanner
     /// <summary>A shard that was set aside is to be asked for after all.</summary>
     public void PutBack(int ordinal)
     {
-        if (_open[ordinal] && !_missing.Contains(ordinal) && !_flights.ContainsKey(ordinal))
+        if (_open[ordinal] && !_missing.Contains(ordinal) && !_flights.Has(ordinal))
         {
             _missing.Add(ordinal, _holders[ordinal]);
             foreach (var source in _sources)
@@ -197,9 +195,7 @@ internal sealed class PullPlanner
     {
         fetch.Source.FailuresInRow = 0;
         fetch.Source.Release(_shards[fetch.Ordinal].Size);
-        var flights = _flights[fetch.Ordinal];
-        var index = IndexOf(flights, fetch.Source);
-        flights[index] = flights[index] with { IsReceived = true };
+        _flights.Received(fetch.Source, fetch.Ordinal);
     }
 
     /// <summary>The fetch ended without a verified shard; what is nobody else's is missing again.</summary>
@@ -333,7 +329,7 @@ internal sealed class PullPlanner
     {
         var size = _shards[ordinal].Size;
         return (source.Outstanding == 0 || source.OutstandingBytes + size <= Window(source))
-            && (_windowUsed == 0 || _windowUsed + size <= _options.WindowBytes);
+            && (_flights.Bytes == 0 || _flights.Bytes + size <= _options.WindowBytes);
     }
 
     /// <summary>Asks an idle source for a slow last shard as well, if that pays.</summary>
@@ -356,9 +352,9 @@ internal sealed class PullPlanner
         }
 
         _alone.Clear();
-        foreach (var flights in _flights.Values)
+        foreach (var flights in _flights.ByShard)
         {
-            if (flights is [{ IsReceived: false } only] && _open[only.Ordinal] && _windowUsed + only.Size <= _options.WindowBytes)
+            if (flights is [{ IsReceived: false } only] && _open[only.Ordinal] && _flights.Bytes + only.Size <= _options.WindowBytes)
             {
                 _alone.Add(only);
             }
@@ -376,29 +372,14 @@ internal sealed class PullPlanner
     private Assignment Begin(PlannedSource source, int ordinal, bool hedge, TimeSpan now)
     {
         var size = _shards[ordinal].Size;
-        if (!_flights.TryGetValue(ordinal, out var flights))
-        {
-            _flights[ordinal] = flights = _spare.TryPop(out var spare) ? spare : [];
-        }
-
         source.Ask(size, now);
-        flights.Add(new Flight(source, ordinal, size, now, source.OutstandingBytes));
-        _windowUsed += size;
+        _flights.Begin(new Flight(source, ordinal, size, now, source.OutstandingBytes));
         return new Assignment(source, ordinal, hedge);
     }
 
     private void End(Assignment fetch, bool wasReceived, bool isVerified)
     {
-        var flights = _flights[fetch.Ordinal];
-        var index = IndexOf(flights, fetch.Source);
-        var flight = flights[index];
-        flights.RemoveAt(index);
-        if (flights.Count == 0)
-        {
-            _flights.Remove(fetch.Ordinal);
-            _spare.Push(flights);
-        }
-
+        var flight = _flights.End(fetch.Source, fetch.Ordinal);
         var isHere = !_open[fetch.Ordinal];
         if (isHere || !isVerified)
         {
@@ -409,8 +390,6 @@ internal sealed class PullPlanner
         {
             fetch.Source.Release(flight.Size);
         }
-
-        _windowUsed -= flight.Size;
     }
 
     /// <summary>Takes a shard out of the missing ones, if it is there.</summary>
@@ -426,19 +405,6 @@ internal sealed class PullPlanner
         {
             source.Useful -= source.Held[ordinal] ? 1 : 0;
         }
-    }
-
-    private static int IndexOf(List<Flight> flights, PlannedSource source)
-    {
-        for (var i = 0; i < flights.Count; i++)
-        {
-            if (flights[i].Source == source)
-            {
-                return i;
-            }
-        }
-
-        throw new InvalidOperationException($"no shard is on its way from {source.Peer} that ended");
     }
 
     /// <summary>What a decision is about.</summary>
