@@ -6,7 +6,6 @@ using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.AspNetCore.Http.Features;
-using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
@@ -134,7 +133,7 @@ public sealed class TrackerServer : IAsyncDisposable
             kestrel.Limits.Http2.InitialStreamWindowSize = 1 << 20;
             kestrel.Listen(endpoint, listen =>
             {
-                listen.Protocols = HttpProtocols.Http1AndHttp2;
+                // HTTP/1.1 and HTTP/2, as by default: where they are named, Kestrel warns that there is no HTTP/2 without TLS, which the preface makes untrue.
                 listen.Use(Http2Preface.Middleware(time, logger));
             });
         });

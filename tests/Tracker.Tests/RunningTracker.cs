@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using P2PWeights.Testing;
 
@@ -16,11 +17,11 @@ internal sealed class RunningTracker : IAsyncDisposable
 
     public Uri Address => Server.Address;
 
-    public static async Task<RunningTracker> StartAsync(string? folder = null, string? clusterKey = null, string listen = "127.0.0.1:0", TimeProvider? time = null)
+    public static async Task<RunningTracker> StartAsync(string? folder = null, string? clusterKey = null, string listen = "127.0.0.1:0", TimeProvider? time = null, ILoggerFactory? loggers = null)
     {
         var ownFolder = folder is null ? new TempFolder() : null;
         var options = new TrackerOptions { Listen = listen, DataDirectory = folder ?? ownFolder!.Path, ClusterKey = clusterKey };
-        var server = await TrackerServer.StartAsync(options, time ?? TimeProvider.System, NullLoggerFactory.Instance, CancellationToken.None);
+        var server = await TrackerServer.StartAsync(options, time ?? TimeProvider.System, loggers ?? NullLoggerFactory.Instance, CancellationToken.None);
         return new RunningTracker(server, new TrackerClient([server.Address], clusterKey, TimeProvider.System), ownFolder);
     }
 

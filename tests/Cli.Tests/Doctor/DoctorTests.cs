@@ -88,6 +88,15 @@ public sealed class DoctorTests : IDisposable
     }
 
     [Fact]
+    public async Task Doctor_of_a_named_node_looks_at_no_tracker_but_that_nodes()
+    {
+        var outcome = (await P2pw.RunAsync(new Dictionary<string, string?> { ["P2PW_NODE_MEMORY"] = "0", ["P2PW_NODE_TRACKER"] = "http://127.0.0.1:1" }, "doctor", "--node", _folder["no.sock"])).Expect(1);
+
+        Assert.Contains("FAIL  node", outcome.Output, StringComparison.Ordinal);
+        Assert.DoesNotContain("does not answer", outcome.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Misspelt_variable_is_an_error()
     {
         var outcome = (await P2pw.RunAsync(new Dictionary<string, string?> { ["P2PW_NODE_MEMROY"] = "1" }, "doctor")).Expect(2);

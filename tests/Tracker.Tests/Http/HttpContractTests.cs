@@ -1,6 +1,8 @@
+using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Http.Headers;
 using System.Text.Json;
+using Microsoft.Extensions.Logging;
 using P2PWeights.Tracker.Http;
 using P2PWeights.Tracker.Wire;
 
@@ -24,6 +26,17 @@ public sealed class HttpContractTests
             Assert.Equal($"{version} 200 application/json", lines[1]);
             Assert.Equal("0.1.0", JsonDocument.Parse(lines[0]).RootElement.GetProperty("version").GetString());
         }
+    }
+
+    [Fact]
+    public async Task Start_warns_of_nothing()
+    {
+        var log = new Warnings();
+        using var loggers = new LoggerFactory([log]);
+        await using var tracker = await RunningTracker.StartAsync(loggers: loggers);
+
+        Assert.Equal("ok", (await Curl.RunAsync("--http2-prior-knowledge", new Uri(tracker.Address, "healthz").ToString())).Trim());
+        Assert.Empty(log.Seen);
     }
 
     [Fact]
@@ -216,4 +229,29 @@ public sealed class HttpContractTests
     private static string TypeOf(BodyEncoding encoding) => encoding == BodyEncoding.Json ? Bodies.JsonType : Bodies.MessagePackType;
 
     private static string Json<T>(WireFormat<T> format, T value) => System.Text.Encoding.UTF8.GetString(format.Encode(value, BodyEncoding.Json).Span);
+
+    /// <summary>Keeps what is worth a look, of all that the tracker and what it stands on log.</summary>
+    private sealed class Warnings : ILoggerProvider, ILogger
+    {
+        public ConcurrentQueue<string> Seen { get; } = new();
+
+        public ILogger CreateLogger(string categoryName) => this;
+
+        public IDisposable? BeginScope<TState>(TState state)
+            where TState : notnull => null;
+
+        public bool IsEnabled(LogLevel logLevel) => logLevel >= LogLevel.Warning;
+
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+        {
+            if (IsEnabled(logLevel))
+            {
+                Seen.Enqueue(formatter(state, exception));
+            }
+        }
+
+        public void Dispose()
+        {
+        }
+    }
 }

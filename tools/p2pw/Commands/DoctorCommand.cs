@@ -55,24 +55,10 @@ internal sealed class DoctorCommand : CliCommand
             findings.AddRange(GpuChecks.All(options.GpuMemory));
             var socket = named?.Socket ?? (environment.TryGetValue(NodeLocator.Variable, out var variable) ? variable : options.Socket!);
             findings.Add(await ReachChecks.NodeAsync(socket, demanded: named?.Socket is not null, cancellationToken));
-            var trackers = named is { Socket: null } ? named : new Target(null, options.Trackers, options.ClusterKey, options.Discover);
-            var demanded = named is { Socket: null };
-            if (trackers.Discover is { } discover)
-            {
-                var (finding, found) = await ReachChecks.DiscoveryAsync(discover, trackers.ClusterKey, demanded, cancellationToken);
-                findings.Add(finding);
-                trackers = trackers with { Trackers = [.. trackers.Trackers.Concat(found).Distinct()] };
-            }
+            if (named?.Socket is not null)
+                findings.Add(new("tracker", Outcome.Note, "the named node's own, see above; --tracker URL looks at another"));
             else
-            {
-                findings.Add(new("discovery", Outcome.Note, "off: trackers are named; --discover finds those that run with --advertise on the same network"));
-            }
-
-            if (trackers.Trackers.Count > 0)
-            {
-                findings.Add(await ReachChecks.TrackerAsync(trackers, demanded, cancellationToken));
-                findings.Add(await ReachChecks.ClockAsync(trackers.Trackers[0], TimeProvider.System, cancellationToken));
-            }
+                await CheckTrackersAsync(named ?? new Target(null, options.Trackers, options.ClusterKey, options.Discover), demanded: named is not null, findings, cancellationToken);
         }
 
         terminal.Result(
@@ -90,6 +76,26 @@ internal sealed class DoctorCommand : CliCommand
                 WriteSettings(text, "tracker", trackerValues);
             });
         return findings.Any(finding => finding.Outcome == Outcome.Failure) ? (int)NodeError.Failed : 0;
+    }
+
+    private static async Task CheckTrackersAsync(Target trackers, bool demanded, List<Finding> findings, CancellationToken cancellationToken)
+    {
+        if (trackers.Discover is { } discover)
+        {
+            var (finding, found) = await ReachChecks.DiscoveryAsync(discover, trackers.ClusterKey, demanded, cancellationToken);
+            findings.Add(finding);
+            trackers = trackers with { Trackers = [.. trackers.Trackers.Concat(found).Distinct()] };
+        }
+        else
+        {
+            findings.Add(new("discovery", Outcome.Note, "off: trackers are named; --discover finds those that run with --advertise on the same network"));
+        }
+
+        if (trackers.Trackers.Count > 0)
+        {
+            findings.Add(await ReachChecks.TrackerAsync(trackers, demanded, cancellationToken));
+            findings.Add(await ReachChecks.ClockAsync(trackers.Trackers[0], TimeProvider.System, cancellationToken));
+        }
     }
 
     private static void WriteSettings(TextWriter text, string command, SettingsReader values)
