@@ -2,7 +2,7 @@ namespace P2PWeights.Transfer;
 
 /// <summary>State of one peer, for <c>p2pw peers</c>.</summary>
 /// <param name="Peer">Who.</param>
-/// <param name="Connected">Whether a session is up.</param>
+/// <param name="Connected">Whether a session is up, be it for leases alone.</param>
 /// <param name="Path">The best path that works; null when none does, or no session is up.</param>
 /// <param name="BytesReceived">Verified bytes that came from it since the start.</param>
 /// <param name="Banned">Why it is banned, or null.</param>

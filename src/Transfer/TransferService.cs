@@ -150,7 +150,8 @@ public sealed class TransferService : IAsyncDisposable
     }
 
     /// <summary>The peers talked to, with what was moved and why any is banned.</summary>
-    public IReadOnlyList<PeerStatus> Peers => _peers.Statuses;
+    public IReadOnlyList<PeerStatus> Peers =>
+        [.. _peers.Statuses.Select(peer => !peer.Connected && _local.IsLending(peer.Peer.Id) ? peer with { Connected = true, Path = PathNames.Local } : peer)];
 
     /// <summary>The node's RDMA devices; null when the path is not among the allowed ones.</summary>
     internal RdmaHost? Rdma => _rdma;

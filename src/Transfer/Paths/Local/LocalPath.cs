@@ -45,6 +45,15 @@ internal sealed class LocalPath(ShardStore store, TimeProvider time, ILogger log
         _stop.Dispose();
     }
 
+    /// <summary>Whether a session with the peer is up for leases, which may be for them alone.</summary>
+    public bool IsLending(Guid peer)
+    {
+        lock (_gate)
+        {
+            return _lending.TryGetValue(peer, out var known) && !known.Leases.Ended.IsCompleted;
+        }
+    }
+
     /// <summary>The conversation with the peer for leases, for another user; null when there is none, or it is down: that one is left to its end.</summary>
     private LendingPeer? TryUse(Guid peer)
     {

@@ -206,6 +206,21 @@ public sealed class LocalPullTests
     }
 
     [Fact]
+    public async Task Peer_that_lends_counts_as_connected_after_the_pull_until_it_goes()
+    {
+        var checkpoint = TestCheckpoint.Uniform(4, 100_000);
+        await using var publisher = await StartAsync(checkpoint, Tiers.Memory);
+        await using var node = await TestNode.StartAsync("node", LocalFirst);
+        node.Meet(checkpoint, publisher.Info);
+        await node.PullAsync(checkpoint);
+
+        var peer = Assert.Single(node.Transfer.Peers);
+        Assert.Equal((true, PathNames.Local), (peer.Connected, peer.Path));
+        await publisher.StopServingAsync();
+        await Eventually.HoldsAsync(() => node.Transfer.Peers is [{ Connected: false, Path: null }], "the peer is gone");
+    }
+
+    [Fact]
     public async Task Node_that_borrowed_gives_everything_back_when_it_stops()
     {
         var checkpoint = TestCheckpoint.Uniform(4, 100_000);
