@@ -88,4 +88,7 @@ internal static partial class NodeLog
 
     [LoggerMessage(32, LogLevel.Information, "the arena, {Bytes} bytes, is registered with the GPUs")]
     public static partial void ArenaRegistered(ILogger log, long bytes);
+
+    [LoggerMessage(36, LogLevel.Warning, "the arena, {Bytes} bytes, cannot be registered with the GPUs: {Reason}; updates go through small staging memory, which is slower: raise the limit on locked memory (ulimit -l)")]
+    public static partial void ArenaNotRegistered(ILogger log, long bytes, string reason);
 }

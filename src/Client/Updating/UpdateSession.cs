@@ -26,7 +26,7 @@ internal sealed class UpdateSession : IAsyncDisposable
 {
     private const int StagingBlocksPerDevice = 8;
 
-    private readonly UpdateContext _context;
+    private UpdateContext _context;
     private readonly StageMeter _copy;
     private readonly StageMeter _exchange;
     private readonly EngineMeters _engineMeters;
@@ -74,6 +74,9 @@ internal sealed class UpdateSession : IAsyncDisposable
 
     /// <summary>What became of each engine, in the order given; those that were never asked count as untouched.</summary>
     public IReadOnlyList<EngineReport> Engines => [.. _runs.Select(Describe), .. _context.Engines.Skip(_runs.Count).Select(NeverAsked)];
+
+    /// <summary>Has all bytes go through staging blocks: the devices cannot copy from the arena. Before <see cref="Prepare"/>.</summary>
+    public void StageAll() => _context = _context with { Arena = null };
 
     /// <summary>Allocates the slots and whatever else an update needs before its first byte.</summary>
     /// <exception cref="UpdateException">There is no room, or the collective cannot be made.</exception>

@@ -17,8 +17,8 @@ namespace P2PWeights.Client.Updating;
 internal sealed class Updater(ShardStore store, Puller puller, CheckpointCatalog catalog, string slotRoot, TimeProvider time, ILogger log) : IDisposable
 {
     private readonly SemaphoreSlim _turn = new(1);
+    private readonly ArenaRegistration _arenaOnGpus = new(store, log);
     private CudaUpdateDevices? _gpus;
-    private IDisposable? _arenaOnGpus;
 
     /// <summary>
     /// Updates engines. The report says what became of each; an exception comes only when nothing could be brought to any of them, or when the update broke off for all.
@@ -48,7 +48,7 @@ internal sealed class Updater(ShardStore store, Puller puller, CheckpointCatalog
 
     public void Dispose()
     {
-        _arenaOnGpus?.Dispose();
+        _arenaOnGpus.Dispose();
         _gpus?.Dispose();
         _turn.Dispose();
     }
@@ -88,7 +88,11 @@ internal sealed class Updater(ShardStore store, Puller puller, CheckpointCatalog
             var prepared = TimeSpan.Zero;
             try
             {
-                await Task.Run(() => RegisterArena(devices), CancellationToken.None).ConfigureAwait(false);
+                if (devices == _gpus && !await Task.Run(() => _arenaOnGpus.TryRegister(devices), CancellationToken.None).ConfigureAwait(false))
+                {
+                    session.StageAll();
+                }
+
                 var exchange = session.Prepare(out var filler);
                 prepared = time.GetElapsedTime(started);
                 await session.RunAsync(exchange, filler, new ProgressRelay<int>(buckets =>
@@ -161,16 +165,6 @@ internal sealed class Updater(ShardStore store, Puller puller, CheckpointCatalog
 
         _gpus ??= new CudaUpdateDevices();
         return _gpus;
-    }
-
-    private void RegisterArena(IUpdateDevices devices)
-    {
-        if (devices == _gpus && _arenaOnGpus is null && store.Arena is not null)
-        {
-            var arena = store.Regions[0];
-            _arenaOnGpus = devices.Register(arena.Address, arena.Length);
-            NodeLog.ArenaRegistered(log, arena.Length);
-        }
     }
 
     private static UpdateReport Report(

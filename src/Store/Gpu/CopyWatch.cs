@@ -9,16 +9,21 @@ internal sealed class CopyWatch(string device, TimeProvider time)
 
     private volatile bool _isStalled;
 
-    /// <summary>Begins a copy and waits for it.</summary>
-    /// <exception cref="StalledDeviceException">The device has not ended it in time, and may still.</exception>
-    /// <exception cref="IOException">It failed, or has stalled before; then nothing was begun.</exception>
-    public async Task WithinAsync(Func<Task> begin)
+    /// <exception cref="IOException">The device has stalled.</exception>
+    public void ThrowIfStalled()
     {
         if (_isStalled)
         {
             throw new IOException($"{device} stalled in a copy before, and gets no more from this node until it is started again");
         }
+    }
 
+    /// <summary>Begins a copy and waits for it.</summary>
+    /// <exception cref="StalledDeviceException">The device has not ended it in time, and may still.</exception>
+    /// <exception cref="IOException">It failed, or has stalled before; then nothing was begun.</exception>
+    public async Task WithinAsync(Func<Task> begin)
+    {
+        ThrowIfStalled();
         try
         {
             await begin().WaitAsync(Deadline, time).ConfigureAwait(false);

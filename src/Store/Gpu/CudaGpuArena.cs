@@ -68,11 +68,12 @@ internal sealed class ForeignCudaGpuArena : IForeignGpuArena
 
     public GpuCopies Copies => _streams.Counts;
 
-    /// <exception cref="NativeException">The handle leads to nothing: its process is gone, or it is this one.</exception>
+    /// <exception cref="IOException">The handle leads to nothing: its process is gone, or it is this one. Or the device has stalled.</exception>
     public static ForeignCudaGpuArena Open(CudaLinks links, string uuid, ReadOnlySpan<byte> handle)
     {
         var device = links.Gpus.Find(uuid)
             ?? throw new NativeException("CUDA", "cuDeviceGet", 0, "this process does not see the GPU: run the node with CUDA_VISIBLE_DEVICES unset, or naming it too", uuid);
+        links.WatchOf(device).ThrowIfStalled();
         var memory = CudaSharedMemory.Open(device, handle);
         try
         {

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using P2PWeights.Native;
 using P2PWeights.Native.Cuda;
 using P2PWeights.Store.Writing;
@@ -16,6 +17,7 @@ internal sealed class CudaLinks(TimeProvider time) : IDisposable
     public const int ReadBlockBytes = 1 << 20;
 
     private readonly List<RegisteredMemory> _registered = [];
+    private readonly ConcurrentDictionary<string, CopyWatch> _watches = new();
     private volatile bool _isStalled;
 
     public CudaDevices Gpus { get; } = new();
@@ -23,10 +25,11 @@ internal sealed class CudaLinks(TimeProvider time) : IDisposable
     /// <summary>Blocks for copies out of GPUs.</summary>
     public StagingPool Reads { get; } = new(ReadBlocks, ReadBlockBytes);
 
-    public TimeProvider Time => time;
-
     /// <summary>Whether a device has stalled.</summary>
     public bool IsStalled => _isStalled;
+
+    /// <summary>One per device, whoever's memory is copied there: a device that has stalled has done so for all.</summary>
+    public CopyWatch WatchOf(CudaDevice device) => _watches.GetOrAdd(device.Uuid, uuid => new CopyWatch(uuid, time));
 
     /// <summary>Registers memory that shards go to GPUs from, and the blocks for the other direction.</summary>
     /// <exception cref="NativeException">It cannot be pinned; copies are slower then.</exception>

@@ -21,7 +21,7 @@ internal sealed class CudaStreams : IDisposable
     /// <exception cref="NativeException">The device failed.</exception>
     public CudaStreams(CudaDevice device, CudaLinks links)
     {
-        (Device, _links, _watch) = (device, links, new CopyWatch(device.Uuid, links.Time));
+        (Device, _links, _watch) = (device, links, links.WatchOf(device));
         _streams = [.. Enumerable.Range(0, Streams).Select(_ => CudaStream.Create(device))];
         _peerCopies = new CopyBatches<PeerCopy>((lane, copies) => CopyAllAsync(_streams[lane], copies));
     }
