@@ -19,7 +19,7 @@ public sealed class ArenaRegistrationTests
         using var folder = new TempFolder();
         await using var store = await OpenAsync(folder, memoryBytes: 16 << 20);
         using var devices = new Devices(fails);
-        var log = new Log();
+        var log = new KeptLog();
         using (var arena = new ArenaRegistration(store, log))
         {
             Assert.Equal(!fails, arena.TryRegister(devices));
@@ -49,7 +49,7 @@ public sealed class ArenaRegistrationTests
         TimeProvider.System, NullLoggerFactory.Instance, CancellationToken.None);
 
     /// <summary>Devices that can do nothing but pin memory, or not even that.</summary>
-    private sealed class Devices(bool fails) : IUpdateDevices, IDisposable
+    private sealed class Devices(bool fails) : IUpdateDevices
     {
         public List<(nint Address, long Length)> Asked { get; } = [];
 
@@ -76,7 +76,7 @@ public sealed class ArenaRegistrationTests
     }
 
     /// <summary>Keeps what is said.</summary>
-    private sealed class Log : ILogger
+    private sealed class KeptLog : ILogger
     {
         public List<(LogLevel Level, string Text)> Said { get; } = [];
 
