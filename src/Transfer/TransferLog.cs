@@ -54,6 +54,9 @@ internal static partial class TransferLog
     [LoggerMessage(40, LogLevel.Debug, "The lease lane of {Remote} ended with {Leases} leases out; they run out, or end with this node")]
     public static partial void LeasesLeft(this ILogger log, string remote, int leases);
 
+    [LoggerMessage(41, LogLevel.Error, "{Request} of {Remote} failed unexpectedly, and was refused")]
+    public static partial void LeaseRequestFailed(this ILogger log, FrameType request, string remote, Exception failure);
+
     [LoggerMessage(60, LogLevel.Information, "RDMA device {Device} is open, address {Gid}: {Bytes} bytes of memory registered, leases by {Means}")]
     public static partial void RdmaDeviceOpen(this ILogger log, string device, string gid, long bytes, string means);
 

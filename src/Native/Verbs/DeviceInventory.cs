@@ -72,8 +72,7 @@ public sealed record DeviceInventory(string? Unavailable, IReadOnlyList<DeviceSn
 
         // The library leaves out what it has no driver for.
         var known = found.Select(device => device.Name).ToHashSet(StringComparer.Ordinal);
-        var kernel = Directory.Exists(ClassFolder) ? Directory.GetFileSystemEntries(ClassFolder).Select(path => Path.GetFileName(path)!) : [];
-        faults.AddRange(kernel.Where(name => !known.Contains(name)).Order(StringComparer.Ordinal).Select(name => new DeviceFault(
+        faults.AddRange(ListKernel().Where(name => !known.Contains(name)).Order(StringComparer.Ordinal).Select(name => new DeviceFault(
             name, "libibverbs has no driver for it, or its /dev/infiniband/uverbs device is missing: install ibverbs-providers, load ib_uverbs")));
         return devices.Count + faults.Count > 0
             ? new(null, devices, faults)
@@ -102,6 +101,18 @@ public sealed record DeviceInventory(string? Unavailable, IReadOnlyList<DeviceSn
     /// <summary>Reads sysfs' <c>numa_node</c>, where -1 stands for none.</summary>
     internal static int? ParseNode(string? text) =>
         int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var node) ? node : null;
+
+    private static IEnumerable<string> ListKernel()
+    {
+        try
+        {
+            return Directory.Exists(ClassFolder) ? Directory.GetFileSystemEntries(ClassFolder).Select(path => Path.GetFileName(path)!) : [];
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            return [];
+        }
+    }
 
     private static string? PciPathOf(string bus)
     {

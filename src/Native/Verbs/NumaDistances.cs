@@ -6,7 +6,8 @@ namespace P2PWeights.Native.Verbs;
 /// How far NUMA nodes are from each other, in the units of the firmware's table (ACPI SLIT): 10 for a node and itself, 20 or more for another socket.
 /// </summary>
 /// <param name="rows">Row n: distances from node n, by node.</param>
-public sealed class NumaDistances(IReadOnlyDictionary<int, IReadOnlyList<int>> rows)
+/// <param name="problem">Why rows are missing; null when none is.</param>
+public sealed class NumaDistances(IReadOnlyDictionary<int, IReadOnlyList<int>> rows, string? problem = null)
 {
     private const string Folder = "/sys/devices/system/node";
 
@@ -16,13 +17,18 @@ public sealed class NumaDistances(IReadOnlyDictionary<int, IReadOnlyList<int>> r
     /// <summary>A machine with one node.</summary>
     public static NumaDistances None { get; } = new(new Dictionary<int, IReadOnlyList<int>>());
 
-    /// <summary>The table of this machine; <see cref="None"/> where the kernel shows none.</summary>
-    public static NumaDistances Read()
+    /// <summary>Why some distances are not known; null when the kernel showed what it has.</summary>
+    public string? Problem { get; } = problem;
+
+    /// <summary>The table of this machine; <see cref="None"/> where the kernel shows none. What cannot be read is not known, which is the <see cref="Problem"/>.</summary>
+    public static NumaDistances Read() => Read(Folder);
+
+    internal static NumaDistances Read(string folder)
     {
         Dictionary<int, IReadOnlyList<int>> rows = [];
-        if (Directory.Exists(Folder))
+        try
         {
-            foreach (var path in Directory.GetDirectories(Folder, "node*"))
+            foreach (var path in Directory.Exists(folder) ? Directory.GetDirectories(folder, "node*") : [])
             {
                 if (int.TryParse(Path.GetFileName(path)["node".Length..], NumberStyles.None, CultureInfo.InvariantCulture, out var node)
                     && File.Exists(Path.Combine(path, "distance")))
@@ -30,9 +36,13 @@ public sealed class NumaDistances(IReadOnlyDictionary<int, IReadOnlyList<int>> r
                     rows[node] = Parse(File.ReadAllText(Path.Combine(path, "distance")));
                 }
             }
-        }
 
-        return new(rows);
+            return new(rows);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            return new(rows, exception.Message);
+        }
     }
 
     /// <summary>The distance of two nodes; <see cref="Local"/> when either is unknown.</summary>

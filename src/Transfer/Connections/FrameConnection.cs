@@ -1,3 +1,4 @@
+using System.Net;
 using System.Net.Sockets;
 using System.Runtime.CompilerServices;
 using Microsoft.Win32.SafeHandles;
@@ -30,10 +31,14 @@ internal sealed class FrameConnection : IDisposable
         _time = time;
         _socket.NoDelay = true;
         Remote = socket.RemoteEndPoint?.ToString() ?? "?";
+        RemoteAddress = (socket.RemoteEndPoint as IPEndPoint)?.Address ?? IPAddress.None;
     }
 
     /// <summary>Address of the other end.</summary>
     public string Remote { get; }
+
+    /// <summary>The same without the port.</summary>
+    public IPAddress RemoteAddress { get; }
 
     public Socket Socket => _socket;
 

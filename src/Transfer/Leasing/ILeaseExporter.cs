@@ -1,3 +1,4 @@
+using System.Net;
 using P2PWeights.Store;
 using P2PWeights.Transfer.Wire;
 
@@ -24,7 +25,8 @@ internal interface ILeaseExporter : IAsyncDisposable
 internal interface IQueueListener
 {
     /// <summary>Makes queue pairs for a peer and connects them to its own.</summary>
+    /// <param name="caller">Where the peer calls from: what one address may have is bounded, because the name that a peer gives itself bounds nothing.</param>
     /// <returns>What to tell the peer, and the exporter over these queue pairs, which the caller disposes.</returns>
     /// <exception cref="TransferException">No pair of devices can be connected; the message is told to the peer.</exception>
-    ValueTask<(QueuesConnectedMessage Answer, ILeaseExporter Exporter)> ConnectAsync(ConnectQueuesMessage theirs, CancellationToken cancellationToken);
+    ValueTask<(QueuesConnectedMessage Answer, ILeaseExporter Exporter)> ConnectAsync(ConnectQueuesMessage theirs, IPAddress caller, CancellationToken cancellationToken);
 }

@@ -26,7 +26,7 @@ internal sealed class LeaseRequest(FrameType asked, ShardInfo shard, LeaseKind k
 
     public bool IsAbandoned => _answer.Task.IsCanceled;
 
-    /// <summary>The peer is working on it.</summary>
+    /// <summary>The peer is working on it, and has not taken too long.</summary>
     public void IsWorkedOn() => working?.Invoke();
 
     /// <summary>False when the request was given up before.</summary>

@@ -271,7 +271,12 @@ internal sealed class LeaseSession : IAsyncDisposable
                 case FrameType.Pong:
                     break;
                 case FrameType.Locating:
-                    Find(header.RequestId)?.IsWorkedOn();
+                    // Beyond that it hangs, whatever it says.
+                    if (Find(header.RequestId) is { } open && _time.GetElapsedTime(open.Sent) < WireLimits.LocatingTime)
+                    {
+                        open.IsWorkedOn();
+                    }
+
                     break;
                 case FrameType.Renewed:
                     _held.TakeRenewed(header.RequestId, FrameCodec.Decode<RenewedMessage>(payload));

@@ -1,8 +1,6 @@
 namespace P2PWeights.Transfer.Serving;
 
-/// <summary>
-/// How much of something leases may hold, over all peers. Thread-safe.
-/// </summary>
+/// <summary>How much of something leases may hold, over all peers. Thread-safe.</summary>
 /// <param name="most">Most that may be out.</param>
 internal sealed class LeaseAllowance(long most)
 {

@@ -8,7 +8,8 @@ namespace P2PWeights.Transfer.Serving;
 
 /// <summary>
 /// Listener's side of one lease lane. Requests are answered concurrently, in no order, so that none holds up another, a ping or a renewal. When the connection has
-/// ended, the leases that are out stay until they run out, because one-sided readers may still read; when the node stops, they end at once.
+/// ended, the queue pairs connected on it end and with them the leases on memory, which keep upload slots; others stay until they run out, because their holder may
+/// still read. When the node stops, all end at once.
 /// </summary>
 internal sealed class LeaseLane(FrameConnection connection, Guid peer, ServingContext context) : IDisposable
 {
@@ -36,12 +37,13 @@ internal sealed class LeaseLane(FrameConnection connection, Guid peer, ServingCo
         finally
         {
             await _ended.CancelAsync().ConfigureAwait(false);
+            await _requests.WaitAsync().ConfigureAwait(false);
+            await _grants.ReplaceQueuesAsync(null, cancellationToken.IsCancellationRequested ? "stopped" : FailureReasons.LaneLost).ConfigureAwait(false);
             if (_grants.Count > 0)
             {
                 context.Log.LeasesLeft(connection.Remote, _grants.Count);
             }
 
-            await _requests.WaitAsync().ConfigureAwait(false);
             await sweeping.ConfigureAwait(false);
             await _grants.CloseAsync().ConfigureAwait(false);
         }
@@ -118,6 +120,10 @@ internal sealed class LeaseLane(FrameConnection connection, Guid peer, ServingCo
             {
                 answer = FrameCodec.Encode(id, FrameType.Cancelled);
             }
+            catch (Exception unexpected)
+            {
+                answer = FrameCodec.Encode(id, new LocateRefusedMessage(Unexpected(FrameType.Locate, unexpected)));
+            }
 
             _locates.TryRemove(id, out _);
             given.Dispose();
@@ -172,9 +178,9 @@ internal sealed class LeaseLane(FrameConnection connection, Guid peer, ServingCo
         try
         {
             // Those before give their resources back first.
-            await _grants.ReplaceQueuesAsync(null).ConfigureAwait(false);
-            var (answer, exporter) = await queues.ConnectAsync(theirs, either.Token).ConfigureAwait(false);
-            await _grants.ReplaceQueuesAsync(exporter).ConfigureAwait(false);
+            await _grants.ReplaceQueuesAsync(null, "replaced").ConfigureAwait(false);
+            var (answer, exporter) = await queues.ConnectAsync(theirs, connection.RemoteAddress, either.Token).ConfigureAwait(false);
+            await _grants.ReplaceQueuesAsync(exporter, "replaced").ConfigureAwait(false);
             return FrameCodec.Encode(id, answer);
         }
         catch (TransferException e)
@@ -185,6 +191,17 @@ internal sealed class LeaseLane(FrameConnection connection, Guid peer, ServingCo
         {
             return FrameCodec.Encode(id, new QueuesRefusedMessage($"no queue pairs within {WireLimits.ConnectQueuesTimeout.TotalSeconds} s"));
         }
+        catch (Exception unexpected)
+        {
+            return FrameCodec.Encode(id, new QueuesRefusedMessage(Unexpected(FrameType.ConnectQueues, unexpected)));
+        }
+    }
+
+    /// <summary>A request that fails as it never should is answered all the same, and the lane goes on: the peer takes another path, and a person reads the log.</summary>
+    private string Unexpected(FrameType request, Exception failure)
+    {
+        context.Log.LeaseRequestFailed(request, connection.Remote, failure);
+        return $"{request} failed at the peer: {failure.Message}";
     }
 
     private void Answer(byte[] frame) => _outgoing.Writer.TryWrite((frame, true));

@@ -14,7 +14,6 @@ internal sealed class LeaseLaneGrants(Guid peer, ServingContext context)
     private readonly LeaseLaneTable _table = new();
     private readonly Lock _gate = new();
     private SharedExporter? _exporter;
-    private int _openFiles;
 
     /// <summary>Leases out.</summary>
     public int Count => _table.Count;
@@ -78,7 +77,8 @@ internal sealed class LeaseLaneGrants(Guid peer, ServingContext context)
 
     /// <summary>From now on memory is leased for these queue pairs. Leases for those before them end, and they themselves with the last one.</summary>
     /// <param name="queues">Taken over; null for none.</param>
-    public async ValueTask ReplaceQueuesAsync(ILeaseExporter? queues)
+    /// <param name="reason">Why the leases end.</param>
+    public async ValueTask ReplaceQueuesAsync(ILeaseExporter? queues, string reason)
     {
         SharedExporter? before;
         lock (_gate)
@@ -89,7 +89,7 @@ internal sealed class LeaseLaneGrants(Guid peer, ServingContext context)
 
         if (before is not null)
         {
-            await EndAsync(_table.TakeWhere(lease => lease.Exporter == before), "replaced").ConfigureAwait(false);
+            await EndAsync(_table.TakeWhere(lease => lease.Exporter == before), reason).ConfigureAwait(false);
             await before.ReleaseAsync().ConfigureAwait(false);
         }
     }
@@ -98,7 +98,7 @@ internal sealed class LeaseLaneGrants(Guid peer, ServingContext context)
     public async ValueTask CloseAsync()
     {
         await EndAsync(_table.TakeWhere(_ => true), "stopped").ConfigureAwait(false);
-        await ReplaceQueuesAsync(null).ConfigureAwait(false);
+        await ReplaceQueuesAsync(null, "stopped").ConfigureAwait(false);
     }
 
     private async ValueTask<byte[]> LocateFileAsync(uint request, ShardInfo shard, CancellationToken cancellationToken)
@@ -302,17 +302,15 @@ internal sealed class LeaseLaneGrants(Guid peer, ServingContext context)
         }
     }
 
-    /// <summary>Takes one of the files that may be open; or else what to answer: a lane that has its part is to give some back first, while what others have out may last.</summary>
+    /// <summary>Takes one of the files that may be open; or else what to answer: a peer that has its part is to give some back first, while what others have out may last.</summary>
     private byte[]? RefusedFile(uint request)
     {
-        var isOwn = Interlocked.Increment(ref _openFiles) > WireLimits.MaxOpenFileLeases;
-        if (!isOwn && context.Files.TryTake(1))
+        if (context.Files.TryTake(peer, 1))
         {
             return null;
         }
 
-        Interlocked.Decrement(ref _openFiles);
-        return isOwn ? Busy(request) : Refused(request, $"the peers of this host have {context.Files.Most} leases on files of this node, and it gives no more");
+        return context.Files.Taken < context.Files.Total ? Busy(request) : Refused(request, $"the peers of this host have {context.Files.Total} leases on files of this node, and it gives no more");
     }
 
     private void ReturnFile(ShardLease lease, bool isKept)
@@ -323,8 +321,7 @@ internal sealed class LeaseLaneGrants(Guid peer, ServingContext context)
         }
         else
         {
-            Interlocked.Decrement(ref _openFiles);
-            context.Files.Return(1);
+            context.Files.Return(peer, 1);
         }
     }
 

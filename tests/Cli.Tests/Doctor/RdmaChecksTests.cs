@@ -53,6 +53,19 @@ public sealed class RdmaChecksTests
         Assert.Equal(Verdict.Warning, finding.Outcome);
     }
 
+    [Fact]
+    public void Distances_that_cannot_be_read_are_a_note_where_there_is_a_device()
+    {
+        var distances = new NumaDistances(new Dictionary<int, IReadOnlyList<int>>(), "node1/distance: Input/output error");
+
+        var finding = Assert.Single(RdmaChecks.Distances(distances, hasDevice: true));
+
+        Assert.Equal(Verdict.Note, finding.Outcome);
+        Assert.Contains("node1/distance: Input/output error", finding.Detail, StringComparison.Ordinal);
+        Assert.Empty(RdmaChecks.Distances(distances, hasDevice: false));
+        Assert.Empty(RdmaChecks.Distances(NumaDistances.None, hasDevice: true));
+    }
+
     [Theory]
     [InlineData(null, false, true, Verdict.Ok)]
     [InlineData(64L, false, true, Verdict.Warning)]

@@ -167,6 +167,27 @@ public sealed class DeviceRankingTests
         Assert.Equal(NumaDistances.Local, NumaDistances.Read().Between(0, 0));
     }
 
+    [Fact]
+    public void Distances_that_cannot_be_read_are_not_known_and_say_why()
+    {
+        var folder = Directory.CreateTempSubdirectory("p2pw-test-");
+        try
+        {
+            // A file that the kernel shows and does not let anybody read at its start, as some sandboxes do.
+            File.CreateSymbolicLink(Path.Combine(folder.CreateSubdirectory("node1").FullName, "distance"), "/proc/self/mem");
+
+            var distances = NumaDistances.Read(folder.FullName);
+
+            Assert.Contains("error", distances.Problem, StringComparison.OrdinalIgnoreCase);
+            Assert.Equal(NumaDistances.Local, distances.Between(1, 0));
+            Assert.Null(NumaDistances.Read(Path.Combine(folder.FullName, "none")).Problem);
+        }
+        finally
+        {
+            folder.Delete(recursive: true);
+        }
+    }
+
     private static DeviceRanking Rank(IReadOnlyList<DeviceSnapshot> devices, DeviceWishes? wishes = null, IReadOnlyList<DeviceFault>? faults = null) =>
         DeviceRanking.Of(new(null, devices, faults ?? []), wishes ?? new(), TwoSockets);
 

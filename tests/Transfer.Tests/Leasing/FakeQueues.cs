@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Collections.Immutable;
+using System.Net;
 using P2PWeights.Store;
 using P2PWeights.Transfer.Leasing;
 using P2PWeights.Transfer.Wire;
@@ -14,8 +15,14 @@ internal sealed class FakeQueues : IQueueListener
     /// <summary>Exporters made, oldest first.</summary>
     public IReadOnlyList<FakeExporter> Exporters => [.. _exporters];
 
+    /// <summary>Where the last caller said, by its connection, that it is.</summary>
+    public IPAddress? Caller { get; private set; }
+
     /// <summary>When set, why connecting is refused.</summary>
     public string? Refusal { get; set; }
+
+    /// <summary>When set, what connecting and exporting fail with, as neither ever should.</summary>
+    public Exception? Fault { get; set; }
 
     /// <summary>When set, what every export waits for.</summary>
     public Task Hold { get; set; } = Task.CompletedTask;
@@ -26,8 +33,10 @@ internal sealed class FakeQueues : IQueueListener
     public static QueueDevice Device(int index, int queues) => new(
         index, QueueLink.Ethernet, new byte[16], 0, 4096, 16, 16, [.. Enumerable.Range(0, queues).Select(i => new QueueEnd((uint)(100 + i), (uint)(7 * i)))]);
 
-    public ValueTask<(QueuesConnectedMessage Answer, ILeaseExporter Exporter)> ConnectAsync(ConnectQueuesMessage theirs, CancellationToken cancellationToken)
+    public ValueTask<(QueuesConnectedMessage Answer, ILeaseExporter Exporter)> ConnectAsync(ConnectQueuesMessage theirs, IPAddress caller, CancellationToken cancellationToken)
     {
+        Caller = caller;
+        ThrowFault();
         if (Refusal is { } reason)
         {
             throw new TransferException(TransferError.PathRefused, reason);
@@ -36,6 +45,14 @@ internal sealed class FakeQueues : IQueueListener
         var exporter = new FakeExporter(this, _exporters.All(earlier => earlier.IsDisposed));
         _exporters.Enqueue(exporter);
         return ValueTask.FromResult((new QueuesConnectedMessage(theirs.Devices), (ILeaseExporter)exporter));
+    }
+
+    public void ThrowFault()
+    {
+        if (Fault is { } fault)
+        {
+            throw fault;
+        }
     }
 }
 
@@ -66,6 +83,7 @@ internal sealed class FakeExporter(FakeQueues queues, bool wasFirst) : ILeaseExp
             throw new TransferException(TransferError.PathRefused, reason);
         }
 
+        queues.ThrowFault();
         await queues.Hold.WaitAsync(cancellationToken);
         Check(!_disposed, "export after dispose");
         Check(!lease.Memory.IsEmpty, "export of a lease that is not in memory");

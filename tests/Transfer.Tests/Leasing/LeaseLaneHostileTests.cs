@@ -126,7 +126,7 @@ public sealed class LeaseLaneHostileTests
     public async Task Leases_beyond_the_files_of_the_node_are_refused_by_name_whoever_has_them()
     {
         await using var pair = await LeasePair.OpenAsync(Checkpoint, memory: 0, files: 2);
-        using var other = await pair.OpenLaneAsync();
+        using var other = await pair.OpenLaneAsync(Guid.NewGuid());
         await other.Connection.SendAsync(FrameCodec.Encode(1, new LocateMessage(Shard, LeaseKind.File)), TestNode.Deadline);
         Assert.Equal(FrameType.LocatedFile, await ReadFrameAsync(other));
         using var lease = await pair.LeaseAsync(Shard, LeaseKind.File);
@@ -137,7 +137,30 @@ public sealed class LeaseLaneHostileTests
 
         await other.Connection.SendAsync(FrameCodec.Encode(0, new ReleaseMessage([1])), TestNode.Deadline);
         await Eventually.HoldsAsync(() => pair.Serving.Files.Taken == 1, "one is back");
-        using var again = await pair.LeaseAsync(Shard, LeaseKind.File);
+        await other.Connection.SendAsync(FrameCodec.Encode(2, new LocateMessage(Shard, LeaseKind.File)), TestNode.Deadline);
+        Assert.Equal(FrameType.LocatedFile, await ReadFrameAsync(other));
+    }
+
+    [Fact]
+    public async Task Peer_with_many_lanes_has_no_more_leases_on_files_than_with_one()
+    {
+        await using var pair = await LeasePair.OpenAsync(Checkpoint, memory: 0, files: 8);
+        var greedy = Guid.NewGuid();
+        var answers = new List<FrameType>();
+        var lanes = new List<OpenLane>();
+        for (var i = 0; i < 8; i++)
+        {
+            lanes.Add(await pair.OpenLaneAsync(greedy));
+            await lanes[i].Connection.SendAsync(FrameCodec.Encode(1, new LocateMessage(Shard, LeaseKind.File)), TestNode.Deadline);
+            answers.Add(await ReadFrameAsync(lanes[i]));
+        }
+
+        Assert.Equal([.. Enumerable.Repeat(FrameType.LocatedFile, 4), .. Enumerable.Repeat(FrameType.Busy, 4)], answers);
+        using (await pair.LeaseAsync(Shard, LeaseKind.File))
+        using (await pair.LeaseAsync(Shard, LeaseKind.File))
+        {
+            lanes.ForEach(lane => lane.Dispose());
+        }
     }
 
     /// <summary>A lane of its own with queue pairs connected, so that memory may be asked for.</summary>

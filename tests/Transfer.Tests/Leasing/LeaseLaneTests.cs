@@ -1,3 +1,4 @@
+using System.Net;
 using P2PWeights.Native.Posix;
 using P2PWeights.Store;
 using P2PWeights.Store.Content;
@@ -124,6 +125,31 @@ public sealed class LeaseLaneTests
 
         pair.Queues.Exporters[0].Failure = null;
         (await pair.LeaseAsync(shard, LeaseKind.Memory)).Dispose();
+    }
+
+    [Fact]
+    public async Task Request_that_fails_as_none_should_is_refused_with_the_reason_and_the_lane_goes_on()
+    {
+        var checkpoint = TestCheckpoint.Create(100_000);
+        await using var pair = await LeasePair.OpenAsync(checkpoint, slots: 1);
+        var shard = checkpoint.Manifest.Shards[0];
+        pair.Queues.Fault = new InvalidOperationException("the driver lost its mind");
+        var refusal = await Assert.ThrowsAsync<TransferException>(() => pair.Leases.ConnectQueuesAsync(FakeQueues.Offer(), TestNode.Deadline).AsTask());
+        Assert.Equal(TransferError.PathRefused, refusal.Error);
+        Assert.Contains("ConnectQueues failed at the peer: the driver lost its mind", refusal.Message, StringComparison.Ordinal);
+
+        pair.Queues.Fault = null;
+        await pair.Leases.ConnectQueuesAsync(FakeQueues.Offer(), TestNode.Deadline);
+        Assert.Equal(IPAddress.Loopback, pair.Queues.Caller);
+        pair.Queues.Fault = new InvalidOperationException("again");
+        for (var round = 0; round < 3; round++)
+        {
+            AssertPathFailed("Locate failed at the peer: again", await pair.Leases.LocateAsync(shard, LeaseKind.Memory, TestNode.Deadline));
+        }
+
+        pair.Queues.Fault = null;
+        (await pair.LeaseAsync(shard, LeaseKind.Memory)).Dispose();
+        await pair.NothingIsOutAsync();
     }
 
     [Fact]

@@ -108,6 +108,33 @@ public sealed class LeaseSessionTests
         await Assert.ThrowsAsync<ObjectDisposedException>(() => pair.Session.LeasesAsync(TestNode.Deadline).AsTask());
     }
 
+    [Fact]
+    public async Task Peer_that_says_for_too_long_that_it_works_on_a_request_is_not_believed()
+    {
+        var time = new VirtualTime();
+        var tooLong = new TaskCompletionSource();
+        await using var peer = await ScriptedPeer.StartAsync(
+            async (stream, cancellationToken) =>
+            {
+                var id = (await ReadFrameAsync(stream, cancellationToken)).RequestId;
+                await stream.WriteAsync(FrameCodec.Encode(id, FrameType.Locating), cancellationToken);
+                await tooLong.Task.WaitAsync(cancellationToken);
+                await stream.WriteAsync(FrameCodec.Encode(id, FrameType.Locating), cancellationToken);
+                await stream.WriteAsync(FrameCodec.Encode(id, FrameType.NotFound), cancellationToken);
+            },
+            time);
+        var signs = 0;
+        var waiting = peer.Leases.LocateAsync(Shard, LeaseKind.Memory, () => Interlocked.Increment(ref signs), TestNode.Deadline).AsTask();
+        await Eventually.HoldsAsync(() => Volatile.Read(ref signs) == 1, "the first sign of life");
+
+        time.Advance(WireLimits.LocatingTime);
+        tooLong.SetResult();
+
+        // The answer comes behind the second sign.
+        Assert.Equal(FetchStatus.NotFound, (await waiting).Status);
+        Assert.Equal(1, signs);
+    }
+
     private static async Task<FrameHeader> ReadFrameAsync(NetworkStream stream, CancellationToken cancellationToken)
     {
         var bytes = new byte[FrameHeader.Size];
@@ -127,7 +154,7 @@ public sealed class LeaseSessionTests
 
         public LeaseSession Leases { get; private set; } = null!;
 
-        public static async Task<ScriptedPeer> StartAsync(Func<NetworkStream, CancellationToken, Task> script)
+        public static async Task<ScriptedPeer> StartAsync(Func<NetworkStream, CancellationToken, Task> script, TimeProvider? time = null)
         {
             var id = Guid.NewGuid();
             var peer = new ScriptedPeer(new ScriptedListener(async (stream, cancellationToken) =>
@@ -142,7 +169,7 @@ public sealed class LeaseSessionTests
             var info = new PeerInfo(id, "liar", [peer._listener.EndPoint.ToString()], "host", ImmutableSortedDictionary<string, string>.Empty);
             var dialler = new Dialler(new Identity(Guid.NewGuid(), "caller", null), peer._watch, TimeProvider.System);
             var lane = await dialler.OpenAsync(info, LaneKind.Lease, TestNode.Deadline);
-            peer.Leases = new LeaseSession(lane, "liar", new TaskCompletionSource().Task, TimeSpan.FromMinutes(1), TimeProvider.System);
+            peer.Leases = new LeaseSession(lane, "liar", new TaskCompletionSource().Task, TimeSpan.FromMinutes(1), time ?? TimeProvider.System);
             return peer;
         }
 

@@ -157,20 +157,42 @@ public sealed class LeaseTimeTests
     }
 
     [Fact]
-    public async Task Leases_of_a_lane_that_ended_stay_until_their_time_is_over()
+    public async Task Lane_that_ends_takes_its_queue_pairs_and_upload_slots_with_it_and_leaves_files_their_time()
     {
         var listener = new VirtualTime();
-        await using var pair = await LeasePair.OpenAsync(_checkpoint, listener: listener);
+        await using var pair = await LeasePair.OpenAsync(_checkpoint, slots: 1, listener: listener);
         await pair.Leases.ConnectQueuesAsync(FakeQueues.Offer(), TestNode.Deadline);
-        var lease = await pair.LeaseAsync(Shard, LeaseKind.Memory);
+        using var memory = await pair.LeaseAsync(Shard, LeaseKind.Memory);
+        using var file = await pair.LeaseAsync(Shard, LeaseKind.File);
+        Assert.False(pair.Slots.TryTake(Guid.Empty));
+
         await pair.CloseSessionAsync();
 
-        // Given back over a lane that is gone: the listener does not hear it.
-        lease.Dispose();
+        // The listener's clock stands still: nothing runs out.
+        await Eventually.HoldsAsync(() => pair.Queues.Exporters[0].IsDisposed, "the queue pairs are gone");
+        Assert.Equal((1, 0), (pair.LeasesOut, pair.Queues.Exporters[0].Exported));
+        Assert.True(pair.Slots.TryTake(Guid.Empty));
         listener.Advance(WireLimits.LeaseTime - Second);
-        Assert.Equal((1, 1, false), (pair.LeasesOut, pair.Queues.Exporters[0].Exported, pair.Queues.Exporters[0].IsDisposed));
-        await AdvanceUntilAsync(listener, () => pair.Queues.Exporters[0].IsDisposed, "the lease ends, and the exporter after it");
-        Assert.Equal(0, pair.LeasesOut);
+        Assert.Equal(1, pair.LeasesOut);
+        await AdvanceUntilAsync(listener, () => pair.LeasesOut == 0, "the lease on the file ends");
+    }
+
+    [Fact]
+    public async Task Lane_opened_anew_beside_one_that_ends_keeps_its_own_leases()
+    {
+        await using var pair = await LeasePair.OpenAsync(_checkpoint, listener: new VirtualTime());
+        pair.HasQueuesOnManyLanes = true;
+        using (var before = await pair.OpenLaneAsync())
+        {
+            await before.Connection.SendAsync(FrameCodec.Encode(1, FakeQueues.Offer()), TestNode.Deadline);
+            await before.Connection.SendAsync(FrameCodec.Encode(2, new LocateMessage(Shard, LeaseKind.File)), TestNode.Deadline);
+            await Eventually.HoldsAsync(() => pair.Queues.Exporters.Count == 1 && pair.LeasesOut == 1, "the first lane has queue pairs and a lease");
+            await pair.Leases.ConnectQueuesAsync(FakeQueues.Offer(), TestNode.Deadline);
+        }
+
+        using var memory = await pair.LeaseAsync(Shard, LeaseKind.Memory);
+        await Eventually.HoldsAsync(() => pair.Queues.Exporters[0].IsDisposed, "the first lane has ended");
+        Assert.Equal((2, 1, false), (pair.LeasesOut, pair.Queues.Exporters[1].Exported, pair.Queues.Exporters[1].IsDisposed));
     }
 
     [Fact]

@@ -17,8 +17,9 @@ internal static class RdmaChecks
         if (!node.Paths.Contains(PathNames.Rdma))
             return [new(Check, Outcome.Note, "off: not among the paths of the node")];
         var inventory = DeviceInventory.Read();
-        var ranking = DeviceRanking.Of(inventory, new DeviceWishes { Devices = node.RdmaDevices, GidIndex = node.RdmaGidIndex }, NumaDistances.Read());
-        return [.. Devices(inventory, ranking), LockedMemory(ProcessLimits.Current(), MayLockWithoutLimit(), ranking.Usable.Count > 0, node.MemoryBytes)];
+        var distances = NumaDistances.Read();
+        var ranking = DeviceRanking.Of(inventory, new DeviceWishes { Devices = node.RdmaDevices, GidIndex = node.RdmaGidIndex }, distances);
+        return [.. Devices(inventory, ranking), .. Distances(distances, ranking.Usable.Count > 0), LockedMemory(ProcessLimits.Current(), MayLockWithoutLimit(), ranking.Usable.Count > 0, node.MemoryBytes)];
     }
 
     /// <summary>One finding per port, best first; or the one reason for having none.</summary>
@@ -26,6 +27,12 @@ internal static class RdmaChecks
         ? [new(Check, Outcome.Note, $"none: {reason}. Other paths do not need it")]
         : ranking.Usable.Select(port => new Finding($"{Check} {port.Name}", Outcome.Ok, Describe(port)))
             .Concat(ranking.Unusable.Select(port => new Finding($"{Check} {port.Name}", port.IsUnwanted ? Outcome.Note : Outcome.Warning, $"not used: {port.Reason}")));
+
+    /// <summary>Without distances devices are ranked by their speed alone.</summary>
+    /// <param name="hasDevice">Whether there is a device to rank.</param>
+    public static IEnumerable<Finding> Distances(NumaDistances distances, bool hasDevice) => distances.Problem is { } problem && hasDevice
+        ? [new($"{Check} distances", Outcome.Note, $"how far devices are from the memory is not known, so all count as near: {problem}")]
+        : [];
 
     /// <summary>Registering memory with a device pins it, which the limit on locked memory counts.</summary>
     /// <param name="isAboveLimit">Whether the process may lock more than its limit.</param>

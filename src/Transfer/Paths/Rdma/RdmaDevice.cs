@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Net;
 using P2PWeights.Native;
 using P2PWeights.Native.Verbs;
 using P2PWeights.Transfer.Wire;
@@ -17,6 +18,9 @@ internal sealed class RdmaDevice : IAsyncDisposable
     /// <summary>The largest block of the store's memory, to which cuts of a region keep.</summary>
     private const int BlockBytes = 16 << 20;
 
+    /// <summary>Stands for this node among those that have a share of the completion queue.</summary>
+    private static readonly IPAddress Self = IPAddress.Any;
+
     /// <summary>Longest wait for an event; only a guard, stopping ends it.</summary>
     private static readonly TimeSpan EventWait = TimeSpan.FromSeconds(30);
 
@@ -26,8 +30,8 @@ internal sealed class RdmaDevice : IAsyncDisposable
     private readonly CompletionLoop _loop;
     private readonly Thread _watcher;
     private readonly Action<RdmaDevice, string> _failed;
+    private readonly FairShare<IPAddress> _room;
     private PathFailure? _failure;
-    private int _room;
     private bool _isGone;
     private volatile bool _stopped;
 
@@ -42,7 +46,7 @@ internal sealed class RdmaDevice : IAsyncDisposable
         (Lid, MtuBytes) = (portAttributes.Lid, 128 << (int)portAttributes.ActiveMtu);
         (MaxReadsOut, MaxReadsIn) = (Math.Min(attributes.MaxReadsOut, byte.MaxValue), Math.Min(attributes.MaxReadsIn, byte.MaxValue));
         (MaxDepth, MaxReadBytes, HasWindows) = (attributes.MaxQueueDepth, portAttributes.MaxMessageBytes, attributes.HasWindowsType1 && attributes.MaxWindows > 0);
-        _room = completions.Entries;
+        _room = new FairShare<IPAddress>(completions.Entries);
         _loop = new CompletionLoop(completions, Work, failure => Fail($"{Name} is lost: {failure.Message}", isGone: true));
         _watcher = new Thread(Watch) { IsBackground = true, Name = $"rdma events {Name}" };
         _watcher.Start();
@@ -139,7 +143,7 @@ internal sealed class RdmaDevice : IAsyncDisposable
             device._regions.AddRange(regions);
             return device;
         }
-        catch (Exception e) when (e is NativeException or TransferException)
+        catch
         {
             while (opened.TryPop(out var part))
             {
@@ -166,18 +170,19 @@ internal sealed class RdmaDevice : IAsyncDisposable
         return null;
     }
 
-    /// <summary>Keeps room in the completion queue for a queue pair's work.</summary>
+    /// <summary>Keeps room in the completion queue for a queue pair's work. That is what bounds queue pairs, and no address gets all of it.</summary>
+    /// <param name="reader">Address of the peer that the queue pair is for; null when this node reads.</param>
     /// <exception cref="NativeException">There is none.</exception>
-    public void Reserve(int depth)
+    public void Reserve(int depth, IPAddress? reader)
     {
-        if (Interlocked.Add(ref _room, -depth) < 0)
+        if (!_room.TryTake(reader ?? Self, depth))
         {
-            Interlocked.Add(ref _room, depth);
-            throw new NativeException("p2pweights", nameof(Reserve), 0, "the completion queue has no room for another queue pair", Name);
+            var whose = reader is null ? "this node's own reads" : $"peers at {reader}";
+            throw new NativeException("p2pweights", nameof(Reserve), 0, $"the completion queue has no room for another queue pair for {whose}: what is left is kept for others", Name);
         }
     }
 
-    public void Unreserve(int depth) => Interlocked.Add(ref _room, depth);
+    public void Unreserve(int depth, IPAddress? reader) => _room.Return(reader ?? Self, depth);
 
     public void Add(RdmaQueue queue)
     {

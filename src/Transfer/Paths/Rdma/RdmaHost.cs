@@ -1,3 +1,4 @@
+using System.Net;
 using Microsoft.Extensions.Logging;
 using P2PWeights.Native;
 using P2PWeights.Native.Posix;
@@ -55,15 +56,16 @@ internal sealed class RdmaHost : IAsyncDisposable
     }
 
     /// <summary>Makes the queue pairs of one connection on a device; all or none.</summary>
+    /// <param name="reader">See <see cref="RdmaQueue.Create"/>.</param>
     /// <exception cref="NativeException">The device has no room for them.</exception>
-    public static async ValueTask<IReadOnlyList<RdmaQueue>> MakeQueuesAsync(RdmaDevice device, int count, int depth, bool isRead)
+    public static async ValueTask<IReadOnlyList<RdmaQueue>> MakeQueuesAsync(RdmaDevice device, int count, int depth, IPAddress? reader)
     {
         var queues = new List<RdmaQueue>(count);
         try
         {
             while (queues.Count < count)
             {
-                queues.Add(RdmaQueue.Create(device, Math.Min(depth, device.MaxDepth), isRead));
+                queues.Add(RdmaQueue.Create(device, Math.Min(depth, device.MaxDepth), reader));
             }
 
             return queues;
@@ -99,12 +101,25 @@ internal sealed class RdmaHost : IAsyncDisposable
         }
     }
 
+    /// <summary>Never fails: whatever is odd about this machine, it then has no device, and the reason.</summary>
     private Opened Open()
     {
-        var inventory = DeviceInventory.Read();
-        var memoryNode = _memory.Count > 0 ? MemoryNode.Of(_memory[0].Address) : null;
-        var ranking = DeviceRanking.Of(
-            inventory, new DeviceWishes { Devices = _options.RdmaDevices, GidIndex = _options.RdmaGidIndex, MemoryNode = memoryNode }, NumaDistances.Read());
+        try
+        {
+            var inventory = DeviceInventory.Read();
+            var memoryNode = _memory.Count > 0 ? MemoryNode.Of(_memory[0].Address) : null;
+            var wishes = new DeviceWishes { Devices = _options.RdmaDevices, GidIndex = _options.RdmaGidIndex, MemoryNode = memoryNode };
+            return Open(inventory.Unavailable, DeviceRanking.Of(inventory, wishes, NumaDistances.Read()));
+        }
+        catch (Exception failure)
+        {
+            _log.RdmaDeviceUnusable("of any kind", failure.Message);
+            return new Opened([], $"looking for RDMA devices failed: {failure.Message}");
+        }
+    }
+
+    private Opened Open(string? unavailable, DeviceRanking ranking)
+    {
         var devices = new List<RdmaDevice>();
         var problems = ranking.Unusable.Select(port => $"{port.Name}: {port.Reason}").ToList();
         var fastest = ranking.Usable.Select(port => port.Port.Gbps).DefaultIfEmpty(0).Max();
@@ -118,7 +133,7 @@ internal sealed class RdmaHost : IAsyncDisposable
                 devices.Add(device);
                 _log.RdmaDeviceOpen(device.Name, device.Gid.ToString(), _memory.Sum(region => region.Length), device.HasWindows ? "memory windows" : "registrations");
             }
-            catch (Exception failure) when (failure is NativeException or TransferException)
+            catch (Exception failure)
             {
                 var reason = Explain(failure);
                 problems.Add($"{port.Name}: {reason}");
@@ -126,7 +141,7 @@ internal sealed class RdmaHost : IAsyncDisposable
             }
         }
 
-        return new Opened(devices, inventory.Unavailable ?? (problems.Count > 0 ? string.Join("; ", problems) : "no RDMA device"));
+        return new Opened(devices, unavailable ?? (problems.Count > 0 ? string.Join("; ", problems) : "no RDMA device"));
     }
 
     /// <summary>The commonest reason by far is one that the code of the error does not say.</summary>

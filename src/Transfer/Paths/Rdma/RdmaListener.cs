@@ -1,3 +1,4 @@
+using System.Net;
 using P2PWeights.Native;
 using P2PWeights.Transfer.Leasing;
 using P2PWeights.Transfer.Wire;
@@ -10,20 +11,20 @@ internal sealed class RdmaListener(RdmaHost host) : IQueueListener
     /// <summary>Binds of memory windows that may wait on one queue pair.</summary>
     private const int BindDepth = 64;
 
-    public async ValueTask<(QueuesConnectedMessage Answer, ILeaseExporter Exporter)> ConnectAsync(ConnectQueuesMessage theirs, CancellationToken cancellationToken)
+    public async ValueTask<(QueuesConnectedMessage Answer, ILeaseExporter Exporter)> ConnectAsync(ConnectQueuesMessage theirs, IPAddress caller, CancellationToken cancellationToken)
     {
         var devices = await host.GetDevicesAsync(cancellationToken).ConfigureAwait(false);
         var pairs = PortPairing.Pair([.. theirs.Devices.Select(device => new PortAddress(device.Link, device.Gid))], [.. devices.Select(device => device.Address)]);
         var links = new List<RdmaExporter.Link>();
         var answers = new List<QueueDevice>();
         var problems = new List<string>();
-        foreach (var (caller, listener) in pairs)
+        foreach (var (pair, listener) in pairs)
         {
-            var (their, mine) = (theirs.Devices[caller], devices[listener]);
+            var (their, mine) = (theirs.Devices[pair], devices[listener]);
             IReadOnlyList<RdmaQueue> queues = [];
             try
             {
-                queues = await RdmaHost.MakeQueuesAsync(mine, their.Queues.Length, BindDepth, isRead: true).ConfigureAwait(false);
+                queues = await RdmaHost.MakeQueuesAsync(mine, their.Queues.Length, BindDepth, caller).ConfigureAwait(false);
                 for (var i = 0; i < queues.Count; i++)
                 {
                     queues[i].Connect(their, their.Queues[i]);
@@ -32,9 +33,15 @@ internal sealed class RdmaListener(RdmaHost host) : IQueueListener
                 answers.Add(RdmaHost.Describe(their.Index, mine, queues));
                 links.Add(new RdmaExporter.Link(their.Index, mine, queues));
             }
-            catch (NativeException failure)
+            catch (Exception failure)
             {
                 await RdmaHost.DisposeAsync(queues).ConfigureAwait(false);
+                if (failure is not NativeException)
+                {
+                    await RdmaHost.DisposeAsync(links.SelectMany(link => link.Queues)).ConfigureAwait(false);
+                    throw;
+                }
+
                 problems.Add(failure.Message);
             }
         }

@@ -21,7 +21,7 @@ internal sealed class RdmaPath(RdmaHost host, ByteRate downloadRate, TimeProvide
         {
             foreach (var device in await host.GetDevicesAsync(cancellationToken).ConfigureAwait(false))
             {
-                made.Add((device, await RdmaHost.MakeQueuesAsync(device, host.Options.RdmaQueuePairs, host.Options.RdmaDepth, isRead: false).ConfigureAwait(false)));
+                made.Add((device, await RdmaHost.MakeQueuesAsync(device, host.Options.RdmaQueuePairs, host.Options.RdmaDepth, reader: null).ConfigureAwait(false)));
             }
 
             var leases = await peer.LeasesAsync(cancellationToken).ConfigureAwait(false);

@@ -1,3 +1,4 @@
+using System.Net;
 using System.Security.Cryptography;
 using P2PWeights.Native;
 using P2PWeights.Native.Verbs;
@@ -23,14 +24,15 @@ internal sealed class RdmaQueue : IReadQueue
 
     private readonly RdmaDevice _device;
     private readonly QueuePair _pair;
+    private readonly IPAddress? _reader;
     private readonly TaskCompletionSource _drained = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private int _posted = 1; // one for the queue itself, until it is broken
     private int _broken;
     private int _disposed;
 
-    private RdmaQueue(RdmaDevice device, QueuePair pair, int depth)
+    private RdmaQueue(RdmaDevice device, QueuePair pair, int depth, IPAddress? reader)
     {
-        (_device, _pair, Depth) = (device, pair, depth);
+        (_device, _pair, Depth, _reader) = (device, pair, depth, reader);
         Sequence = (uint)RandomNumberGenerator.GetInt32((int)Mask24 + 1);
         Name = $"{device.Name} queue {pair.Number}";
     }
@@ -51,21 +53,21 @@ internal sealed class RdmaQueue : IReadQueue
 
     /// <summary>Makes a queue pair, not connected yet.</summary>
     /// <param name="depth">Work that may be posted at once.</param>
-    /// <param name="isRead">Whether the peer may read through it.</param>
+    /// <param name="reader">Address of the peer that may read through it; null when this node reads.</param>
     /// <exception cref="NativeException">The device has no room for another.</exception>
-    public static RdmaQueue Create(RdmaDevice device, int depth, bool isRead)
+    public static RdmaQueue Create(RdmaDevice device, int depth, IPAddress? reader)
     {
-        device.Reserve(depth);
+        device.Reserve(depth, reader);
         try
         {
-            var pair = QueuePair.Create(device.Domain, device.Completions, new QueuePairSettings { Port = device.Port, Depth = depth, RemoteRead = isRead });
-            var queue = new RdmaQueue(device, pair, depth);
+            var pair = QueuePair.Create(device.Domain, device.Completions, new QueuePairSettings { Port = device.Port, Depth = depth, RemoteRead = reader is not null });
+            var queue = new RdmaQueue(device, pair, depth, reader);
             device.Add(queue);
             return queue;
         }
         catch (NativeException)
         {
-            device.Unreserve(depth);
+            device.Unreserve(depth, reader);
             throw;
         }
     }
@@ -192,7 +194,7 @@ internal sealed class RdmaQueue : IReadQueue
         }
 
         _device.Remove(this);
-        _device.Unreserve(Depth);
+        _device.Unreserve(Depth, _reader);
     }
 
     /// <summary>A piece of work has completed; on the device's thread.</summary>

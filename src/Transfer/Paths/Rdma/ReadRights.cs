@@ -13,7 +13,8 @@ namespace P2PWeights.Transfer.Paths.Rdma;
 /// <param name="queues">The queue pairs connected with the peer there: binding a window is work for one of them.</param>
 internal sealed class ReadRights(RdmaDevice device, IReadOnlyList<RdmaQueue> queues) : IDisposable
 {
-    private readonly ConcurrentBag<MemoryWindow> _spare = [];
+    // First in, first out: the key that was in use last comes round again last.
+    private readonly ConcurrentQueue<MemoryWindow> _spare = [];
 
     // Never more binds than a queue pair takes. It has nothing to free.
     private readonly SemaphoreSlim _posting = new(queues.Min(queue => queue.Depth));
@@ -43,7 +44,7 @@ internal sealed class ReadRights(RdmaDevice device, IReadOnlyList<RdmaQueue> que
     public void Dispose()
     {
         _disposed = true;
-        while (_spare.TryTake(out var window))
+        while (_spare.TryDequeue(out var window))
         {
             window.Dispose();
         }
@@ -51,7 +52,7 @@ internal sealed class ReadRights(RdmaDevice device, IReadOnlyList<RdmaQueue> que
 
     private async ValueTask<(IReadRight? Right, PathFailure? Failure)> BindAsync(MemoryRegion region, nint address, int bytes)
     {
-        var window = _spare.TryTake(out var spare) ? spare : MemoryWindow.Create(device.Domain);
+        var window = _spare.TryDequeue(out var spare) ? spare : MemoryWindow.Create(device.Domain);
         if (await BindAsync(window, region, address, bytes).ConfigureAwait(false) is { } failure)
         {
             window.Dispose();
@@ -99,7 +100,7 @@ internal sealed class ReadRights(RdmaDevice device, IReadOnlyList<RdmaQueue> que
                 return;
             }
 
-            rights._spare.Add(window);
+            rights._spare.Enqueue(window);
             if (rights._disposed)
             {
                 rights.Dispose();

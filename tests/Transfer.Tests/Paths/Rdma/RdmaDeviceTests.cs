@@ -1,3 +1,4 @@
+using System.Net;
 using Microsoft.Extensions.Logging.Abstractions;
 using P2PWeights.Native.Posix;
 using P2PWeights.Store;
@@ -51,6 +52,53 @@ public sealed class RdmaDeviceTests
 
         Assert.Null(await link.ReadAsync(fresh));
         Assert.Equal(FailureReasons.LeaseExpired, (await link.ReadAsync(stale))?.Reason);
+    }
+
+    [PathFact]
+    public async Task Key_comes_round_no_sooner_than_after_128_leases_and_the_window_idle_longest_is_used_first()
+    {
+        await using var link = await Link.OpenAsync();
+        if ((await link.Here.GetDevicesAsync(TestNode.Deadline)).Any(device => !device.HasWindows))
+        {
+            return;
+        }
+
+        var keys = new HashSet<uint>();
+        for (ulong lease = 1; lease <= 128; lease++)
+        {
+            Assert.True(keys.Add((await link.Exporter.ExportAsync(lease, link.Lease, TestNode.Deadline)).Keys[0].Key), $"lease {lease} has the key of an earlier one");
+            await link.Exporter.WithdrawAsync(lease);
+        }
+
+        var (first, second) = (await link.Exporter.ExportAsync(201, link.Lease, TestNode.Deadline), await link.Exporter.ExportAsync(202, link.Lease, TestNode.Deadline));
+        await link.Exporter.WithdrawAsync(202);
+        await link.Exporter.WithdrawAsync(201);
+        var next = await link.Exporter.ExportAsync(203, link.Lease, TestNode.Deadline);
+        Assert.Equal((true, false), (IsOneWindow(next, second), IsOneWindow(next, first)));
+
+        static bool IsOneWindow(MemoryLocation one, MemoryLocation other) => one.Keys[0].Key >> 8 == other.Keys[0].Key >> 8;
+    }
+
+    [PathFact]
+    public async Task Peers_at_one_address_get_not_all_queue_pairs_of_a_device()
+    {
+        await using var link = await Link.OpenAsync();
+        var device = (await link.Here.GetDevicesAsync(TestNode.Deadline))[0];
+        var depth = Math.Min(4096, device.MaxDepth);
+        var queues = new List<RdmaQueue>();
+        var refusal = Record.Exception(() =>
+        {
+            while (queues.Count < 10_000)
+            {
+                queues.Add(RdmaQueue.Create(device, depth, IPAddress.Parse("10.0.0.1")));
+            }
+        });
+
+        Assert.Contains("peers at 10.0.0.1", refusal?.Message, StringComparison.Ordinal);
+        queues.Add(RdmaQueue.Create(device, depth, IPAddress.Parse("10.0.0.2")));
+        queues.Add(RdmaQueue.Create(device, depth, reader: null));
+        await RdmaHost.DisposeAsync(queues);
+        Assert.True((await link.ReadAsync(await link.Exporter.ExportAsync(1, link.Lease, TestNode.Deadline))) is null);
     }
 
     [PathFact]
@@ -139,12 +187,12 @@ public sealed class RdmaDeviceTests
             var queues = new List<IReadOnlyList<RdmaQueue>>();
             foreach (var device in await link.Here.GetDevicesAsync(TestNode.Deadline))
             {
-                queues.Add(await RdmaHost.MakeQueuesAsync(device, options.RdmaQueuePairs, options.RdmaDepth, isRead: false));
+                queues.Add(await RdmaHost.MakeQueuesAsync(device, options.RdmaQueuePairs, options.RdmaDepth, reader: null));
             }
 
             var devices = await link.Here.GetDevicesAsync(TestNode.Deadline);
             var mine = new ConnectQueuesMessage([.. devices.Select((device, index) => RdmaHost.Describe(index, device, queues[index]))]);
-            var (answer, exporter) = await new RdmaListener(link._there).ConnectAsync(mine, TestNode.Deadline);
+            var (answer, exporter) = await new RdmaListener(link._there).ConnectAsync(mine, IPAddress.Loopback, TestNode.Deadline);
             link.Exporter = (RdmaExporter)exporter;
             foreach (var theirs in answer.Devices)
             {
