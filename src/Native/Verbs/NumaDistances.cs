@@ -6,7 +6,7 @@ namespace P2PWeights.Native.Verbs;
 /// How far NUMA nodes are from each other, in the units of the firmware's table (ACPI SLIT): 10 for a node and itself, 20 or more for another socket.
 /// </summary>
 /// <param name="rows">Row n: distances from node n, by node.</param>
-/// <param name="problem">Why rows are missing; null when none is.</param>
+/// <param name="problem">Why there are none; null when the kernel showed what it has.</param>
 public sealed class NumaDistances(IReadOnlyDictionary<int, IReadOnlyList<int>> rows, string? problem = null)
 {
     private const string Folder = "/sys/devices/system/node";
@@ -17,10 +17,10 @@ public sealed class NumaDistances(IReadOnlyDictionary<int, IReadOnlyList<int>> r
     /// <summary>A machine with one node.</summary>
     public static NumaDistances None { get; } = new(new Dictionary<int, IReadOnlyList<int>>());
 
-    /// <summary>Why some distances are not known; null when the kernel showed what it has.</summary>
+    /// <summary>Why no distance is known; null when the kernel showed what it has.</summary>
     public string? Problem { get; } = problem;
 
-    /// <summary>The table of this machine; <see cref="None"/> where the kernel shows none. What cannot be read is not known, which is the <see cref="Problem"/>.</summary>
+    /// <summary>The table of this machine; <see cref="None"/> where the kernel shows none. One that cannot be read is none, with a <see cref="Problem"/>.</summary>
     public static NumaDistances Read() => Read(Folder);
 
     internal static NumaDistances Read(string folder)
@@ -41,7 +41,8 @@ public sealed class NumaDistances(IReadOnlyDictionary<int, IReadOnlyList<int>> r
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            return new(rows, exception.Message);
+            // Half a table would call near what it does not have.
+            return new(new Dictionary<int, IReadOnlyList<int>>(), exception.Message);
         }
     }
 

@@ -1,4 +1,3 @@
-using System.Collections.Immutable;
 using System.Diagnostics;
 using System.Globalization;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -25,7 +24,7 @@ internal sealed class NvlinkReader : IAsyncDisposable
     private readonly ConnectionWatch _watch = new(TimeProvider.System);
     private readonly GpuShards _shards;
     private readonly Stopwatch _adopting = new();
-    private Process? _source;
+    private SourceProcess? _source;
     private ShardStore? _store;
     private TransferService? _service;
     private PeerSession? _session;
@@ -42,7 +41,8 @@ internal sealed class NvlinkReader : IAsyncDisposable
         {
             using var deadline = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
             deadline.CancelAfter(ReadyDeadline);
-            await reader.OpenAsync(await reader.StartSourceAsync(sourceGpu, bytes, deadline.Token), gpu, deadline.Token);
+            reader._source = await SourceProcess.StartAsync(NvlinkSource.Name, ["--gpu", sourceGpu, "--bytes", bytes.ToString(CultureInfo.InvariantCulture)], deadline.Token);
+            await reader.OpenAsync(reader._source.Peer, gpu, deadline.Token);
             for (var run = 0; run < WarmUps; run++)
             {
                 await reader.PullAsync(deadline.Token);
@@ -103,30 +103,11 @@ internal sealed class NvlinkReader : IAsyncDisposable
             }
         }
 
-        if (_source is not null)
-        {
-            _source.StandardInput.Close();
-            if (!_source.WaitForExit(TimeSpan.FromSeconds(30)))
-            {
-                Tool.Kill(_source);
-            }
-
-            _source.Dispose();
-        }
-
+        _source?.Dispose();
         _folder.Dispose();
     }
 
     private int[] Ordinals => [.. Enumerable.Range(0, _shards.Manifest.Shards.Length)];
-
-    private async Task<PeerInfo> StartSourceAsync(string gpu, long bytes, CancellationToken cancellationToken)
-    {
-        _source = OwnProcess.Start(NvlinkSource.Name, "--gpu", gpu, "--bytes", bytes.ToString(CultureInfo.InvariantCulture));
-        var line = await _source.StandardOutput.ReadLineAsync(cancellationToken);
-        return line?.Split(' ') is [NvlinkSource.ReadyWord, var id, var endpoint]
-            ? new PeerInfo(Guid.Parse(id), "source", [endpoint], "source", ImmutableSortedDictionary<string, string>.Empty)
-            : throw new BenchException("the source of the nvlink pulls ended before it was ready; its reason is above");
-    }
 
     private async Task OpenAsync(PeerInfo source, string gpu, CancellationToken cancellationToken)
     {
@@ -158,12 +139,7 @@ internal sealed class NvlinkReader : IAsyncDisposable
 
     private async Task<Sample> MeasureAsync(Func<Task> run)
     {
-        var (sourceCpu, ownCpu) = (CpuClock.SecondsOf(_source!.Id), CpuClock.SecondsOf(Environment.ProcessId));
-        var started = Stopwatch.GetTimestamp();
-        await run();
-        var seconds = Stopwatch.GetElapsedTime(started).TotalSeconds;
-        var sample = Sample.Of(
-            _shards.Manifest.TotalBytes, seconds, CpuClock.SecondsOf(_source.Id) - sourceCpu, CpuClock.SecondsOf(Environment.ProcessId) - ownCpu);
+        var sample = await _source!.MeasureAsync(_shards.Manifest.TotalBytes, run);
         await EmptyAsync(CancellationToken.None);
         return sample;
     }

@@ -7,13 +7,12 @@ using P2PWeights.Transfer;
 namespace P2PWeights.Bench.Paths;
 
 /// <summary>
-/// The side whose GPU holds the shards: store and transfer service of the product in a process of its own, because CUDA does not let a process open what it exported itself. Says
-/// <c>ready ID HOST:PORT</c> and serves until its standard input ends.
+/// The side whose GPU holds the shards: store and transfer service of the product in a process of its own, because CUDA does not let a process open what it exported itself; a
+/// <see cref="SourceProcess"/> to its reader.
 /// </summary>
 internal static class NvlinkSource
 {
     public const string Name = "nvlink-source";
-    public const string ReadyWord = "ready";
 
     /// <summary>A command for this program itself.</summary>
     public static Command CreateCommand()
@@ -42,8 +41,6 @@ internal static class NvlinkSource
             store, new TransferOptions { Name = "source", Paths = [PathNames.Nvlink] }, TimeProvider.System, NullLoggerFactory.Instance);
         service.Join(shards.Manifest);
         await service.StartAsync(cancellationToken);
-        Console.Out.WriteLine($"{ReadyWord} {store.NodeId} {service.LocalEndPoint}");
-        await Console.In.ReadToEndAsync(cancellationToken);
-        return 0;
+        return await SourceProcess.ServeAsync(store, service, cancellationToken);
     }
 }

@@ -1,4 +1,3 @@
-using System.Collections.Immutable;
 using System.Diagnostics;
 using System.Runtime;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -31,7 +30,7 @@ internal sealed class RdmaReader : IAsyncDisposable
     private readonly ConnectionWatch _watch = new(TimeProvider.System);
     private readonly ByteRate _noCap = new(0);
     private readonly IReadOnlyList<ShardInfo> _shards = BenchShards.Describe();
-    private Process? _source;
+    private SourceProcess? _source;
     private ShardStore? _store;
     private RdmaHost? _host;
     private PeerSession? _session;
@@ -50,8 +49,8 @@ internal sealed class RdmaReader : IAsyncDisposable
         {
             using var deadline = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
             deadline.CancelAfter(ReadyDeadline);
-            var source = await reader.StartSourceAsync(sourceDevice, deadline.Token);
-            await reader.OpenAsync(source, device, deadline.Token);
+            reader._source = await SourceProcess.StartAsync(RdmaSource.Name, ["--device", sourceDevice], deadline.Token);
+            await reader.OpenAsync(reader._source.Peer, device, deadline.Token);
             return reader;
         }
         catch
@@ -64,15 +63,10 @@ internal sealed class RdmaReader : IAsyncDisposable
     /// <summary>Reads shards, over and over, until so many bytes have come.</summary>
     /// <returns>The rate in GB/s, and what both processes used.</returns>
     /// <exception cref="BenchException">A read failed.</exception>
-    public async Task<Sample> ReadAsync(long bytes, CancellationToken cancellationToken)
+    public Task<Sample> ReadAsync(long bytes, CancellationToken cancellationToken)
     {
         var count = (int)Math.Max(1, bytes / BenchShards.Bytes);
-        var (sourceCpu, ownCpu) = (CpuClock.SecondsOf(_source!.Id), CpuClock.SecondsOf(Environment.ProcessId));
-        var started = Stopwatch.GetTimestamp();
-        await ReadShardsAsync(count, number => _shards[number % BenchShards.Count], cancellationToken);
-        var seconds = Stopwatch.GetElapsedTime(started).TotalSeconds;
-        return Sample.Of(
-            (long)count * BenchShards.Bytes, seconds, CpuClock.SecondsOf(_source.Id) - sourceCpu, CpuClock.SecondsOf(Environment.ProcessId) - ownCpu);
+        return _source!.MeasureAsync((long)count * BenchShards.Bytes, () => ReadShardsAsync(count, number => _shards[number % BenchShards.Count], cancellationToken));
     }
 
     public async ValueTask DisposeAsync()
@@ -85,32 +79,8 @@ internal sealed class RdmaReader : IAsyncDisposable
             }
         }
 
-        if (_source is not null)
-        {
-            _source.StandardInput.Close();
-            if (!_source.WaitForExit(TimeSpan.FromSeconds(30)))
-            {
-                Tool.Kill(_source);
-            }
-
-            _source.Dispose();
-        }
-
+        _source?.Dispose();
         _folder.Dispose();
-    }
-
-    private async Task<PeerInfo> StartSourceAsync(string device, CancellationToken cancellationToken)
-    {
-        var start = new ProcessStartInfo("dotnet", [Environment.GetCommandLineArgs()[0], RdmaSource.Name, "--device", device])
-        {
-            RedirectStandardInput = true,
-            RedirectStandardOutput = true,
-        };
-        _source = Process.Start(start)!;
-        var line = await _source.StandardOutput.ReadLineAsync(cancellationToken);
-        return line?.Split(' ') is [RdmaSource.ReadyWord, var id, var endpoint]
-            ? new PeerInfo(Guid.Parse(id), "source", [endpoint], "source", ImmutableSortedDictionary<string, string>.Empty)
-            : throw new BenchException("the source of the rdma reads ended before it was ready; its reason is above");
     }
 
     private async Task OpenAsync(PeerInfo source, string device, CancellationToken cancellationToken)

@@ -6,14 +6,10 @@ using P2PWeights.Transfer;
 
 namespace P2PWeights.Bench.Paths;
 
-/// <summary>
-/// The side that holds the shards: store and transfer service of the product in a process of its own, so that its processor time is a number. Says
-/// <c>ready ID HOST:PORT</c> and serves until its standard input ends.
-/// </summary>
+/// <summary>The side that holds the shards: store and transfer service of the product in a process of its own, a <see cref="SourceProcess"/> to its reader.</summary>
 internal static class RdmaSource
 {
     public const string Name = "rdma-source";
-    public const string ReadyWord = "ready";
 
     /// <summary>A command for this program itself.</summary>
     public static Command CreateCommand()
@@ -41,9 +37,7 @@ internal static class RdmaSource
         await using var service = new TransferService(store, options, TimeProvider.System, NullLoggerFactory.Instance);
         await service.StartAsync(cancellationToken);
         await service.Rdma!.Ready.WaitAsync(cancellationToken);
-        Console.Out.WriteLine($"{ReadyWord} {store.NodeId} {service.LocalEndPoint}");
-        await Console.In.ReadToEndAsync(cancellationToken);
-        return 0;
+        return await SourceProcess.ServeAsync(store, service, cancellationToken);
     }
 
     /// <summary>A store in memory with room for the shards and as many more.</summary>
