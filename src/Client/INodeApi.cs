@@ -19,7 +19,9 @@ public interface INodeApi
     /// Brings a checkpoint into running engines of the node's host, pulling what the node does not hold. The report says what became of each engine; look at
     /// <see cref="UpdateReport.IsComplete"/>.
     /// </summary>
+    /// <remarks>Once engines may have been changed, a cancelled update ends with its report too (<see cref="UpdateReport.Cancelled"/>), because what each holds must be known.</remarks>
     /// <exception cref="NodeException">Nothing could be brought to any engine, or the update broke off for all; the message says what they hold.</exception>
+    /// <exception cref="OperationCanceledException">It was cancelled before any engine was asked.</exception>
     Task<UpdateReport> UpdateAsync(UpdateRequest request, IProgress<UpdateProgress>? progress, CancellationToken cancellationToken);
 
     /// <summary>Compares a folder with a checkpoint's manifest.</summary>

@@ -48,8 +48,29 @@ public sealed class NodeClient : INodeApi, IDisposable
     public Task<CheckpointPullReport> PullAsync(CheckpointPullRequest request, IProgress<PullProgress>? progress, CancellationToken cancellationToken) =>
         StreamAsync(ApiRoutes.Pull, Body(request, Json.CheckpointPullRequest), Json.PullProgress, Json.CheckpointPullReport, progress, cancellationToken);
 
-    public Task<UpdateReport> UpdateAsync(UpdateRequest request, IProgress<UpdateProgress>? progress, CancellationToken cancellationToken) =>
-        StreamAsync(ApiRoutes.Update, Body(request, Json.UpdateRequest), Json.UpdateProgress, Json.UpdateReport, progress, cancellationToken);
+    /// <inheritdoc/>
+    /// <remarks>Cancelled, it has the node end the update and waits for the report, up to a minute.</remarks>
+    public async Task<UpdateReport> UpdateAsync(UpdateRequest request, IProgress<UpdateProgress>? progress, CancellationToken cancellationToken)
+    {
+        cancellationToken.ThrowIfCancellationRequested();
+        var id = Guid.NewGuid().ToString("N");
+        using var patience = new CancellationTokenSource();
+        var cancelling = Task.CompletedTask;
+        using var registration = cancellationToken.Register(() => cancelling = CancelUpdateAsync(id, patience));
+        try
+        {
+            return await StreamAsync($"{ApiRoutes.Update}?id={id}", Body(request, Json.UpdateRequest), Json.UpdateProgress, Json.UpdateReport, progress, patience.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException e)
+        {
+            throw new OperationCanceledException(e.Message, e, cancellationToken);
+        }
+        finally
+        {
+            await registration.DisposeAsync().ConfigureAwait(false);
+            await cancelling.ConfigureAwait(false);
+        }
+    }
 
     public Task<VerifyReport> VerifyAsync(string folder, string checkpoint, IProgress<long>? bytesHashed, CancellationToken cancellationToken) =>
         StreamAsync(
@@ -129,6 +150,20 @@ public sealed class NodeClient : INodeApi, IDisposable
                 return true;
             },
             cancellationToken);
+
+    /// <param name="patience">Cancelled when no report is to be had: hanging up cancels the update too.</param>
+    private async Task CancelUpdateAsync(string id, CancellationTokenSource patience)
+    {
+        try
+        {
+            patience.CancelAfter(CallDeadline);
+            await CallAsync(HttpMethod.Delete, $"{ApiRoutes.Update}/{id}", null, patience.Token).ConfigureAwait(false);
+        }
+        catch (Exception failure) when (failure is NodeException or OperationCanceledException)
+        {
+            await patience.CancelAsync().ConfigureAwait(false);
+        }
+    }
 
     private Task<TResult> StreamAsync<TProgress, TResult>(
         string address, HttpContent? body, JsonTypeInfo<TProgress> progressType, JsonTypeInfo<TResult> resultType, IProgress<TProgress>? progress, CancellationToken cancellationToken) =>

@@ -46,6 +46,7 @@ public sealed class PeerNode : INodeApi, IAsyncDisposable
     private readonly Puller _puller;
     private readonly Scrubber _scrubber;
     private readonly Updater _updater;
+    private readonly Farewells _farewells;
     private int _disposed;
 
     private PeerNode(NodeOptions options, TimeProvider time, ILogger log, Teardown teardown, ShardStore store, TransferService transfer)
@@ -62,6 +63,7 @@ public sealed class PeerNode : INodeApi, IAsyncDisposable
         _publisher = new Publisher(store, transfer, _tracker, _catalog, _sync, time, log);
         _puller = new Puller(store, transfer, _catalog, _sync, time, log);
         _scrubber = new Scrubber(store, transfer, _sync, log);
+        _farewells = teardown.Add(new Farewells());
         _updater = teardown.AddSync(new Updater(store, _puller, _catalog, options.ArenaRoot, time, log));
     }
 
@@ -132,7 +134,7 @@ public sealed class PeerNode : INodeApi, IAsyncDisposable
             "update",
             async token =>
             {
-                var engines = await EngineGroup.ConnectAsync(request.Engines, token).ConfigureAwait(false);
+                var engines = await EngineGroup.ConnectAsync(request.Engines, _farewells, token).ConfigureAwait(false);
                 await using (engines)
                 {
                     return await _updater.UpdateAsync(request, engines.Engines, progress, token).ConfigureAwait(false);

@@ -69,6 +69,9 @@ public sealed record UpdateReport(
     /// <summary>How long reading back and comparing took, after <see cref="Elapsed"/>; null when it was not asked for.</summary>
     public TimeSpan? VerifyElapsed { get; init; }
 
+    /// <summary>Whether the update, or the reading back after it, was cancelled before its end; <see cref="Engines"/> says what each engine holds.</summary>
+    public bool Cancelled { get; init; }
+
     /// <summary>Whether every engine acknowledged every bucket and everything that follows the last.</summary>
     public bool IsComplete() => Engines.All(engine => engine.State == EngineStates.Updated);
 

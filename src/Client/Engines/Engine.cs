@@ -15,12 +15,16 @@ internal sealed class Engine : IEngine
     private readonly EngineAddress _address;
     private readonly EngineHttp _http;
     private readonly EngineOptions _options;
+    private readonly Farewells _farewells;
+    private readonly Farewells? _ownFarewells;
 
-    private Engine(EngineAddress address, EngineHttp http, ImmutableArray<EngineDevice> devices, EngineOptions options)
+    private Engine(EngineAddress address, EngineHttp http, ImmutableArray<EngineDevice> devices, EngineOptions options, Farewells? farewells)
     {
         _address = address;
         _http = http;
         _options = options;
+        _ownFarewells = farewells is null ? new Farewells() : null;
+        _farewells = farewells ?? _ownFarewells!;
         Devices = devices;
     }
 
@@ -30,9 +34,10 @@ internal sealed class Engine : IEngine
 
     /// <summary>Finds out which devices the engine uses; a Python engine is asked, and must be running.</summary>
     /// <param name="hostGpus">UUIDs (<c>GPU-…</c>) of this host's GPUs, by CUDA's index; empty without any.</param>
+    /// <param name="farewells">Tells ranks later that could not be told at once, and outlives the engine's object; null to tell them no longer than that lives.</param>
     /// <exception cref="EngineException">It cannot be reached, or does not say what it should.</exception>
     /// <exception cref="NodeException"><see cref="NodeError.Usage"/>: the URL names GPUs that are not here.</exception>
-    public static async Task<Engine> ConnectAsync(EngineAddress address, ImmutableArray<string> hostGpus, EngineOptions options, CancellationToken cancellationToken)
+    public static async Task<Engine> ConnectAsync(EngineAddress address, ImmutableArray<string> hostGpus, EngineOptions options, CancellationToken cancellationToken, Farewells? farewells = null)
     {
         var http = new EngineHttp(address);
         try
@@ -40,7 +45,7 @@ internal sealed class Engine : IEngine
             var devices = address.Kind == EngineKind.Python
                 ? [await AskDeviceAsync(address, http, options, cancellationToken).ConfigureAwait(false)]
                 : address.Select(hostGpus);
-            return new Engine(address, http, devices, options);
+            return new Engine(address, http, devices, options, farewells);
         }
         catch
         {
@@ -72,7 +77,7 @@ internal sealed class Engine : IEngine
             Devices.Length,
             cancellationToken => _http.CallAsync(EngineRequests.BeginPath(_address.Kind), request, "asked to update", _options.UpdateTimeout, cancellationToken),
             _options.AbortTimeout);
-        return [.. Devices.Zip(listeners, (device, listener) => new EngineChannel(Name, device, listener, update, _options))];
+        return [.. Devices.Zip(listeners, (device, listener) => new EngineChannel(Name, device, listener, update, _options, _farewells))];
     }
 
     public async Task<ImmutableArray<ReadOnlyMemory<byte>>> HashAsync(ImmutableArray<string> tensors, CancellationToken cancellationToken)
@@ -92,10 +97,14 @@ internal sealed class Engine : IEngine
         return digests.MoveToImmutable();
     }
 
-    public ValueTask DisposeAsync()
+    public async ValueTask DisposeAsync()
     {
+        if (_ownFarewells is not null)
+        {
+            await _ownFarewells.DisposeAsync().ConfigureAwait(false);
+        }
+
         _http.Dispose();
-        return ValueTask.CompletedTask;
     }
 
     private static async Task<EngineDevice> AskDeviceAsync(EngineAddress address, EngineHttp http, EngineOptions options, CancellationToken cancellationToken)

@@ -15,20 +15,23 @@ internal sealed class EngineChannel : IEngineChannel
     private readonly EngineOptions _options;
     private readonly ArrayBufferWriter<byte> _message = new();
     private readonly ZmtpListener _listener;
+    private readonly Farewells _farewells;
     private ZmtpConnection? _connection;
     private SlotMemory? _memory;
     private bool _isFinished;
     private bool _isAborted;
     private bool _isBroken;
+    private bool _hasSpoken;
     private bool _isDisposed;
 
-    public EngineChannel(string engine, EngineDevice device, ZmtpListener listener, EngineUpdateCall update, EngineOptions options)
+    public EngineChannel(string engine, EngineDevice device, ZmtpListener listener, EngineUpdateCall update, EngineOptions options, Farewells farewells)
     {
         Name = $"{engine} {device}";
         Device = device;
         _listener = listener;
         _update = update;
         _options = options;
+        _farewells = farewells;
     }
 
     public string Name { get; }
@@ -118,23 +121,13 @@ internal sealed class EngineChannel : IEngineChannel
         }
 
         _isAborted = true;
-        if (_connection is { } connection && !_isBroken)
-        {
-            using var deadline = new CancellationTokenSource(_options.AbortTimeout);
-            try
-            {
-                if (connection.IsWaiting)
-                {
-                    await connection.ReceiveAsync(deadline.Token).ConfigureAwait(false);
-                }
+        var isConnected = _connection is not null;
+        var farewell = _farewells.Begin(stop => TellAsync($"p2pweights: the update failed, and these weights are of two checkpoints: {reason}", stop));
 
-                EngineMessages.WriteFailure(Begin(), $"p2pweights: the update failed, and these weights are of two checkpoints: {reason}");
-                await connection.SendAsync(_message.WrittenMemory, deadline.Token).ConfigureAwait(false);
-            }
-            catch (Exception e) when (e is IOException or InvalidDataException or SocketException or OperationCanceledException)
-            {
-                // It is dead, or does not answer: nothing can be said to it.
-            }
+        // One that has not connected may take long, and holds nothing of the update.
+        if (isConnected)
+        {
+            await farewell.WaitAsync(_options.AbortTimeout).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
 
         _update.Abandon(reason);
@@ -148,14 +141,63 @@ internal sealed class EngineChannel : IEngineChannel
         }
 
         _isDisposed = true;
-        await AbortAsync("it was given up").ConfigureAwait(false);
+        if (_isFinished)
+        {
+            await CloseAsync().ConfigureAwait(false);
+        }
+        else
+        {
+            await AbortAsync("it was given up").ConfigureAwait(false);
+        }
+
+        await _update.DisposeAsync().ConfigureAwait(false);
+    }
+
+    /// <summary>Tells the rank that its update has failed as soon as it can be told, and closes the connection. Never throws for what the engine does.</summary>
+    private async Task TellAsync(string reason, CancellationToken stop)
+    {
+        using var deadline = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        deadline.CancelAfter(_options.FarewellTimeout);
+        using var unconnected = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, _update.Answered);
+        try
+        {
+            _connection ??= await _listener.AcceptAsync(unconnected.Token).ConfigureAwait(false);
+            if (_isBroken)
+            {
+                return;
+            }
+
+            if (_connection.IsWaiting)
+            {
+                await _connection.ReceiveAsync(deadline.Token).ConfigureAwait(false);
+            }
+
+            EngineMessages.WriteFailure(Begin(), reason);
+            await _connection.SendAsync(_message.WrittenMemory, deadline.Token).ConfigureAwait(false);
+            if (!_hasSpoken)
+            {
+                // In the place of the slot memory it cannot be raised: the rank answers that this is no slot memory, and raises at our next word.
+                await _connection.ReceiveAsync(deadline.Token).ConfigureAwait(false);
+                await _connection.SendAsync(_message.WrittenMemory, deadline.Token).ConfigureAwait(false);
+            }
+        }
+        catch (Exception e) when (e is IOException or InvalidDataException or SocketException or OperationCanceledException)
+        {
+            // It is dead, does not come, or does not answer: nothing can be said to it.
+        }
+        finally
+        {
+            await CloseAsync().ConfigureAwait(false);
+        }
+    }
+
+    private async Task CloseAsync()
+    {
         _listener.Dispose();
         if (_connection is not null)
         {
             await _connection.DisposeAsync().ConfigureAwait(false);
         }
-
-        await _update.DisposeAsync().ConfigureAwait(false);
     }
 
     private ArrayBufferWriter<byte> Begin()
@@ -177,7 +219,7 @@ internal sealed class EngineChannel : IEngineChannel
         {
             _isBroken = true;
             await _connection!.SendAsync(_message.WrittenMemory, deadline.Token).ConfigureAwait(false);
-            _isBroken = false;
+            (_isBroken, _hasSpoken) = (false, true);
             reply = await _connection.ReceiveAsync(deadline.Token).ConfigureAwait(false);
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)

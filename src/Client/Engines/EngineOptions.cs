@@ -15,8 +15,14 @@ internal sealed record EngineOptions
     /// <summary>For the whole update, as the engine's own request to update sees it.</summary>
     public TimeSpan UpdateTimeout { get; init; } = TimeSpan.FromHours(1);
 
-    /// <summary>For the answer that is outstanding when an update is aborted, and for what an engine that left the update says of it.</summary>
+    /// <summary>
+    /// For the answer that is outstanding when an update is aborted, and for what an engine that left the update says of it; a rank that does not answer for that long is told later
+    /// (<see cref="FarewellTimeout"/>), and the update ends without it.
+    /// </summary>
     public TimeSpan AbortTimeout { get; init; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>How long a rank that could not be told that its update has failed is waited for: longer than any step may take, so that one that is only slow is not left waiting for good.</summary>
+    public TimeSpan FarewellTimeout { get; init; } = TimeSpan.FromMinutes(15);
 
     /// <summary>For the digests of one batch of tensors that the engine reads back.</summary>
     public TimeSpan HashTimeout { get; init; } = TimeSpan.FromMinutes(5);

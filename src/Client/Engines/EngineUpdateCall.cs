@@ -13,6 +13,7 @@ internal sealed class EngineUpdateCall : IAsyncDisposable
 
     private readonly CancellationTokenSource _ended = new();
     private readonly CancellationTokenSource _failed = new();
+    private readonly CancellationTokenSource _answered = new();
     private readonly CancellationTokenSource _stop = new();
     private readonly TimeSpan _patience;
     private readonly bool _saysSuccess;
@@ -30,6 +31,7 @@ internal sealed class EngineUpdateCall : IAsyncDisposable
         _saysSuccess = kind != EngineKind.Vllm;
         Ended = _ended.Token;
         Failed = _failed.Token;
+        Answered = _answered.Token;
         Verdict = JudgeAsync(engine, call);
     }
 
@@ -38,6 +40,9 @@ internal sealed class EngineUpdateCall : IAsyncDisposable
 
     /// <summary>Cancelled when the answer is there and says that the update failed.</summary>
     public CancellationToken Failed { get; }
+
+    /// <summary>Cancelled when the engine itself has ended the request: none of its ranks will connect any more. After the call's disposal it says nothing new.</summary>
+    public CancellationToken Answered { get; }
 
     /// <summary>Null when the engine reported success, else what it said. Never faults.</summary>
     public Task<EngineException?> Verdict { get; }
@@ -63,11 +68,13 @@ internal sealed class EngineUpdateCall : IAsyncDisposable
         _stop.Dispose();
         _ended.Dispose();
         _failed.Dispose();
+        _answered.Dispose();
     }
 
     private async Task<EngineException?> JudgeAsync(string engine, Func<CancellationToken, Task<ReadOnlyMemory<byte>>> call)
     {
         EngineException? failure;
+        var isAnswered = true;
         try
         {
             failure = Judge(engine, await call(_stop.Token).ConfigureAwait(false));
@@ -78,12 +85,18 @@ internal sealed class EngineUpdateCall : IAsyncDisposable
         }
         catch (OperationCanceledException e)
         {
+            isAnswered = false;
             failure = new EngineException(EngineError.Died, $"engine {engine}: the update was given up: {_abortReason ?? "it was ended from here"}", e);
         }
         catch (Exception e)
         {
             // What comes from outside may fail in ways that nobody thought of, and all ranks wait for this verdict.
             failure = new EngineException(EngineError.Refused, $"engine {engine} answered with what cannot be read, so what became of the update is not known: {EngineText.Clean(e.Message)}", e);
+        }
+
+        if (isAnswered)
+        {
+            await _answered.CancelAsync().ConfigureAwait(false);
         }
 
         if (failure is not null)

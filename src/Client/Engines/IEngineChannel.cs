@@ -40,7 +40,7 @@ internal interface IEngineChannel : IAsyncDisposable
 
     /// <summary>
     /// Tells the rank that the update has failed, which it raises as an exception, so that the engine knows that its weights are torn. Waits a short while for
-    /// an answer that is outstanding, because nothing can be said before. Never throws for what the engine does. After <see cref="FinishAsync"/> it does nothing.
+    /// an answer that is outstanding, because nothing can be said before; a rank that is still at it then, or has not connected yet, is told later. Never throws for what the engine does. After <see cref="FinishAsync"/> it does nothing.
     /// </summary>
     /// <param name="reason">What the engine shows to its users.</param>
     Task AbortAsync(string reason);

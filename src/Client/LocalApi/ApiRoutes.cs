@@ -22,6 +22,9 @@ internal static class ApiRoutes
     /// <summary>The nodes around a checkpoint.</summary>
     public const string SwarmOf = "/v1/swarms/{**checkpoint}";
 
+    /// <summary>An update under way, by the id that its request gave it.</summary>
+    public const string UpdateOf = "/v1/update/{id}";
+
     /// <summary>The newest pull of a checkpoint.</summary>
     public const string PullOf = "/v1/pulls/{**checkpoint}";
 }

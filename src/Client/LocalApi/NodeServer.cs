@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
@@ -22,6 +23,7 @@ namespace P2PWeights.Client.LocalApi;
 internal sealed class NodeServer : IAsyncDisposable
 {
     private const int MaxBodyBytes = 1 << 20;
+    private const int MaxIdChars = 64;
 
     /// <summary>For the last answers to be written: the node ends its requests before its server.</summary>
     private static readonly TimeSpan StopDeadline = TimeSpan.FromSeconds(2);
@@ -32,6 +34,7 @@ internal sealed class NodeServer : IAsyncDisposable
     private readonly ILogger _log;
     private readonly WebApplication _app;
     private readonly MetricsText _metrics;
+    private readonly ConcurrentDictionary<string, CancellationTokenSource> _updates = new(StringComparer.Ordinal);
 
     private NodeServer(string socket, UnixDomainSocketEndPoint endPoint, INodeApi node, MetricsText metrics, TimeProvider time, ILoggerFactory loggers)
     {
@@ -92,7 +95,8 @@ internal sealed class NodeServer : IAsyncDisposable
         var json = NodeJson.Default;
         _app.MapPost(ApiRoutes.Publish, http => StreamAsync(http, json.PublishRequest, _node.PublishAsync, json.PublishProgress, json.PublishReport));
         _app.MapPost(ApiRoutes.Pull, http => StreamAsync(http, json.CheckpointPullRequest, _node.PullAsync, json.PullProgress, json.CheckpointPullReport));
-        _app.MapPost(ApiRoutes.Update, http => StreamAsync(http, json.UpdateRequest, _node.UpdateAsync, json.UpdateProgress, json.UpdateReport));
+        _app.MapPost(ApiRoutes.Update, UpdateAsync);
+        _app.MapDelete(ApiRoutes.UpdateOf, http => DoAsync(http, _ => CancelUpdateAsync((string)http.Request.RouteValues["id"]!)));
         _app.MapPost(ApiRoutes.Verify, http => StreamAsync(http, json.VerifyBody, VerifyAsync, json.VerifyProgress, json.VerifyReport));
         _app.MapPost(ApiRoutes.Scrub, http => EventStream.RunAsync(http, _node.ScrubAsync, json.NodeScrubReport, json.NodeScrubReport, _time));
         _app.MapGet(ApiRoutes.Status, http => AnswerAsync(http, json.NodeStatus, _node.StatusAsync));
@@ -123,6 +127,56 @@ internal sealed class NodeServer : IAsyncDisposable
         AnswerAsync(http, NodeJson.Default.CheckpointDetails, token => _node.ShowAsync(CheckpointOf(http), token));
 
     private Task SwarmAsync(HttpContext http) => AnswerAsync(http, NodeJson.Default.SwarmStatus, token => _node.SwarmAsync(CheckpointOf(http), MembersOf(http), token));
+
+    /// <summary>Who goes away cancels an update, and hears no more of it; who wants to know what the engines hold gives it an id, and cancels by that.</summary>
+    private async Task UpdateAsync(HttpContext http)
+    {
+        var json = NodeJson.Default;
+        var id = IdOf(http);
+        using var cancel = new CancellationTokenSource();
+        if (id is not null && !_updates.TryAdd(id, cancel))
+        {
+            throw new NodeException(NodeError.Usage, $"an update with the id {id} is under way: give each its own");
+        }
+
+        try
+        {
+            await StreamAsync(http, json.UpdateRequest, (request, progress, aborted) => UpdateAsync(request, progress, cancel.Token, aborted), json.UpdateProgress, json.UpdateReport)
+                .ConfigureAwait(false);
+        }
+        finally
+        {
+            if (id is not null)
+            {
+                _updates.TryRemove(id, out _);
+            }
+        }
+    }
+
+    private async Task<UpdateReport> UpdateAsync(UpdateRequest request, IProgress<UpdateProgress> progress, CancellationToken cancelled, CancellationToken aborted)
+    {
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(cancelled, aborted);
+        try
+        {
+            return await _node.UpdateAsync(request, progress, either.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (cancelled.IsCancellationRequested && !aborted.IsCancellationRequested)
+        {
+            throw new NodeException(NodeError.Failed, "the update was cancelled before any engine was asked: all hold what they held");
+        }
+    }
+
+    private async Task CancelUpdateAsync(string id)
+    {
+        try
+        {
+            await (_updates.TryGetValue(id, out var cancel) ? cancel.CancelAsync() : throw new NodeException(NodeError.NotFound, $"no update with the id {id} is under way")).ConfigureAwait(false);
+        }
+        catch (ObjectDisposedException)
+        {
+            // It has ended since.
+        }
+    }
 
     private Task<VerifyReport> VerifyAsync(VerifyBody body, IProgress<VerifyProgress> progress, CancellationToken cancellationToken) =>
         _node.VerifyAsync(body.Folder, body.Checkpoint, new ProgressRelay<long>(bytes => progress.Report(new VerifyProgress(bytes))), cancellationToken);
@@ -213,6 +267,11 @@ internal sealed class NodeServer : IAsyncDisposable
         http.Request.Query["members"] is not [{ } text] ? int.MaxValue
         : int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var count) ? count
         : throw new NodeException(NodeError.Usage, "members is a number, 0 or more");
+
+    private static string? IdOf(HttpContext http) =>
+        http.Request.Query["id"] is not [{ } id] ? null
+        : id.Length is > 0 and <= MaxIdChars && id.All(char.IsAsciiLetterOrDigit) ? id
+        : throw new NodeException(NodeError.Usage, $"an id is 1 to {MaxIdChars} letters and digits");
 
     private static string CheckpointOf(HttpContext http) => (string?)http.Request.RouteValues["checkpoint"] ?? string.Empty;
 }

@@ -11,8 +11,9 @@ internal sealed class EngineGroup : IAsyncDisposable
     public IReadOnlyList<IEngine> Engines => _engines;
 
     /// <summary>Connects all, or none.</summary>
+    /// <param name="farewells">Tells ranks after the update that could not be told at its end.</param>
     /// <exception cref="NodeException">A URL is not one of an engine, names GPUs that are not here, or stands for the same engine as another; or an engine cannot be reached.</exception>
-    public static async Task<EngineGroup> ConnectAsync(IReadOnlyList<string> urls, CancellationToken cancellationToken)
+    public static async Task<EngineGroup> ConnectAsync(IReadOnlyList<string> urls, Farewells farewells, CancellationToken cancellationToken)
     {
         EngineAddress[] addresses = [.. urls.Select(EngineAddress.Parse)];
         RefuseTwice(addresses);
@@ -20,7 +21,8 @@ internal sealed class EngineGroup : IAsyncDisposable
         try
         {
             // All at once: each may take its time to answer.
-            var connecting = addresses.Select(address => Engine.ConnectAsync(address, CudaLibrary.IsAvailable ? [.. CudaDevice.Uuids] : [], new EngineOptions(), cancellationToken)).ToList();
+            var connecting = addresses
+                .Select(address => Engine.ConnectAsync(address, CudaLibrary.IsAvailable ? [.. CudaDevice.Uuids] : [], new EngineOptions(), cancellationToken, farewells)).ToList();
             await ((Task)Task.WhenAll(connecting)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             group._engines.AddRange(connecting.Where(one => one.IsCompletedSuccessfully).Select(one => one.Result));
             await Task.WhenAll(connecting).ConfigureAwait(false);

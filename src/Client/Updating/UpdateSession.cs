@@ -115,6 +115,7 @@ internal sealed class UpdateSession : IAsyncDisposable
         {
             try
             {
+                cancellationToken.ThrowIfCancellationRequested();
                 for (var index = 0; index < _context.Engines.Count; index++)
                 {
                     var engine = _context.Engines[index];

@@ -21,9 +21,11 @@ internal sealed class Updater(ShardStore store, Puller puller, CheckpointCatalog
     private CudaUpdateDevices? _gpus;
 
     /// <summary>
-    /// Updates engines. The report says what became of each; an exception comes only when nothing could be brought to any of them, or when the update broke off for all.
+    /// Updates engines. The report says what became of each, also when the update was cancelled; an exception comes only when nothing could be brought to any of them, or when the update
+    /// broke off for all.
     /// </summary>
     /// <param name="engines">Stay owned by the caller.</param>
+    /// <exception cref="OperationCanceledException">It was cancelled before it was planned: no engine was asked.</exception>
     /// <exception cref="NodeException">Another update runs and the request does not wait, the checkpoint or the GPUs do not allow it, or it broke off; the message says what each engine holds.</exception>
     public async Task<UpdateReport> UpdateAsync(UpdateRequest request, IReadOnlyList<IEngine> engines, IProgress<UpdateProgress>? progress, CancellationToken cancellationToken)
     {
@@ -120,10 +122,20 @@ internal sealed class Updater(ShardStore store, Puller puller, CheckpointCatalog
                 NodeLog.EngineNotUpdated(log, engine.Name, engine.State, name, engine.Reason);
             }
 
-            if (failure is not null)
+            if (failure is OperationCanceledException && cancellationToken.IsCancellationRequested)
+            {
+                // When every engine had ended before, it came too late to change anything.
+                report = report with { Cancelled = !report.IsComplete() };
+            }
+            else if (failure is not null)
             {
                 throw Explain(failure, report);
             }
+        }
+
+        if (report.Cancelled)
+        {
+            return report;
         }
 
         // When the slots are gone: an engine needs memory of its own to read back.
@@ -138,7 +150,16 @@ internal sealed class Updater(ShardStore store, Puller puller, CheckpointCatalog
         var verifier = new EngineVerifier(
             session.Plan, hasher, new ProgressRelay<int>(buckets => progress?.Report(new UpdateProgress(report.Buckets, report.Buckets, report.Bytes, null, buckets))));
         List<int> updated = [.. Enumerable.Range(0, engines.Count).Where(index => report.Engines[index].State == EngineStates.Updated)];
-        var found = await verifier.RunAsync([.. updated.Select(index => engines[index])], cancellationToken).ConfigureAwait(false);
+        IReadOnlyList<EngineVerification> found;
+        try
+        {
+            found = await verifier.RunAsync([.. updated.Select(index => engines[index])], cancellationToken).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        {
+            return report with { Cancelled = true };
+        }
+
         EngineReport[] verified = [.. report.Engines];
         foreach (var (index, verification) in updated.Zip(found))
         {
@@ -182,18 +203,29 @@ internal sealed class Updater(ShardStore store, Puller puller, CheckpointCatalog
     }
 
     /// <summary>What ended the update, with what each engine holds now.</summary>
-    private static Exception Explain(Exception failure, UpdateReport report)
+    private static NodeException Explain(Exception failure, UpdateReport report)
     {
-        if (failure is OperationCanceledException)
+        var known = NodeFailure.TryTranslate(failure, out var translated) ? translated : null;
+        return new NodeException(known?.Error ?? NodeError.Failed, $"the update of {report.Checkpoint} broke off: {(known ?? failure).Message}; {Holds(report)}", failure);
+    }
+
+    private static string Holds(UpdateReport report)
+    {
+        var (torn, updated) = (In(EngineStates.Torn), In(EngineStates.Updated));
+        List<string> said = [];
+        if (updated.Count > 0)
         {
-            return failure;
+            said.Add($"{string.Join(", ", updated)} {(updated.Count == 1 ? "holds" : "hold")} it");
         }
 
-        var torn = report.Engines.Where(engine => engine.State == EngineStates.Torn).Select(engine => engine.Name).ToList();
-        var holds = torn.Count > 0
-            ? $"; {string.Join(", ", torn)} {(torn.Count == 1 ? "holds" : "hold")} parts of two checkpoints, and must be updated again before {(torn.Count == 1 ? "it serves" : "they serve")}"
-            : "; no engine was changed";
-        var known = NodeFailure.TryTranslate(failure, out var translated) ? translated : null;
-        return new NodeException(known?.Error ?? NodeError.Failed, $"the update of {report.Checkpoint} broke off: {(known ?? failure).Message}{holds}", failure);
+        if (torn.Count > 0)
+        {
+            said.Add(
+                $"{string.Join(", ", torn)} {(torn.Count == 1 ? "holds" : "hold")} parts of two checkpoints, and must be updated again before {(torn.Count == 1 ? "it serves" : "they serve")}");
+        }
+
+        return said.Count > 0 ? string.Join("; ", said) : "no engine was changed";
+
+        List<string> In(string state) => [.. report.Engines.Where(engine => engine.State == state).Select(engine => engine.Name)];
     }
 }

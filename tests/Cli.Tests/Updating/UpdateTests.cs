@@ -10,11 +10,14 @@ public sealed class UpdateTests : IAsyncLifetime
 {
     /// <summary>Listens, takes updates until its input ends, and prints the SHA-256 of what it holds. It may be told to go wrong in a way of its own.</summary>
     private const string Script = """
-        import hashlib, json, sys
+        import hashlib, json, sys, threading
         from p2pweights.engine import Callback, Engine
         held, faults = {}, sys.argv[2:]
 
         def load(tensors):
+            if "hold" in faults:
+                print(json.dumps("loading"), flush=True)
+                threading.Event().wait()
             if "refuse" in faults:
                 faults.remove("refuse")
                 raise ValueError("no room for it here")
@@ -77,6 +80,31 @@ public sealed class UpdateTests : IAsyncLifetime
         Assert.Contains("no room for it here", failed.Output, StringComparison.Ordinal);
 
         (await P2pw.RunAsync("update", "small@1", "--engine", engine.Url, "--node", _node.Socket)).Expect(0);
+    }
+
+    [Theory]
+    [InlineData("--json")]
+    [InlineData("--verify")]
+    public async Task Interrupted_update_reports_what_each_engine_holds(string option)
+    {
+        await using var engine = await StartEngineAsync("hold");
+        using var updating = P2pw.Start(new Dictionary<string, string?>(), "update", "small@1", "--engine", engine.Url, "--node", _node.Socket, option);
+        Assert.Equal("loading", (await engine.Process.ReadAsync()).GetString());
+
+        updating.Signal(Native.Posix.PosixSignalNumber.Interrupt);
+
+        var outcome = (await updating.FinishAsync()).Expect(130);
+        Assert.Contains("interrupted", outcome.Error, StringComparison.Ordinal);
+        if (option == "--json")
+        {
+            Assert.True(outcome.Json.GetProperty("cancelled").GetBoolean());
+            Assert.Equal("torn", Assert.Single(outcome.Json.GetProperty("engines").EnumerateArray()).GetProperty("state").GetString());
+        }
+        else
+        {
+            Assert.Contains("cancelled: updated 0 of 1 engine", outcome.Output, StringComparison.Ordinal);
+            Assert.Contains($"torn      {engine.Url}", outcome.Output, StringComparison.Ordinal);
+        }
     }
 
     [Fact]

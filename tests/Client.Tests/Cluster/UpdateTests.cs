@@ -108,6 +108,23 @@ public sealed class UpdateTests
     }
 
     [Fact]
+    public async Task A_cancelled_update_reports_what_each_engine_holds()
+    {
+        await using var cluster = await TestCluster.StartAsync();
+        var (consumer, _) = await PublishedAsync(cluster);
+        using var cancel = new CancellationTokenSource();
+        var (engine, _, channels) = UpdateFixture.Engine(2, (rank, step, _) => rank == 1 && step == "load 1" ? cancel.CancelAsync() : Task.CompletedTask);
+
+        var report = await consumer.UpdateAsync(Request, [engine], null, cancel.Token).WaitAsync(TestCluster.Deadline);
+
+        Assert.True(report.Cancelled);
+        Assert.False(report.IsComplete());
+        Assert.Equal((EngineStates.Torn, "the update was cancelled"), (report.Engines[0].State, report.Engines[0].Reason));
+        Assert.Equal(1, report.Engines[0].Ranks[1].BucketsLoaded);
+        Assert.All(channels, channel => Assert.Equal("the update was cancelled", channel.AbortReason));
+    }
+
+    [Fact]
     public async Task An_update_without_sources_ends_as_a_pull_does_and_says_what_engines_hold()
     {
         await using var cluster = await TestCluster.StartAsync();

@@ -56,8 +56,8 @@ public sealed class StockEngineTests
             var own = events.Where(seen => seen.TryGetProperty("rank", out var of) && of.GetString() == rank).ToList();
             var loaded = own.Where(seen => seen.GetProperty("event").GetString() == "loaded").Select(seen => (seen.GetProperty("name").GetString()!, seen.GetProperty("sha256").GetString()!));
             Assert.True(sent.SequenceEqual(loaded), $"{seeded}: sent {string.Join(' ', sent)}, got {string.Join(' ', loaded)}");
-            Assert.Equal("post_hook", own[^1].GetProperty("event").GetString());
-            Assert.Equal(["bfloat16", "float32", "float8_e4m3fn", "int64", "bool"], own.SkipLast(1).Select(seen => seen.GetProperty("dtype").GetString()));
+            Assert.Equal("post_hook", own[^2].GetProperty("event").GetString());
+            Assert.Equal(["bfloat16", "float32", "float8_e4m3fn", "int64", "bool"], own.SkipLast(2).Select(seen => seen.GetProperty("dtype").GetString()));
         });
     }
 
@@ -158,6 +158,44 @@ public sealed class StockEngineTests
         Assert.Contains("it is stuck", whole.Message, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("slow:0")]
+    [InlineData("late")]
+    public async Task A_rank_that_could_not_be_told_at_once_is_told_when_it_comes(string fault)
+    {
+        await using var process = new PythonProcess("stock_engine.py", "vllm", First, Second, "--fail", $"{Second}:{fault}");
+        await using var farewells = new Farewells();
+        using var slots = new TestSlots(4096);
+        await using (var engine = await ConnectAsync(process, "vllm", Options with { AbortTimeout = TimeSpan.FromMilliseconds(100) }, farewells))
+        {
+            var channels = engine.BeginUpdate("m@v1");
+            await channels[0].OpenAsync(slots.Cuda(channels[0].Device), default);
+            using var cancel = new CancellationTokenSource();
+            var behind = fault == "late" ? channels[1].OpenAsync(slots.Cuda(channels[1].Device), cancel.Token) : LoadAsync(channels[1], cancel.Token);
+            await process.ReadEventAsync(fault.Split(':')[0]);
+            await cancel.CancelAsync();
+            await Assert.ThrowsAnyAsync<OperationCanceledException>(() => behind);
+            await Task.WhenAll(channels.Select(channel => channel.AbortAsync("it was cancelled")));
+            await DisposeAllAsync(channels);
+        }
+
+        Assert.Equal(First, (await process.ReadEventAsync("left")).GetProperty("rank").GetString());
+        await process.WriteLineAsync("go on");
+
+        if (fault != "late")
+        {
+            Assert.EndsWith("it was cancelled", (await process.ReadEventAsync("told")).GetProperty("message").GetString(), StringComparison.Ordinal);
+        }
+
+        Assert.Equal(Second, (await process.ReadEventAsync("left")).GetProperty("rank").GetString());
+
+        async Task LoadAsync(IEngineChannel channel, CancellationToken cancellationToken)
+        {
+            await channel.OpenAsync(slots.Cuda(channel.Device), cancellationToken);
+            await channel.LoadAsync([], cancellationToken);
+        }
+    }
+
     [Fact]
     public async Task An_engine_without_the_route_is_named_with_its_answer()
     {
@@ -245,11 +283,11 @@ public sealed class StockEngineTests
         Assert.EndsWith("given up", (await process.ReadEventAsync("told")).GetProperty("message").GetString(), StringComparison.Ordinal);
     }
 
-    private static async Task<Engine> ConnectAsync(PythonProcess process, string kind, EngineOptions options)
+    private static async Task<Engine> ConnectAsync(PythonProcess process, string kind, EngineOptions options, Farewells? farewells = null)
     {
         var listening = await process.ReadEventAsync("listening");
         var ranks = string.Join(',', listening.GetProperty("ranks").EnumerateArray().Select(rank => rank.GetString()));
-        return await Engine.ConnectAsync(EngineAddress.Parse($"{kind}+http://127.0.0.1:{listening.GetProperty("port").GetInt32()}?gpus={ranks}"), [First, Second], options, default);
+        return await Engine.ConnectAsync(EngineAddress.Parse($"{kind}+http://127.0.0.1:{listening.GetProperty("port").GetInt32()}?gpus={ranks}"), [First, Second], options, default, farewells);
     }
 
     private static Task DisposeAllAsync(ImmutableArray<IEngineChannel> channels) => Task.WhenAll(channels.Select(channel => channel.DisposeAsync().AsTask()));

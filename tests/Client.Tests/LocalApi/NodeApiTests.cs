@@ -149,9 +149,9 @@ public sealed class NodeApiTests : IAsyncLifetime
                 Verification = new EngineVerification(VerificationOutcomes.Differs, 9, new TensorNames(2, ["a", "b"]), new TensorNames(1, ["c"]), "it went away"),
             }],
             SomePull)
-        { VerifyElapsed = TimeSpan.FromSeconds(8) };
+        { VerifyElapsed = TimeSpan.FromSeconds(8), Cancelled = true };
         UpdateRequest? asked = null;
-        _node.OnUpdate = (got, progress) =>
+        _node.OnUpdate = (got, progress, _) =>
         {
             asked = got;
             progress?.Report(new UpdateProgress(1, 2, 3, new PullProgress(1, 2, 3, 4, 5, 6), 7));
@@ -164,6 +164,50 @@ public sealed class NodeApiTests : IAsyncLifetime
         Assert.Equal(JsonSerializer.Serialize(request), JsonSerializer.Serialize(asked));
         Assert.Equal(JsonSerializer.Serialize(report), JsonSerializer.Serialize(answer));
         Assert.False(answer.IsComplete());
+    }
+
+    [Fact]
+    public async Task A_cancelled_update_is_ended_by_the_node_and_its_report_comes_all_the_same()
+    {
+        var report = new UpdateReport("org/m@v1", SomeDigest, 1, 2, 3, 4, 5, 6, BroadcastModes.Peer, TimeSpan.Zero, [], [new EngineReport("e", EngineStates.Torn, "cancelled", null, [])], null)
+        {
+            Cancelled = true,
+        };
+        var running = new TaskCompletionSource();
+        _node.OnUpdate = async (_, _, token) =>
+        {
+            running.SetResult();
+            await Task.Delay(Timeout.Infinite, token).ContinueWith(_ => { }, TaskScheduler.Default);
+            return report;
+        };
+        using var cancel = new CancellationTokenSource();
+        var updating = _client.UpdateAsync(new UpdateRequest("org/m@v1", ["e"]), null, cancel.Token);
+        await running.Task.WaitAsync(Deadline);
+
+        await cancel.CancelAsync();
+
+        var answer = await updating.WaitAsync(Deadline);
+        Assert.True(answer.Cancelled);
+        Assert.Equal(EngineStates.Torn, Assert.Single(answer.Engines).State);
+    }
+
+    [Fact]
+    public async Task An_update_that_is_cancelled_before_an_engine_was_asked_says_so()
+    {
+        var running = new TaskCompletionSource();
+        _node.OnUpdate = async (_, _, token) =>
+        {
+            running.SetResult();
+            await Task.Delay(Timeout.Infinite, token);
+            throw new InvalidOperationException("not reached");
+        };
+        using var cancel = new CancellationTokenSource();
+        var updating = _client.UpdateAsync(new UpdateRequest("org/m@v1", ["e"]), null, cancel.Token);
+        await running.Task.WaitAsync(Deadline);
+
+        await cancel.CancelAsync();
+
+        Assert.Contains("before any engine was asked", (await Assert.ThrowsAsync<NodeException>(() => updating.WaitAsync(Deadline))).Message, StringComparison.Ordinal);
     }
 
     [Fact]

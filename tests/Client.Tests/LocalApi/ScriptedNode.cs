@@ -26,7 +26,7 @@ internal sealed class ScriptedNode : INodeApi
 
     public Func<string, int, SwarmStatus> OnSwarm { get; set; } = (_, _) => throw Unexpected();
 
-    public Func<UpdateRequest, IProgress<UpdateProgress>?, Task<UpdateReport>> OnUpdate { get; set; } = (_, _) => throw Unexpected();
+    public Func<UpdateRequest, IProgress<UpdateProgress>?, CancellationToken, Task<UpdateReport>> OnUpdate { get; set; } = (_, _, _) => throw Unexpected();
 
     public List<string> Done { get; } = [];
 
@@ -35,7 +35,8 @@ internal sealed class ScriptedNode : INodeApi
     public Task<CheckpointPullReport> PullAsync(CheckpointPullRequest request, IProgress<PullProgress>? progress, CancellationToken cancellationToken) =>
         OnPull(request, progress, cancellationToken);
 
-    public Task<UpdateReport> UpdateAsync(UpdateRequest request, IProgress<UpdateProgress>? progress, CancellationToken cancellationToken) => OnUpdate(request, progress);
+    public Task<UpdateReport> UpdateAsync(UpdateRequest request, IProgress<UpdateProgress>? progress, CancellationToken cancellationToken) =>
+        OnUpdate(request, progress, cancellationToken);
 
     public Task<VerifyReport> VerifyAsync(string folder, string checkpoint, IProgress<long>? bytesHashed, CancellationToken cancellationToken) =>
         OnVerify(folder, checkpoint, bytesHashed);

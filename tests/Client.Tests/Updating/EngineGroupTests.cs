@@ -1,3 +1,4 @@
+using P2PWeights.Client.Engines;
 using P2PWeights.Client.Updating;
 
 namespace P2PWeights.Client.Tests.Updating;
@@ -11,7 +12,8 @@ public sealed class EngineGroupTests
     [InlineData("vllm+http://localhost:8000", "sglang+http://LOCALHOST:8000")]
     public async Task One_engine_named_twice_is_refused_before_it_is_asked(string first, string second)
     {
-        var failure = await Assert.ThrowsAsync<NodeException>(() => EngineGroup.ConnectAsync(["python+unix:///run/other.sock", first, second], default));
+        await using var farewells = new Farewells();
+        var failure = await Assert.ThrowsAsync<NodeException>(() => EngineGroup.ConnectAsync(["python+unix:///run/other.sock", first, second], farewells, default));
 
         Assert.Equal(NodeError.Usage, failure.Error);
         Assert.Contains($"'{first}' and '{second}' are one engine", failure.Message, StringComparison.Ordinal);

@@ -63,13 +63,15 @@ internal sealed class UpdateCommand : CliCommand
             node.UpdateAsync(request, latest, cancellationToken),
             () => latest.Value is { } progress ? Frame(request.Checkpoint, progress) : null);
         terminal.Result(JsonShapes.Of(report), text => Reports.Write(text, report));
+        if (report.Cancelled)
+            cancellationToken.ThrowIfCancellationRequested();
         return ExitCode(report);
     }
 
     /// <summary>Wrong bytes in an engine come before everything else.</summary>
     private static int ExitCode(UpdateReport report) =>
         report.Engines.Any(engine => engine.Verification?.Outcome == VerificationOutcomes.Differs) ? (int)NodeError.Integrity
-        : report.IsComplete() && report.IsVerified() != false ? 0
+        : report.IsComplete() && report.IsVerified() != false && !report.Cancelled ? 0
         : (int)NodeError.Failed;
 
     private UpdateRequest Read(ParseResult arguments)

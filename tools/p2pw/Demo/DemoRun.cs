@@ -117,6 +117,8 @@ internal sealed class DemoRun(DemoPlan plan, Terminal terminal, TimeProvider tim
             () => latest.Value is { } progress && progress.BucketsTotal > 0
                 ? new ProgressFrame("updating engines", progress.BytesTotal / progress.BucketsTotal * progress.Buckets, progress.BytesTotal, [])
                 : null);
+        if (report.Cancelled)
+            cancellationToken.ThrowIfCancellationRequested();
         var stages = string.Join(", ", report.Stages.Select(stage => $"{stage.Name} {Format.Time(stage.Busy)}"));
         Done("update", $"{name} into {Format.Count(report.Engines.Count, "engine")} at once, {Format.Rate(report.BytesPerSecond())} each; at work: {stages}", report.Elapsed, report.IsComplete());
         Done(

@@ -85,6 +85,7 @@ internal static class JsonShapes
         report.Checkpoint,
         Manifest = report.Manifest.ToString(),
         Complete = report.IsComplete(),
+        report.Cancelled,
         Verified = report.IsVerified(),
         report.Bytes,
         report.Tensors,

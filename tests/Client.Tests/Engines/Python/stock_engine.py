@@ -2,7 +2,7 @@
 with pyzmq. Written from the description of the protocol.
 
 stock_engine.py vllm|sglang RANK... [--ends 1|2] [--fail RANK:WHERE]
-WHERE: handle, load:N, post_hook (raise), silent:N, die:N (at bucket N), stranger (connects as a PULL socket), absent (never connects)
+WHERE: handle, load:N, post_hook (raise), silent:N, die:N (at bucket N), slow:N, late (goes on at bucket N, or connects, when a line comes in), stranger (connects as a PULL socket), absent (never connects)
 Prints one JSON object per event. Ends when its input does.
 """
 
@@ -25,6 +25,7 @@ import fake_torch
 fake_torch.install()
 context = zmq.Context()
 printing = threading.Lock()
+resumed = threading.Event()
 
 
 def say(**event):
@@ -33,6 +34,9 @@ def say(**event):
 
 
 def worker(rank, address, fail, ends):
+    if fail == "late":
+        say(rank=rank, event="late")
+        resumed.wait()
     socket = context.socket(zmq.PULL if fail == "stranger" else zmq.REP)
     socket.connect(address)
     slots = None
@@ -70,6 +74,9 @@ def worker(rank, address, fail, ends):
                     if fail == f"silent:{bucket}":
                         say(rank=rank, event="silent")
                         threading.Event().wait()
+                    if fail == f"slow:{bucket}":
+                        say(rank=rank, event="slow")
+                        resumed.wait()
                     load(rank, message, slots)
                     socket.send(b"")
                 except Exception:
@@ -82,6 +89,7 @@ def worker(rank, address, fail, ends):
                 raise TypeError(type(message))
     finally:
         socket.close()
+        say(rank=rank, event="left")
 
 
 def load(rank, records, slots):
@@ -160,7 +168,8 @@ def main():
     server.arguments = arguments
     threading.Thread(target=server.serve_forever, daemon=True).start()
     say(event="listening", port=server.server_address[1], ranks=arguments.ranks)
-    sys.stdin.read()
+    for _ in sys.stdin:
+        resumed.set()
     os._exit(0)
 
 
