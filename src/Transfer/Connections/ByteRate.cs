@@ -9,6 +9,9 @@ namespace P2PWeights.Transfer.Connections;
 internal sealed class ByteRate
 {
     private const double BurstSeconds = 0.1;
+
+    /// <summary>What one taker takes in a turn: short enough that among the lanes of thirty sources each has its turn well within a stall timeout, and none looks silent because of this node's own cap.</summary>
+    private const double SliceSeconds = 0.02;
     private const int MaxSliceBytes = 1 << 20;
 
     private readonly Lock _gate = new();
@@ -26,7 +29,7 @@ internal sealed class ByteRate
         _rate = bytesPerSecond;
         _tokens = _burst = BurstSeconds * bytesPerSecond;
         _filledAt = _time.GetTimestamp();
-        SliceBytes = bytesPerSecond > 0 ? (int)Math.Clamp(_burst, 1, MaxSliceBytes) : int.MaxValue;
+        SliceBytes = bytesPerSecond > 0 ? (int)Math.Clamp(SliceSeconds * bytesPerSecond, 1, MaxSliceBytes) : int.MaxValue;
     }
 
     /// <summary>Most bytes that should be taken at once, so that takers share the cap evenly.</summary>

@@ -39,6 +39,34 @@ public sealed class StressTests
     }
 
     [Fact]
+    public async Task Cap_of_the_node_itself_makes_no_source_look_silent()
+    {
+        // Twelve sources have 24 lanes, which share 1 MB/s of virtual time in turns.
+        var time = new VirtualTime();
+        var checkpoint = TestCheckpoint.Uniform(48, 150_000);
+        await using var net = await PullNet.StartAsync(checkpoint, pulling: TestNode.OverTcp with { DownloadBytesPerSecond = 1_000_000 }, time: time);
+        var (publisher, node) = net;
+        var others = await Task.WhenAll(Enumerable.Range(0, 11).Select(i => TestNode.StartAsync($"source-{i}", TestNode.OverTcp)));
+        try
+        {
+            await Task.WhenAll(others.Select(other => other.HoldAsync(checkpoint)));
+            node.Meet(checkpoint, [publisher.Info, .. others.Select(other => other.Info)]);
+
+            var pull = node.PullAsync(checkpoint);
+            await PassUntilAsync(time, () => pull.IsCompleted, "the pull ends");
+            var report = await pull;
+
+            await node.AssertHoldsAsync(checkpoint);
+            Assert.True(report.Sources.Count(source => source.Bytes > 0) > 6, "the pull had many sources at once");
+            Assert.All(report.Sources, source => Assert.True(source.Stalls == 0, $"{source}; {checkpoint.Seeded}"));
+        }
+        finally
+        {
+            await Task.WhenAll(others.Select(other => other.DisposeAsync().AsTask()));
+        }
+    }
+
+    [Fact]
     public async Task Source_that_dies_in_the_middle_of_shards_costs_those_and_no_others()
     {
         // Its lanes break after three and a half shards each; control lanes live on, so nothing but the payload tells.
