@@ -5,13 +5,18 @@ namespace P2PWeights.Native.Nccl;
 
 /// <summary>
 /// The communicators of all GPUs of one process: one per device, in the order given. Operations are collective: they run when every device's stream has come to them, and
-/// one device that does not come stops all, until <see cref="Abort"/>. For one thread at a time, but for <see cref="Abort"/>.
+/// one device that does not come stops all, until <see cref="Abort"/>. Thread-safe; operations are queued one after the other.
 /// </summary>
 public sealed unsafe class NcclGroup : IDisposable
 {
+    /// <summary>For an operation to be queued while the group is aborted: it takes microseconds, or its device holds it up and only the abort ends it.</summary>
+    private static readonly TimeSpan QueueTime = TimeSpan.FromSeconds(1);
+
     private readonly nint[] _communicators;
     private readonly IReadOnlyList<CudaDevice> _devices;
-    private int _ended;
+    private readonly Lock _queueing = new();
+    private readonly Lock _gate = new();
+    private bool _ended;
 
     private NcclGroup(IReadOnlyList<CudaDevice> devices, nint[] communicators) => (_devices, _communicators) = (devices, communicators);
 
@@ -38,44 +43,58 @@ public sealed unsafe class NcclGroup : IDisposable
     /// <exception cref="NativeException">NCCL failed; the group can only be aborted now.</exception>
     public void AllGather(ReadOnlySpan<nint> buffers, long partBytes, ReadOnlySpan<CudaStream> streams)
     {
-        RequireAll(buffers.Length, streams.Length);
-        NcclImports.Check(NcclImports.ncclGroupStart(), "ncclGroupStart");
-        var failure = NcclImports.Success;
-        for (var rank = 0; rank < _communicators.Length && failure == NcclImports.Success; rank++)
+        ArgumentOutOfRangeException.ThrowIfNotEqual(buffers.Length, _communicators.Length);
+        ArgumentOutOfRangeException.ThrowIfNotEqual(streams.Length, _communicators.Length);
+        lock (_queueing)
         {
-            using var stream = streams[rank].Use();
-            using var current = _devices[rank].MakeCurrent();
-            var own = buffers[rank] + (nint)(rank * partBytes);
-            failure = NcclImports.ncclAllGather(own, buffers[rank], (nuint)partBytes, NcclImports.Uint8, _communicators[rank], stream.Pointer);
-        }
+            if (Ended() is { } over)
+                throw over;
+            NcclImports.Check(NcclImports.ncclGroupStart(), "ncclGroupStart");
+            var failure = NcclImports.Success;
+            for (var rank = 0; rank < _communicators.Length && failure == NcclImports.Success; rank++)
+            {
+                using var stream = streams[rank].Use();
+                using var current = _devices[rank].MakeCurrent();
+                var own = buffers[rank] + (nint)(rank * partBytes);
+                failure = NcclImports.ncclAllGather(own, buffers[rank], (nuint)partBytes, NcclImports.Uint8, _communicators[rank], stream.Pointer);
+            }
 
-        // Ended in any case: a group left open would swallow what the thread calls next.
-        var ended = NcclImports.ncclGroupEnd();
-        NcclImports.Check(failure, "ncclAllGather");
-        NcclImports.Check(ended, "ncclGroupEnd");
+            // Ended in any case: a group left open would swallow what the thread calls next.
+            var ended = NcclImports.ncclGroupEnd();
+            NcclImports.Check(failure, "ncclAllGather");
+            NcclImports.Check(ended, "ncclGroupEnd");
+        }
     }
 
-    /// <summary>What went wrong since, on any device; null when nothing did.</summary>
+    /// <summary>What went wrong since, on any device, an abort included; null when nothing did.</summary>
     public NativeException? Failure()
     {
-        foreach (var communicator in _communicators)
+        // Held while the communicators are looked at: an abort frees them.
+        lock (_gate)
         {
-            int result;
-            var returned = NcclImports.ncclCommGetAsyncError(communicator, &result);
-            if (returned != NcclImports.Success)
-                return NcclImports.Error("ncclCommGetAsyncError", returned);
-            if (result is not NcclImports.Success and not NcclImports.InProgress)
-                return NcclImports.Error("an operation on the device", result);
-        }
+            if (Ended() is { } over)
+                return over;
+            foreach (var communicator in _communicators)
+            {
+                int result;
+                var returned = NcclImports.ncclCommGetAsyncError(communicator, &result);
+                if (returned != NcclImports.Success)
+                    return NcclImports.Error("ncclCommGetAsyncError", returned);
+                if (result is not NcclImports.Success and not NcclImports.InProgress)
+                    return NcclImports.Error("an operation on the device", result);
+            }
 
-        return null;
+            return null;
+        }
     }
 
-    /// <summary>Ends the group, operations under way included, whatever state they are in. From any thread.</summary>
+    /// <summary>Ends the group, operations under way included, whatever state they are in. From any thread; may wait for a device that has stopped, but holds up no other call here meanwhile.</summary>
     public void Abort()
     {
-        if (Interlocked.Exchange(ref _ended, 1) != 0)
+        if (!TryEnd())
             return;
+        if (_queueing.TryEnter(QueueTime))
+            _queueing.Exit();
         foreach (var communicator in _communicators)
             _ = NcclImports.ncclCommAbort(communicator); // the way out after a failure: there is nothing left to do about another one
     }
@@ -83,16 +102,26 @@ public sealed unsafe class NcclGroup : IDisposable
     /// <summary>Releases the communicators; the streams have done everything that was queued.</summary>
     public void Dispose()
     {
-        if (Interlocked.Exchange(ref _ended, 1) != 0)
+        if (!TryEnd())
             return;
         foreach (var communicator in _communicators)
             _ = NcclImports.ncclCommDestroy(communicator);
     }
 
-    private void RequireAll(int buffers, int streams)
+    /// <summary>From here on nobody looks at the communicators but whoever got true.</summary>
+    private bool TryEnd()
     {
-        ObjectDisposedException.ThrowIf(Volatile.Read(ref _ended) != 0, this);
-        ArgumentOutOfRangeException.ThrowIfNotEqual(buffers, _communicators.Length);
-        ArgumentOutOfRangeException.ThrowIfNotEqual(streams, _communicators.Length);
+        lock (_gate)
+        {
+            return !_ended && (_ended = true);
+        }
+    }
+
+    private NativeException? Ended()
+    {
+        lock (_gate)
+        {
+            return _ended ? new NativeException("NCCL", "an operation of the group", NcclImports.InvalidUsage, "the group was aborted, or disposed") : null;
+        }
     }
 }

@@ -56,7 +56,16 @@ internal sealed class FaultyDevices(IUpdateDevices inner, string faulty, FaultyC
         return registration;
     }
 
-    public ICollective OpenCollective(IReadOnlyList<IUpdateDevice> devices) => new HostCollective(devices);
+    /// <summary>An abort of the collective does not return before the devices are disposed.</summary>
+    public bool BlocksAborts { get; init; }
+
+    public ICollective OpenCollective(IReadOnlyList<IUpdateDevice> devices) => new HostCollective(devices, () =>
+    {
+        if (BlocksAborts)
+        {
+            _released.Wait();
+        }
+    });
 
     /// <summary>Does what was held.</summary>
     public async Task ReleaseAsync()

@@ -2,6 +2,7 @@ using P2PWeights.Client.Engines;
 using P2PWeights.Client.Updating;
 using P2PWeights.Client.Updating.Devices;
 using P2PWeights.Client.Updating.Pipeline;
+using P2PWeights.Native;
 using P2PWeights.Native.Posix;
 using P2PWeights.Store;
 using P2PWeights.Testing;
@@ -253,6 +254,49 @@ public sealed class UpdateFailureTests
     }
 
     [Fact]
+    public async Task A_collective_whose_abort_does_not_return_ends_the_update_all_the_same()
+    {
+        await using var fixture = await UpdateFixture.CreateAsync();
+        using var devices = new FaultyDevices(new HostDevices(fixture.SlotRoot), "host-1", FaultyCopy.Out, DeviceFault.Stall, goodCopies: 3) { BlocksAborts = true };
+        var (engine, _, channels) = UpdateFixture.Engine("host-0", "host-1");
+
+        var (engines, _, failure) = await fixture.UpdateAsync([engine], UpdateFixture.Request with { Broadcast = BroadcastModes.Nccl, DeviceTimeout = TimeSpan.FromSeconds(1) }, devices)
+            .WaitAsync(TimeSpan.FromMinutes(1));
+
+        Assert.Contains("(host-1 did not end it within 1 s)", Assert.IsType<UpdateException>(failure).Message, StringComparison.Ordinal);
+        Assert.All(channels, channel => Assert.Equal(failure.Message, channel.AbortReason));
+        Assert.Equal(EngineStates.Torn, engines[0].State);
+        fixture.AssertClean();
+    }
+
+    [Fact]
+    public async Task An_abort_takes_out_no_device_whose_operations_it_ended()
+    {
+        using var folder = new TempFolder();
+        using var devices = new HostDevices(Directory.CreateDirectory(folder["slots"]).FullName);
+        var slots = new SlotLayout(1 << 20, 2);
+        DeviceLane[] lanes = [Lane(0), Lane(1)];
+        var collective = new ScriptedCollective();
+        using var exchange = new CollectiveExchange(collective, lanes, new StageMeter(TimeProvider.System), DeviceTimeout, TimeProvider.System);
+        var (first, second) = (Flight(0), Flight(1));
+        Task[] exchanges = [exchange.ExchangeAsync(first, lanes[0], default), exchange.ExchangeAsync(second, lanes[0], default)];
+        await collective.Began(2);
+
+        collective.Parts[0][0].SetResult();
+        collective.Parts[0][1].SetException(new NativeException("fault", "gather", 1, "injected"));
+        var failures = await Task.WhenAll(exchanges.Select(exchanging => Assert.ThrowsAsync<UpdateException>(() => exchanging)));
+
+        Assert.All(failures, failure => Assert.Contains("host-1: fault gather: injected", failure.Message, StringComparison.Ordinal));
+        Assert.Null(lanes[0].Failure);
+        Assert.Contains("injected", lanes[1].Failure, StringComparison.Ordinal);
+        Array.ForEach(lanes, lane => lane.Dispose());
+
+        BucketFlight Flight(int slot) => new(new Bucket(0, 1 << 20, [], []), [], slot << 20, [.. lanes], new Dictionary<int, ShardLease>()) { Fills = { [0] = Task.CompletedTask, [1] = Task.CompletedTask } };
+
+        DeviceLane Lane(int index) => new(index, 2, devices.Open(new EngineDevice($"host-{index}")), new StagingBlocks(devices, 1), slots, DeviceTimeout, TimeProvider.System);
+    }
+
+    [Fact]
     public async Task A_collective_never_runs_with_fewer_devices_than_it_was_made_for()
     {
         using var folder = new TempFolder();
@@ -343,6 +387,41 @@ public sealed class UpdateFailureTests
         Assert.Null(failure);
         Assert.Equal("it went away", engines[0].Reason);
         fixture.AssertClean();
+    }
+
+    /// <summary>Operations of two devices, which end when the test says so, or are aborted.</summary>
+    private sealed class ScriptedCollective : ICollective
+    {
+        private readonly Lock _gate = new();
+        private readonly SemaphoreSlim _began = new(0);
+
+        public List<TaskCompletionSource[]> Parts { get; } = [];
+
+        public IReadOnlyList<Task> Gather(long offset, long partBytes)
+        {
+            TaskCompletionSource[] parts = [Part(), Part()];
+            lock (_gate)
+            {
+                Parts.Add(parts);
+            }
+
+            _began.Release();
+            return [.. parts.Select(part => part.Task)];
+        }
+
+        public async Task Began(int operations)
+        {
+            for (var seen = 0; seen < operations; seen++)
+            {
+                await _began.WaitAsync().WaitAsync(TimeSpan.FromMinutes(1));
+            }
+        }
+
+        public void Abort() => Parts.SelectMany(parts => parts).ToList().ForEach(part => part.TrySetException(new NativeException("fault", "gather", 1, "aborted")));
+
+        public void Dispose() => _began.Dispose();
+
+        private static TaskCompletionSource Part() => new(TaskCreationOptions.RunContinuationsAsynchronously);
     }
 
     /// <summary>Takes it for an error to be asked.</summary>

@@ -10,6 +10,6 @@ internal interface ICollective : IDisposable
     /// <exception cref="Native.NativeException">It failed, and the collective is of no more use.</exception>
     IReadOnlyList<Task> Gather(long offset, long partBytes);
 
-    /// <summary>Ends an operation that does not come to its end.</summary>
+    /// <summary>Ends every operation that has not come to its end, whose tasks fail then, and refuses further ones. From any thread; may wait for a device that has stopped.</summary>
     void Abort();
 }

@@ -11,6 +11,9 @@ internal sealed class NcclCollective : ICollective
     private readonly CudaStream[] _streams;
     private readonly Lock _oneAtATime = new();
 
+    /// <summary>The last mark of each stream; null when it is not known what the streams were given.</summary>
+    private volatile IReadOnlyList<Task>? _marks = [];
+
     public NcclCollective(CudaUpdateDevice[] devices)
     {
         _devices = devices;
@@ -22,8 +25,11 @@ internal sealed class NcclCollective : ICollective
     {
         lock (_oneAtATime)
         {
+            _marks = null;
             _group.AllGather([.. _devices.Select(device => device.Address + (nint)offset)], partBytes, _streams);
-            return [.. _streams.Zip(_devices, (stream, device) => WaitAsync(device.Marks.AddAsync(stream)))];
+            List<Task> marks = [.. _streams.Zip(_devices, (stream, device) => device.Marks.AddAsync(stream))];
+            _marks = marks;
+            return [.. marks.Select(WaitAsync)];
         }
     }
 
@@ -32,9 +38,17 @@ internal sealed class NcclCollective : ICollective
     public void Dispose()
     {
         _group.Dispose();
-        foreach (var stream in _streams)
+        if (_marks is { } marks && marks.All(mark => mark.IsCompletedSuccessfully))
         {
-            stream.Dispose();
+            Array.ForEach(_streams, stream => stream.Dispose());
+            return;
+        }
+
+        // To destroy a stream whose operation never ended may wait for it, and its mark would be asked for without end.
+        foreach (var (stream, device) in _streams.Zip(_devices))
+        {
+            device.Marks.Forget(stream);
+            stream.Abandon();
         }
     }
 

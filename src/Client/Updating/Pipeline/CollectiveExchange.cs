@@ -10,6 +10,7 @@ internal sealed class CollectiveExchange(ICollective collective, IReadOnlyList<D
 {
     private readonly ConditionalWeakTable<BucketFlight, Task> _operations = [];
     private readonly Lock _gate = new();
+    private UpdateException? _failure;
 
     public Task ExchangeAsync(BucketFlight flight, DeviceLane lane, CancellationToken cancellationToken)
     {
@@ -37,10 +38,33 @@ internal sealed class CollectiveExchange(ICollective collective, IReadOnlyList<D
         }
         catch (Exception failure) when (failure is DeviceFailedException or NativeException or TimeoutException)
         {
-            collective.Abort();
-            throw new UpdateException(
-                $"a GPU failed during a collective operation, which takes all with it ({(failure is DeviceFailedException ? Failed() : Blame(parts, failure))}): with --broadcast peer the others would have gone on",
-                failure);
+            var first = Judge(parts, failure);
+
+            // It may wait for a device that stopped, and nobody waits with it: what may still be written to is given up.
+            await Task.Run(collective.Abort, CancellationToken.None).WaitAsync(deadline, time, CancellationToken.None).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            throw first;
+        }
+    }
+
+    /// <summary>Why the update ends: the first failure. It is judged before the collective is aborted, because that ends the operations of all devices.</summary>
+    private UpdateException Judge(IReadOnlyList<Task>? parts, Exception failure)
+    {
+        lock (_gate)
+        {
+            if (_failure is not null)
+            {
+                // What the abort ended says nothing of its device; what did not end even so may still write.
+                if (failure is TimeoutException)
+                {
+                    FailLate(parts);
+                }
+
+                return _failure;
+            }
+
+            var blamed = failure is DeviceFailedException ? Failed() : Blame(parts, failure);
+            return _failure = new UpdateException(
+                $"a GPU failed during a collective operation, which takes all with it ({blamed}): with --broadcast peer the others would have gone on", failure);
         }
     }
 
@@ -63,24 +87,28 @@ internal sealed class CollectiveExchange(ICollective collective, IReadOnlyList<D
             return failure.Message;
         }
 
-        var (failed, late) = (new List<string>(), new List<string>());
+        var failed = new List<string>();
         for (var index = 0; index < lanes.Count; index++)
         {
-            var lane = lanes[index];
             if (parts?[index] is { IsFaulted: true } broken)
             {
-                lane.Fail(broken.Exception.InnerException!.Message);
-                failed.Add($"{lane.Device.Name}: {broken.Exception.InnerException.Message}");
-            }
-            else if (parts?[index].IsCompleted != true)
-            {
-                lane.Fail($"a collective operation did not end there within {deadline.TotalSeconds:0.#} s");
-                late.Add(lane.Device.Name);
+                lanes[index].Fail(broken.Exception.InnerException!.Message);
+                failed.Add($"{lanes[index].Device.Name}: {broken.Exception.InnerException.Message}");
             }
         }
 
         // Those that are late may only wait for the one that failed, or stopped.
+        var late = FailLate(parts);
         return failed.Count > 0 ? string.Join(", ", failed)
             : $"{string.Join(", ", late)} did not end it within {deadline.TotalSeconds:0.#} s{(late.Count == lanes.Count && late.Count > 1 ? ", and which of them stopped a collective does not say" : "")}";
+    }
+
+    /// <summary>Takes out every device whose part did not end.</summary>
+    /// <returns>Their names.</returns>
+    private List<string> FailLate(IReadOnlyList<Task>? parts)
+    {
+        var late = lanes.Where((_, index) => parts?[index].IsCompleted != true).ToList();
+        late.ForEach(lane => lane.Fail($"a collective operation did not end there within {deadline.TotalSeconds:0.#} s"));
+        return [.. late.Select(lane => lane.Device.Name)];
     }
 }

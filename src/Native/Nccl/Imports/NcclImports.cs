@@ -11,8 +11,9 @@ internal static unsafe partial class NcclImports
     /// <summary>2 since 2017.</summary>
     public const string Library = "libnccl.so.2";
 
-    // ncclResult_t: ncclSuccess, ncclInProgress
+    // ncclResult_t: ncclSuccess, ncclInvalidUsage, ncclInProgress
     public const int Success = 0;
+    public const int InvalidUsage = 5;
     public const int InProgress = 7;
 
     // ncclDataType_t: ncclUint8
