@@ -89,7 +89,7 @@ internal sealed class LeaseSession : IAsyncDisposable
     public ValueTask<LocateOutcome> LocateAsync(ShardInfo shard, LeaseKind kind, CancellationToken cancellationToken) => LocateAsync(shard, kind, null, cancellationToken);
 
     /// <inheritdoc cref="LocateAsync(ShardInfo, LeaseKind, CancellationToken)"/>
-    /// <param name="working">Called now and then while the peer says that it is working on it, bringing the shard into memory for instance.</param>
+    /// <param name="working">Called now and then while the peer says that it is working on it, bringing the shard into memory for instance; never once this has ended, however it did.</param>
     public async ValueTask<LocateOutcome> LocateAsync(ShardInfo shard, LeaseKind kind, Action? working, CancellationToken cancellationToken)
     {
         try
@@ -194,6 +194,11 @@ internal sealed class LeaseSession : IAsyncDisposable
         catch (TransferException e)
         {
             reason = e;
+        }
+        catch (Exception e)
+        {
+            // A fault of this node's own. Whoever waits on the lane, or asks it later, is told like of any other end.
+            reason = new IOException($"the lane broke: {e.Message}", e);
         }
 
         _lane.Dispose();

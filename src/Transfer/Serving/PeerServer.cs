@@ -14,10 +14,11 @@ internal sealed class PeerServer(Identity self, PeerBook peers, ConnectionWatch 
     private readonly OwnedTasks _connections = new();
     private readonly Lock _gate = new();
 
-    /// <summary>Callers that have not proved themselves, the longest waiting first. Under the lock.</summary>
-    private readonly LinkedList<Socket> _callers = [];
+    /// <summary>Callers that have not proved themselves, and since when, the longest waiting first. Under the lock.</summary>
+    private readonly LinkedList<(Socket Socket, long Since)> _callers = [];
     private readonly CancellationTokenSource _stop = new();
     private Socket? _listener;
+    private TaskCompletionSource? _left;
     private Task _accepting = Task.CompletedTask;
     private int _served;
 
@@ -63,6 +64,7 @@ internal sealed class PeerServer(Identity self, PeerBook peers, ConnectionWatch 
             try
             {
                 var socket = await listener.AcceptAsync(_stop.Token).ConfigureAwait(false);
+                await MakeRoomAsync().ConfigureAwait(false);
                 var caller = Admit(socket);
                 _connections.Start(() => ServeAsync(socket, caller));
             }
@@ -84,40 +86,62 @@ internal sealed class PeerServer(Identity self, PeerBook peers, ConnectionWatch 
     }
 
     /// <summary>
-    /// Lets a caller begin its handshake. Of too many, the one that has waited longest is closed: honest ones take milliseconds, so whoever opens connections and says nothing keeps none of them out.
+    /// Waits until one more caller may begin its handshake; others wait in the kernel's backlog meanwhile. Of too many, the one that has waited longest is closed, but only when an honest one would long be
+    /// through: whoever opens connections and says nothing keeps none out, and a burst of honest ones loses none.
     /// </summary>
-    private LinkedListNode<Socket> Admit(Socket socket)
+    private async ValueTask MakeRoomAsync()
     {
-        LinkedListNode<Socket> caller;
-        Socket? oldest = null;
+        while (!_stop.IsCancellationRequested)
+        {
+            Task left;
+            TimeSpan patience;
+            lock (_gate)
+            {
+                if (_callers.Count < WireLimits.MaxHandshakes)
+                {
+                    return;
+                }
+
+                var (oldest, since) = _callers.First!.Value;
+                patience = WireLimits.HandshakePatience - context.Time.GetElapsedTime(since);
+                if (patience <= TimeSpan.Zero)
+                {
+                    _callers.RemoveFirst();
+                    oldest.Dispose();
+                    return;
+                }
+
+                _left = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+                left = _left.Task;
+            }
+
+            await left.WaitAsync(patience, context.Time, _stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    private LinkedListNode<(Socket Socket, long Since)> Admit(Socket socket)
+    {
         lock (_gate)
         {
-            caller = _callers.AddLast(socket);
-            if (_callers.Count > WireLimits.MaxHandshakes)
-            {
-                oldest = _callers.First!.Value;
-                _callers.RemoveFirst();
-            }
+            return _callers.AddLast((socket, context.Time.GetTimestamp()));
         }
-
-        oldest?.Dispose();
-        return caller;
     }
 
     /// <summary>The handshake is over, one way or the other.</summary>
-    private void Leave(LinkedListNode<Socket> caller)
+    private void Leave(LinkedListNode<(Socket Socket, long Since)> caller)
     {
         lock (_gate)
         {
             if (caller.List is not null)
             {
                 _callers.Remove(caller);
+                _left?.TrySetResult();
             }
         }
     }
 
     /// <summary>One connection from its first byte to its last. Never fails: what ends a connection concerns nobody else.</summary>
-    private async Task ServeAsync(Socket socket, LinkedListNode<Socket> caller)
+    private async Task ServeAsync(Socket socket, LinkedListNode<(Socket Socket, long Since)> caller)
     {
         FrameConnection connection;
         try
@@ -183,7 +207,7 @@ internal sealed class PeerServer(Identity self, PeerBook peers, ConnectionWatch 
         await lane.RunAsync(_stop.Token).ConfigureAwait(false);
     }
 
-    private async ValueTask<HelloMessage> ShakeHandsAsync(FrameConnection connection, LinkedListNode<Socket> caller)
+    private async ValueTask<HelloMessage> ShakeHandsAsync(FrameConnection connection, LinkedListNode<(Socket Socket, long Since)> caller)
     {
         using var deadline = new CancellationTokenSource(WireLimits.HandshakeTimeout, context.Time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, _stop.Token);

@@ -39,7 +39,7 @@ internal static class WireLimits
     /// <summary>Connections served at the same time; more are refused.</summary>
     public const int MaxConnections = 4096;
 
-    /// <summary>Callers that have not shaken hands yet, at the same time; for one more the one is closed that has waited longest.</summary>
+    /// <summary>Callers that have not shaken hands yet, at the same time. One more waits, until one is through or the one that has waited longest is closed, after <see cref="HandshakePatience"/>.</summary>
     public const int MaxHandshakes = 256;
 
     /// <summary>Fetches asked for on one lane and not yet answered.</summary>
@@ -95,6 +95,9 @@ internal static class WireLimits
 
     /// <summary>From the connection to Ready.</summary>
     public static readonly TimeSpan HandshakeTimeout = TimeSpan.FromSeconds(5);
+
+    /// <summary>How long a caller may take for it whatever others want: honest ones take milliseconds, and on a busy host many of them.</summary>
+    public static readonly TimeSpan HandshakePatience = TimeSpan.FromSeconds(1);
 
     /// <summary>From the first byte of a frame to its last, and between two pieces of one.</summary>
     public static readonly TimeSpan FrameTimeout = TimeSpan.FromSeconds(10);

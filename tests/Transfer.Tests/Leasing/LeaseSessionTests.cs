@@ -135,6 +135,42 @@ public sealed class LeaseSessionTests
         Assert.Equal(1, signs);
     }
 
+    [Fact]
+    public async Task Request_that_was_given_up_hears_nothing_more_and_the_lane_goes_on()
+    {
+        await using var peer = await ScriptedPeer.StartAsync(async (stream, cancellationToken) =>
+        {
+            var id = (await ReadFrameAsync(stream, cancellationToken)).RequestId;
+            Assert.Equal(FrameType.Cancel, (await ReadFrameAsync(stream, cancellationToken)).Type);
+            await stream.WriteAsync(FrameCodec.Encode(id, FrameType.Locating), cancellationToken);
+            var next = (await ReadFrameAsync(stream, cancellationToken)).RequestId;
+            await stream.WriteAsync(FrameCodec.Encode(next, FrameType.NotFound), cancellationToken);
+        });
+        using var cancelled = new CancellationTokenSource();
+        var waiting = peer.Leases.LocateAsync(Shard, LeaseKind.File, () => throw new InvalidOperationException("whoever asked does something else by now"), cancelled.Token).AsTask();
+        await cancelled.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => waiting);
+
+        // Its answer comes behind the sign of life.
+        Assert.Equal(FetchStatus.NotFound, (await peer.Leases.LocateAsync(Shard, LeaseKind.File, TestNode.Deadline)).Status);
+        Assert.False(peer.Leases.Ended.IsCompleted);
+    }
+
+    [Fact]
+    public async Task Lane_on_which_this_node_itself_fails_ends_like_any_other()
+    {
+        await using var peer = await ScriptedPeer.StartAsync(async (stream, cancellationToken) =>
+        {
+            var id = (await ReadFrameAsync(stream, cancellationToken)).RequestId;
+            await stream.WriteAsync(FrameCodec.Encode(id, FrameType.Locating), cancellationToken);
+        });
+
+        var outcome = await peer.Leases.LocateAsync(Shard, LeaseKind.File, () => throw new InvalidOperationException("a fault"), TestNode.Deadline);
+
+        Assert.Equal(FetchStatus.PathFailed, outcome.Status);
+        Assert.Contains("a fault", (await peer.Leases.Ended.WaitAsync(TestNode.Deadline)).Message, StringComparison.Ordinal);
+    }
+
     private static async Task<FrameHeader> ReadFrameAsync(NetworkStream stream, CancellationToken cancellationToken)
     {
         var bytes = new byte[FrameHeader.Size];

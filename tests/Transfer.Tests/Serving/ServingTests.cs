@@ -80,8 +80,8 @@ public sealed class ServingTests
     {
         const int More = 30;
 
-        // No handshake runs out of time.
-        await using var publisher = await TestNode.StartAsync("publisher", time: new VirtualTime());
+        var time = new VirtualTime();
+        await using var publisher = await TestNode.StartAsync("publisher", time: time);
         await using var node = await TestNode.StartAsync("node");
         var silent = new List<TcpClient>();
         try
@@ -92,7 +92,15 @@ public sealed class ServingTests
                 await silent[i].ConnectAsync(publisher.Transfer.LocalEndPoint, TestNode.Deadline);
             }
 
-            await Task.WhenAll(silent.Take(More).Select(caller => ReadToEndAsync(caller.GetStream()))).WaitAsync(TimeSpan.FromSeconds(30));
+            // In steps so small that those who came last are far from the end of their handshake's time.
+            var closed = Task.WhenAll(silent.Take(More).Select(caller => ReadToEndAsync(caller.GetStream())));
+            await Eventually.HoldsAsync(
+                () =>
+                {
+                    time.Advance(TimeSpan.FromMilliseconds(10));
+                    return closed.IsCompleted;
+                },
+                "those who came first are closed");
             var checkpoint = TestCheckpoint.Create(5000);
             await publisher.HoldAsync(checkpoint);
             node.Meet(checkpoint, publisher.Info);
@@ -105,6 +113,32 @@ public sealed class ServingTests
         finally
         {
             silent.ForEach(caller => caller.Dispose());
+        }
+    }
+
+    [Fact]
+    public async Task Burst_of_more_callers_than_may_shake_hands_at_a_time_loses_none()
+    {
+        // However long this host takes for it, nobody has had the time that each is given.
+        await using var publisher = await TestNode.StartAsync("publisher", time: new VirtualTime());
+        var callers = new List<FrameConnection>();
+        try
+        {
+            for (var i = 0; i < WireLimits.MaxHandshakes + 30; i++)
+            {
+                var socket = new Socket(SocketType.Stream, ProtocolType.Tcp);
+                await socket.ConnectAsync(publisher.Transfer.LocalEndPoint, TestNode.Deadline);
+                callers.Add(new FrameConnection(socket, TimeProvider.System));
+            }
+
+            var acks = await Task.WhenAll(callers.Select(caller =>
+                Handshake.CallAsync(caller, new Identity(Guid.NewGuid(), "caller", null), LaneKind.Control, publisher.Store.NodeId, TestNode.Deadline).AsTask()));
+
+            Assert.Equal(callers.Count, acks.Length);
+        }
+        finally
+        {
+            callers.ForEach(caller => caller.Dispose());
         }
     }
 
