@@ -118,7 +118,7 @@ internal sealed class LeaseDesk(
         // Held until it has been dropped: its block or inode must not become a good replica's meanwhile.
         using (opened)
         {
-            var where = await DropAsync(shard, tier, record, tier == Tiers.Disk ? opened?.File : null, cancellationToken).ConfigureAwait(false);
+            var where = await DropAsync(shard, tier, record, tier == Tiers.Disk ? opened?.File : null, opened is not null, cancellationToken).ConfigureAwait(false);
             if (where is not null)
             {
                 log.ReplicaDropped(digest, tier, where, problem);
@@ -307,7 +307,8 @@ internal sealed class LeaseDesk(
 
     /// <summary>Drops a replica and says where it was, or where its file is now; null when a good one has taken its place meanwhile.</summary>
     /// <param name="file">Of the disk tier, the file that was looked at; null when there was none.</param>
-    private async ValueTask<string?> DropAsync(ShardInfo shard, Tiers tier, ShardRecord seen, SafeFileHandle? file, CancellationToken cancellationToken)
+    /// <param name="wasOpen">Whether there was something to look at.</param>
+    private async ValueTask<string?> DropAsync(ShardInfo shard, Tiers tier, ShardRecord seen, SafeFileHandle? file, bool wasOpen, CancellationToken cancellationToken)
     {
         switch (tier)
         {
@@ -321,7 +322,7 @@ internal sealed class LeaseDesk(
                 return await diskKeeper.QuarantineAsync(shard, file, cancellationToken).ConfigureAwait(false);
             default:
                 var where = references.PathOf(seen.FileId) ?? "a file that is no longer referenced";
-                await references.DropWrongAsync(seen.FileId, new FileExtent(shard, seen.FileOffset), seen.IsProven(Tiers.Reference), cancellationToken).ConfigureAwait(false);
+                await references.DropWrongAsync(seen.FileId, shard.Digest, seen.FileOffset, wasOpen, seen.IsProven(Tiers.Reference), cancellationToken).ConfigureAwait(false);
                 return where;
         }
     }

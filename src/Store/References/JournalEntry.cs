@@ -47,8 +47,8 @@ internal static class JournalEntry
 
     public static byte[] Extents(int fileId, IReadOnlyList<FileExtent> extents) => Extents(ExtentsKind, fileId, extents);
 
-    /// <summary>An extent that a file does not hold any more.</summary>
-    public static byte[] Removed(int fileId, FileExtent extent) => Extents(RemovedKind, fileId, [extent]);
+    /// <summary>Extents that a file does not hold any more.</summary>
+    public static byte[] Removed(int fileId, IReadOnlyList<FileExtent> extents) => Extents(RemovedKind, fileId, extents);
 
     public static byte[] Drop(int fileId) => Begin(DropKind, fileId, 0);
 

@@ -87,8 +87,8 @@ internal sealed class ReferenceJournal : IDisposable
     /// <summary>Drops a file and its extents.</summary>
     public void Drop(int fileId) => _log.Enqueue(JournalEntry.Drop(fileId));
 
-    /// <summary>Drops one extent of a file.</summary>
-    public void Remove(int fileId, FileExtent extent) => _log.Enqueue(JournalEntry.Removed(fileId, extent));
+    /// <summary>Drops some extents of a file: those of one shard, so that they fit an entry.</summary>
+    public void Remove(int fileId, IReadOnlyList<FileExtent> extents) => _log.Enqueue(JournalEntry.Removed(fileId, extents));
 
     /// <summary>Drops a shard from all files so far.</summary>
     public void Forget(Digest digest) => _log.Enqueue(JournalEntry.Forget(digest));
@@ -108,7 +108,8 @@ internal sealed class ReferenceJournal : IDisposable
         }
     }
 
-    /// <summary>Writes the live files anew and cuts off the rest, if that is worth it. Nothing may be appended meanwhile. Both copies are there until the cut is durable, so a crash in between is harmless.</summary>
+    /// <summary>Writes the live files anew and cuts off the rest, if that is worth it. Nothing may be appended meanwhile. Both copies are there until the cut is durable, and the second only
+    /// repeats the first: with whatever part of it a commit makes durable, an adoption's for instance, a crash in between is harmless.</summary>
     public async ValueTask CompactAsync(IReadOnlyList<ReferencedFile> live, CancellationToken cancellationToken)
     {
         var liveBytes = live.Sum(file => 200L + (file.Extents.Count * JournalEntry.ExtentBytes));
@@ -120,7 +121,6 @@ internal sealed class ReferenceJournal : IDisposable
         var cut = _log.TailAddress;
         foreach (var file in live)
         {
-            _log.Enqueue(JournalEntry.Drop(file.Id));
             Append(file, file.Extents);
         }
 

@@ -227,13 +227,13 @@ internal sealed class ReferenceTier(ShardIndex index, ReferenceJournal journal, 
     public string? PathOf(int fileId) => _files.Find(fileId)?.Path ?? _borrowed.Find(fileId)?.Arena.Path;
 
     /// <summary>
-    /// Drops a replica that a look showed to be gone or wrong. With a file that has been changed goes all that it held: none of it can be trusted. Of a file that is the same, and of an arena, only this
-    /// range goes: that it ever was there may be no more than a peer's word, which must not cost this node what it published itself.
+    /// Drops a replica that a look showed to be gone or wrong. With a file that has been changed, or that cannot be opened, goes all that it held: none of it can be trusted, or served. Of a file that is the
+    /// same, and of an arena, only this range goes: that it ever was there may be no more than a peer's word, which must not cost this node what it published itself.
     /// </summary>
+    /// <param name="wasOpen">Whether the look could open the file.</param>
     /// <param name="wasProven">Whether the bytes had been right before. Then the file changes behind its identity, and what else it holds is hashed once more before it is served.</param>
-    public async ValueTask DropWrongAsync(int fileId, FileExtent extent, bool wasProven, CancellationToken cancellationToken)
+    public async ValueTask DropWrongAsync(int fileId, Digest digest, long offset, bool wasOpen, bool wasProven, CancellationToken cancellationToken)
     {
-        var digest = extent.Shard.Digest;
         if (BorrowedRanges.IsBorrowed(fileId))
         {
             DropBorrowed(digest, fileId);
@@ -241,7 +241,7 @@ internal sealed class ReferenceTier(ShardIndex index, ReferenceJournal journal, 
         }
 
         using var change = await EnterAsync(cancellationToken).ConfigureAwait(false);
-        if (_files.Find(fileId) is { } file && file.IsCurrent() && _files.RemoveExtent(file, extent) is { } others)
+        if (wasOpen && _files.Find(fileId) is { } file && file.IsCurrent() && _files.RemoveExtents(file, digest, offset) is (var removed, var others))
         {
             Unpoint(digest, fileId, _files.LastPlaces([digest]).TryGetValue(digest, out var place) ? place : null);
             if (wasProven)
@@ -249,9 +249,9 @@ internal sealed class ReferenceTier(ShardIndex index, ReferenceJournal journal, 
                 others.ForEach(other => Unprove(other, fileId));
             }
 
-            if (file.Unfinished is null)
+            if (file.Unfinished is null && removed.Count > 0)
             {
-                journal.Remove(fileId, extent);
+                journal.Remove(fileId, removed);
                 await journal.CommitAsync(cancellationToken).ConfigureAwait(false);
             }
 

@@ -120,22 +120,23 @@ internal sealed class ReferencedFileTable
         }
     }
 
-    /// <summary>Removes an extent from a file that holds others, and returns the shards of those; null, and nothing is removed, when it holds no others or is not in the table any more.</summary>
-    public List<Digest>? RemoveExtent(ReferencedFile file, FileExtent extent)
+    /// <summary>
+    /// Removes the extents of a shard at an offset from a file that holds others, of whatever size they were said to be: how large the shard is the index may have learned from another replica since.
+    /// </summary>
+    /// <returns>What was removed, and the shards of the others; null, and nothing is removed, when there are no others or the file is not in the table any more.</returns>
+    public (List<FileExtent> Removed, List<Digest> Others)? RemoveExtents(ReferencedFile file, Digest digest, long offset)
     {
         lock (_gate)
         {
-            if (!_files.ContainsKey(file.Id) || file.Extents.All(other => other == extent))
+            var removed = file.Extents.Where(extent => extent.Shard.Digest == digest && extent.Offset == offset).ToList();
+            if (!_files.ContainsKey(file.Id) || removed.Count == file.Extents.Count)
             {
                 return null;
             }
 
-            if (file.Extents.Remove(extent))
-            {
-                Count([extent], -1);
-            }
-
-            return [.. file.Extents.Select(other => other.Shard.Digest)];
+            file.Extents.ExceptWith(removed);
+            Count(removed, -1);
+            return (removed, [.. file.Extents.Select(other => other.Shard.Digest)]);
         }
     }
 

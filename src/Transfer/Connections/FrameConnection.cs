@@ -32,6 +32,7 @@ internal sealed class FrameConnection : IDisposable
         _socket.NoDelay = true;
         Remote = socket.RemoteEndPoint?.ToString() ?? "?";
         RemoteAddress = (socket.RemoteEndPoint as IPEndPoint)?.Address ?? IPAddress.None;
+        IsOfThisHost = RemoteAddress.Equals((socket.LocalEndPoint as IPEndPoint)?.Address);
     }
 
     /// <summary>Address of the other end.</summary>
@@ -39,6 +40,9 @@ internal sealed class FrameConnection : IDisposable
 
     /// <summary>The same without the port.</summary>
     public IPAddress RemoteAddress { get; }
+
+    /// <summary>Whether both ends have one address: whoever calls its own host's address calls from it.</summary>
+    public bool IsOfThisHost { get; }
 
     public Socket Socket => _socket;
 

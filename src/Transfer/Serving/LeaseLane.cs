@@ -16,7 +16,7 @@ internal sealed class LeaseLane(FrameConnection connection, Guid peer, ServingCo
     /// <summary>How late a lease may end, and how often a caller is told that its Locate is worked on.</summary>
     private static readonly TimeSpan SweepInterval = TimeSpan.FromMilliseconds(250);
 
-    private readonly LeaseLaneGrants _grants = new(peer, context);
+    private readonly LeaseLaneGrants _grants = new(peer, FileHolder.Of(connection, peer), context);
     private readonly OwnedTasks _requests = new();
     private readonly ConcurrentDictionary<uint, OpenLocate> _locates = new();
     private readonly Channel<(byte[] Frame, bool IsAnswer)> _outgoing = Channel.CreateUnbounded<(byte[] Frame, bool IsAnswer)>(new UnboundedChannelOptions { SingleReader = true });

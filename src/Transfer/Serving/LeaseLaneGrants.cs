@@ -9,7 +9,7 @@ namespace P2PWeights.Transfer.Serving;
 /// Gives and ends the leases of one lane. A lease on memory takes an upload slot and the upload rate's tokens, because the reads it allows cannot be slowed down
 /// later; a lease on a file or a GPU takes neither, it moves nothing over the network. Thread-safe.
 /// </summary>
-internal sealed class LeaseLaneGrants(Guid peer, ServingContext context)
+internal sealed class LeaseLaneGrants(Guid peer, FileHolder holder, ServingContext context)
 {
     private readonly LeaseLaneTable _table = new();
     private readonly Lock _gate = new();
@@ -305,7 +305,7 @@ internal sealed class LeaseLaneGrants(Guid peer, ServingContext context)
     /// <summary>Takes one of the files that may be open; or else what to answer: a peer that has its part is to give some back first, while what others have out may last.</summary>
     private byte[]? RefusedFile(uint request)
     {
-        if (context.Files.TryTake(peer, 1))
+        if (context.Files.TryTake(holder, 1))
         {
             return null;
         }
@@ -321,7 +321,7 @@ internal sealed class LeaseLaneGrants(Guid peer, ServingContext context)
         }
         else
         {
-            context.Files.Return(peer, 1);
+            context.Files.Return(holder, 1);
         }
     }
 

@@ -35,8 +35,8 @@ internal sealed class ServingContext(
     /// <summary>What leases on files may keep in the memory tier, over all lanes.</summary>
     public LeaseAllowance Leased { get; } = LeaseAllowance.OfMemory(store.Usage.Tiers.Sum(tier => tier.Tier == Tiers.Memory ? tier.QuotaBytes : 0));
 
-    /// <summary>Leases that keep a file open, and brief ones on the arena, by peer.</summary>
-    public FairShare<Guid> Files { get; } = new(maxFileLeases, WireLimits.MaxOpenFileLeases);
+    /// <summary>Leases that keep a file open, and brief ones on the arena.</summary>
+    public FairShare<FileHolder> Files { get; } = new(maxFileLeases, WireLimits.MaxOpenFileLeases);
 
     /// <summary>Connects queue pairs with callers; null when the node has no RDMA.</summary>
     public IQueueListener? Queues { get; init; }

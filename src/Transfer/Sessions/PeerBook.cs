@@ -32,13 +32,23 @@ internal sealed class PeerBook(TransferOptions options, TransferMetrics metrics,
         }
     }
 
-    /// <summary>A session with the peer came up, or the last one went down.</summary>
-    public void SetConnected(PeerInfo peer, bool connected)
+    /// <summary>A session with the peer came up. It counts until <see cref="SessionClosed"/>, which its owner calls once: the next one may be up before the last one is quite down.</summary>
+    public void SessionOpened(PeerInfo peer)
     {
         lock (_gate)
         {
             var entry = Open(peer);
-            (entry.Connected, entry.IsMet) = (connected, true);
+            entry.Sessions++;
+            entry.IsMet = true;
+        }
+    }
+
+    /// <summary>A session that came up is down.</summary>
+    public void SessionClosed(PeerInfo peer)
+    {
+        lock (_gate)
+        {
+            Open(peer).Sessions--;
         }
     }
 
@@ -135,7 +145,10 @@ internal sealed class PeerBook(TransferOptions options, TransferMetrics metrics,
         /// <summary>Whether it was ever talked to; a pull opens the book for everybody that it might ask.</summary>
         public bool IsMet { get; set; }
 
-        public bool Connected { get; set; }
+        /// <summary>Sessions that are up.</summary>
+        public int Sessions { get; set; }
+
+        public bool Connected => Sessions > 0;
 
         public string? Banned { get; set; }
 

@@ -47,13 +47,12 @@ internal sealed class SessionPool(Dialler dialler, IReadOnlyList<ITransferPath> 
     {
         // Not cancelled with any one borrower: others may wait for the same session. The dialler has its own deadlines.
         var session = await PeerSession.OpenAsync(peer, dialler, time, CancellationToken.None).ConfigureAwait(false);
-        peers.SetConnected(peer, true);
+        peers.SessionOpened(peer);
         return (session, new PeerChannel(session, paths, peers.PathsOf(peer), OpenDeadline));
     }
 
     private async Task ReturnAsync(PeerInfo peer, Shared shared)
     {
-        bool wasCurrent;
         lock (_gate)
         {
             if (--shared.Borrowers > 0)
@@ -61,8 +60,7 @@ internal sealed class SessionPool(Dialler dialler, IReadOnlyList<ITransferPath> 
                 return;
             }
 
-            wasCurrent = _shared.TryGetValue(peer.Id, out var current) && ReferenceEquals(current, shared);
-            if (wasCurrent)
+            if (_shared.TryGetValue(peer.Id, out var current) && ReferenceEquals(current, shared))
             {
                 _shared.Remove(peer.Id);
             }
@@ -74,10 +72,7 @@ internal sealed class SessionPool(Dialler dialler, IReadOnlyList<ITransferPath> 
             var (session, channel) = await shared.Opening.ConfigureAwait(false);
             await channel.DisposeAsync().ConfigureAwait(false);
             await session.DisposeAsync().ConfigureAwait(false);
-            if (wasCurrent)
-            {
-                peers.SetConnected(peer, false);
-            }
+            peers.SessionClosed(peer);
         }
     }
 

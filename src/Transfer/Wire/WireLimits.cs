@@ -54,7 +54,7 @@ internal static class WireLimits
     /// <summary>Leases out on one lane. A node that borrows a whole checkpoint of a neighbour's memory holds one per shard: 1 TiB of 16 MiB shards.</summary>
     public const int MaxLeases = 64 << 10;
 
-    /// <summary>Leases of one peer, over all its lanes, that keep a file of the listener's open, and brief ones on its arena.</summary>
+    /// <summary>Leases of one node on this host over all its lanes, or of all nodes at one other address, that keep a file of the listener's open, and brief ones on its arena.</summary>
     public const int MaxOpenFileLeases = 256;
 
     /// <summary>Leases in one Release frame.</summary>

@@ -1,5 +1,7 @@
+using FASTER.core;
 using P2PWeights.Store.Content;
 using P2PWeights.Store.Index;
+using P2PWeights.Store.Journals;
 using P2PWeights.Store.References;
 
 namespace P2PWeights.Store.Tests.References;
@@ -40,6 +42,45 @@ public sealed class JournalCompactionTests
         Assert.Null(reopened.Damage);
         Assert.Equal(Enumerable.Range(0, Files).Select(i => fixture[$"file{i}"]).Order(StringComparer.Ordinal), reopened.Recovered.Select(file => file.Path).Order(StringComparer.Ordinal));
         Assert.All(reopened.Recovered, file => Assert.Equal(1000, file.Extents.Count));
+    }
+
+    [Fact]
+    public async Task Journal_that_is_being_compacted_says_all_at_every_entry()
+    {
+        const int Extents = 3000;
+        await using var fixture = new StoreFixture();
+        var file = new ReferencedFile(1, "/somewhere/weights.bin", new FileIdentity(1, 2, Extents, 3), Unfinished: null);
+        file.Extents.UnionWith(Enumerable.Range(0, Extents).Select(offset => new FileExtent(new ShardInfo(fixture.NewShard(32).Shard.Digest, 1), offset)));
+        var written = 0;
+        using (var journal = ReferenceJournal.Open(fixture["journal"]))
+        {
+            for (; journal.Length < 8 << 20; written++)
+            {
+                journal.Append(file, file.Extents);
+            }
+
+            // Given up before the cut: what else asks for a commit may have made any part of it durable by then.
+            await Assert.ThrowsAnyAsync<OperationCanceledException>(() => journal.CompactAsync([file], new CancellationToken(canceled: true)).AsTask());
+            await journal.CommitAsync(StoreFixture.Deadline);
+        }
+
+        var replay = new JournalReplay();
+        var entries = 0;
+        using var device = Devices.CreateLogDevice(Path.Combine(fixture["journal"], "journal.log"));
+        using var log = new FasterLog(new FasterLogSettings
+        {
+            LogDevice = device, LogCommitManager = new JournalCommits(fixture["journal"]), PageSizeBits = 16, MemorySizeBits = 20, SegmentSizeBits = 24, LogChecksum = LogChecksumType.PerEntry,
+        });
+        using var scan = log.Scan(log.BeginAddress, log.TailAddress, recover: false);
+        while (scan.GetNext(out var entry, out var length, out _, out _))
+        {
+            replay.Apply(entry.AsSpan(0, length));
+
+            // One of the file, and three of its extents.
+            Assert.True(++entries < 4 || Assert.Single(replay.Files).Extents.Count == Extents, $"entry {entries}");
+        }
+
+        Assert.True(entries > 4 * written, $"{entries} entries of {written} copies and one more");
     }
 
     private static async Task ReferenceAsync(StoreFixture fixture, ReferenceTier tier, int number, string content)

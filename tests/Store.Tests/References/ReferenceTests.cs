@@ -1,6 +1,8 @@
 using P2PWeights.Native.Posix;
 using P2PWeights.Store.Content;
 using P2PWeights.Store.Hashing;
+using P2PWeights.Store.Index;
+using P2PWeights.Store.References;
 
 namespace P2PWeights.Store.Tests.References;
 
@@ -112,6 +114,48 @@ public sealed class ReferenceTests
         Assert.NotNull(await store.GetAsync(extents[2].Shard.Digest));
         Assert.Equal([extents[2].Shard], store.List());
         Assert.Equal([extents[2].Shard], (await fixture.ReopenAsync(memory: 0)).List());
+    }
+
+    [Fact]
+    public async Task Wrong_reference_is_dropped_whatever_size_it_was_said_to_have()
+    {
+        await using var fixture = new StoreFixture();
+        var store = await fixture.OpenAsync();
+        var (shard, bytes) = fixture.NewShard(10_000);
+        var (other, others) = fixture.NewShard(5_000);
+        await File.WriteAllBytesAsync(fixture["weights.bin"], [.. new byte[9_000], .. others]);
+        var wrong = new FileExtent(new ShardInfo(shard.Digest, 9_000), 0);
+        await store.ReferenceAsync(fixture["weights.bin"], Identity(fixture["weights.bin"]), [wrong, new FileExtent(other, 9_000)], StoreFixture.Deadline);
+
+        // The index learns the right size, and nobody else has the shard then.
+        await store.PutAsync(shard, bytes);
+        Assert.Equal(Tiers.Memory, await store.EvictAsync(shard.Digest, Tiers.Memory, StoreFixture.Deadline));
+        Assert.Equal(Tiers.Reference, store.Locate(shard.Digest));
+
+        await store.ScrubAsync([shard.Digest], bytesPerSecond: 0, progress: null, StoreFixture.Deadline);
+
+        Assert.False(store.Contains(shard.Digest));
+        Assert.Null(await store.LeaseAsync(shard.Digest, StoreFixture.Deadline));
+        Assert.Equal([other], store.List());
+        Assert.Equal([other], (await fixture.ReopenAsync()).List());
+    }
+
+    [Fact]
+    public async Task File_that_cannot_be_opened_goes_with_all_that_it_holds_at_once()
+    {
+        await using var fixture = new StoreFixture();
+        var extents = Enumerable.Range(0, 3).Select(number => new FileExtent(fixture.NewShard(1000).Shard, 1000 * number)).ToList();
+        await File.WriteAllBytesAsync(fixture["weights.bin"], new byte[3000]);
+        using var index = ShardIndex.Open(fixture["index"], recover: false, new ChangeQueue());
+        using var journal = ReferenceJournal.Open(fixture["journal"]);
+        using var tier = new ReferenceTier(index, journal, TimeProvider.System);
+        await tier.ReferenceAsync(fixture["weights.bin"], Identity(fixture["weights.bin"]), extents, StoreFixture.Deadline);
+
+        // As the look of a node that may not read the file any more; a test that runs as root may read all.
+        await tier.DropWrongAsync(index.Find(extents[0].Shard.Digest).FileId, extents[0].Shard.Digest, 0, wasOpen: false, wasProven: true, StoreFixture.Deadline);
+
+        Assert.All(extents, extent => Assert.False(index.Find(extent.Shard.Digest).Has(Tiers.Reference)));
+        Assert.Equal((0, 0), tier.Usage);
     }
 
     [Fact]

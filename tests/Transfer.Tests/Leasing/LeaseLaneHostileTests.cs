@@ -1,3 +1,4 @@
+using System.Net;
 using P2PWeights.Store.Content;
 using P2PWeights.Testing;
 using P2PWeights.Transfer.Connections;
@@ -163,6 +164,26 @@ public sealed class LeaseLaneHostileTests
         }
     }
 
+    [Fact]
+    public async Task Caller_at_another_address_has_no_more_leases_on_files_under_many_ids_than_under_one()
+    {
+        await using var pair = await LeasePair.OpenAsync(Checkpoint, memory: 0, files: 8);
+        var answers = new List<FrameType>();
+        var lanes = new List<FrameConnection>();
+        for (var i = 0; i < 8; i++)
+        {
+            lanes.Add(await pair.CallFromAsync(IPAddress.Parse("127.0.0.2")));
+            await lanes[i].SendAsync(FrameCodec.Encode(1, new LocateMessage(Shard, LeaseKind.File)), TestNode.Deadline);
+            answers.Add(await ReadFrameAsync(lanes[i]));
+        }
+
+        Assert.Equal([.. Enumerable.Repeat(FrameType.LocatedFile, 4), .. Enumerable.Repeat(FrameType.Busy, 4)], answers);
+        using (await pair.LeaseAsync(Shard, LeaseKind.File))
+        {
+            lanes.ForEach(lane => lane.Dispose());
+        }
+    }
+
     /// <summary>A lane of its own with queue pairs connected, so that memory may be asked for.</summary>
     private static async Task<OpenLane> ConnectAsync(LeasePair pair)
     {
@@ -172,10 +193,12 @@ public sealed class LeaseLaneHostileTests
         return lane;
     }
 
-    private static async Task<FrameType> ReadFrameAsync(OpenLane lane)
+    private static Task<FrameType> ReadFrameAsync(OpenLane lane) => ReadFrameAsync(lane.Connection);
+
+    private static async Task<FrameType> ReadFrameAsync(FrameConnection connection)
     {
-        var header = await lane.Connection.ReadHeaderAsync(TestNode.Deadline);
-        await lane.Connection.ReadControlAsync(header, TestNode.Deadline);
+        var header = await connection.ReadHeaderAsync(TestNode.Deadline);
+        await connection.ReadControlAsync(header, TestNode.Deadline);
         return header.Type;
     }
 

@@ -1,4 +1,6 @@
 using System.Collections.Immutable;
+using System.Net;
+using System.Net.Sockets;
 using Microsoft.Extensions.Logging.Abstractions;
 using P2PWeights.Testing;
 using P2PWeights.Transfer.Connections;
@@ -74,6 +76,17 @@ internal sealed class LeasePair : IAsyncDisposable
     /// <param name="caller">Who opens it; null for the pair's caller.</param>
     public Task<OpenLane> OpenLaneAsync(Guid? caller = null) =>
         (caller is { } other ? new Dialler(new Identity(other, "another", null), _watch, TimeProvider.System) : _dialler).OpenAsync(Info, LaneKind.Lease, TestNode.Deadline);
+
+    /// <summary>A lease lane whose caller is at another address, under an id made up for it.</summary>
+    public async Task<FrameConnection> CallFromAsync(IPAddress address)
+    {
+        var socket = new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+        socket.Bind(new IPEndPoint(address, 0));
+        await socket.ConnectAsync(_server.LocalEndPoint, TestNode.Deadline);
+        var connection = new FrameConnection(socket, TimeProvider.System);
+        await Handshake.CallAsync(connection, new Identity(Guid.NewGuid(), "another", null), LaneKind.Lease, Source.Store.NodeId, TestNode.Deadline);
+        return connection;
+    }
 
     /// <summary>A lease that must be given.</summary>
     public async Task<SourceLease> LeaseAsync(Store.Content.ShardInfo shard, LeaseKind kind)

@@ -19,7 +19,7 @@ public sealed class PeerBookTests : IDisposable
     public void Peers_beyond_the_limit_are_forgotten_the_longest_gone_first_but_none_that_is_connected_or_banned()
     {
         var (connected, banned, gone, back) = (Peer("connected"), Peer("banned"), Peer("gone"), Peer("back"));
-        _book.SetConnected(connected, true);
+        _book.SessionOpened(connected);
         _book.Ban(banned, "it lied");
         Meet(gone);
         Meet(back);
@@ -45,10 +45,23 @@ public sealed class PeerBookTests : IDisposable
         Assert.DoesNotContain(_book.Statuses, status => status.Peer.Id == banned.Id);
     }
 
+    [Fact]
+    public void Peer_whose_next_session_is_up_before_the_last_one_is_down_stays_connected()
+    {
+        var peer = Peer("peer");
+        _book.SessionOpened(peer);
+        _book.SessionOpened(peer);
+        _book.SessionClosed(peer);
+        Assert.True(Assert.Single(_book.Statuses).Connected);
+
+        _book.SessionClosed(peer);
+        Assert.False(Assert.Single(_book.Statuses).Connected);
+    }
+
     private void Meet(PeerInfo peer)
     {
-        _book.SetConnected(peer, true);
-        _book.SetConnected(peer, false);
+        _book.SessionOpened(peer);
+        _book.SessionClosed(peer);
     }
 
     private static PeerInfo Peer(string name) => new(Guid.NewGuid(), name, [], "host", ImmutableSortedDictionary<string, string>.Empty);

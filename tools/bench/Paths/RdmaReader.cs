@@ -19,6 +19,9 @@ internal sealed class RdmaReader : IAsyncDisposable
 
     private const int MaxHandshakes = 3;
 
+    /// <summary>Times that one shard is asked for while the source has no upload slot: it waits up to a quarter of a second each time, and names as long a wait.</summary>
+    private const int MaxAsked = 20;
+
     private static readonly TimeSpan ReadyDeadline = TimeSpan.FromMinutes(5);
 
     /// <summary>Code is warm when nothing was compiled for this long while all of it ran; the runtime compiles what is called often again in the background.</summary>
@@ -142,6 +145,14 @@ internal sealed class RdmaReader : IAsyncDisposable
     {
         using var write = await _store!.BeginWriteAsync(shard, default, cancellationToken);
         var outcome = await _channel!.FetchAsync(write, _ => { }, cancellationToken);
+
+        // On a busy host no slot may come free in time; then a pull asks again too, and what that costs is part of what it gets.
+        for (var asked = 1; outcome.Status == FetchStatus.Busy && asked < MaxAsked; asked++)
+        {
+            await Task.Delay(outcome.RetryAfter, cancellationToken);
+            outcome = await _channel.FetchAsync(write, _ => { }, cancellationToken);
+        }
+
         if (outcome.Status != FetchStatus.Ok || (compare && Blake3.Hash(write.Buffer.Span) != shard.Digest))
         {
             throw new BenchException($"a read over rdma gave {(outcome.Status == FetchStatus.Ok ? "other bytes than the source has" : $"{outcome.Status}: {outcome.Detail}")}");
