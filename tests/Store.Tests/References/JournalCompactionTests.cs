@@ -69,7 +69,12 @@ public sealed class JournalCompactionTests
         using var device = Devices.CreateLogDevice(Path.Combine(fixture["journal"], "journal.log"));
         using var log = new FasterLog(new FasterLogSettings
         {
-            LogDevice = device, LogCommitManager = new JournalCommits(fixture["journal"]), PageSizeBits = 16, MemorySizeBits = 20, SegmentSizeBits = 24, LogChecksum = LogChecksumType.PerEntry,
+            LogDevice = device,
+            LogCommitManager = new JournalCommits(fixture["journal"]),
+            PageSizeBits = 16,
+            MemorySizeBits = 20,
+            SegmentSizeBits = 24,
+            LogChecksum = LogChecksumType.PerEntry,
         });
         using var scan = log.Scan(log.BeginAddress, log.TailAddress, recover: false);
         while (scan.GetNext(out var entry, out var length, out _, out _))
