@@ -19,6 +19,9 @@ public sealed class NodeClient : INodeApi, IDisposable
     /// <summary>For calls without progress: longer than the node's own deadline towards the tracker, so that the node's reason arrives and not ours.</summary>
     private static readonly TimeSpan CallDeadline = TimeSpan.FromSeconds(60);
 
+    /// <summary>For the report of an update that has ended, across a socket of this host.</summary>
+    private static readonly TimeSpan ReportDeadline = TimeSpan.FromSeconds(5);
+
     private static readonly NodeJson Json = NodeJson.Default;
 
     private readonly string _socket;
@@ -158,6 +161,11 @@ public sealed class NodeClient : INodeApi, IDisposable
         {
             patience.CancelAfter(CallDeadline);
             await CallAsync(HttpMethod.Delete, $"{ApiRoutes.Update}/{id}", null, patience.Token).ConfigureAwait(false);
+        }
+        catch (NodeException failure) when (failure.Error == NodeError.NotFound)
+        {
+            // It has just ended, and its report is on its way; or it had not begun, and hanging up is the end of it.
+            patience.CancelAfter(ReportDeadline);
         }
         catch (Exception failure) when (failure is NodeException or OperationCanceledException)
         {

@@ -6,7 +6,8 @@ namespace P2PWeights.Client;
 /// <summary>Measurements of this project; docs/operations.md lists them with those of the others.</summary>
 internal static class NodeMetrics
 {
-    private const string Ok = "ok";
+    public const string Ok = "ok";
+    public const string Cancelled = "cancelled";
 
     private static readonly Meter Meter = new("P2PWeights.Client");
     private static readonly Counter<long> Requests = Meter.CreateCounter<long>("p2pw.node.requests", "{request}", "Requests ended, by operation and outcome");
@@ -16,11 +17,11 @@ internal static class NodeMetrics
     static NodeMetrics() => Meter.CreateObservableGauge("p2pw.node.memory.given_up", () => GivenUpMemory.Bytes, "By", "Memory of devices that stopped, kept until the process ends");
 
     /// <param name="operation">publish, pull, verify, ...</param>
-    /// <param name="failure">How it failed; null when it did not.</param>
-    public static void RequestEnded(string operation, NodeError? failure, TimeSpan elapsed)
+    /// <param name="outcome"><see cref="Ok"/>, <see cref="Cancelled"/>, or how it failed: a name of <see cref="NodeError"/>.</param>
+    public static void RequestEnded(string operation, string outcome, TimeSpan elapsed)
     {
         var tag = new KeyValuePair<string, object?>("operation", operation);
-        Requests.Add(1, tag, new KeyValuePair<string, object?>("outcome", failure?.ToString() ?? Ok));
+        Requests.Add(1, tag, new KeyValuePair<string, object?>("outcome", outcome));
         Durations.Record(elapsed.TotalSeconds, tag);
     }
 

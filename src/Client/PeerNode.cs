@@ -140,13 +140,14 @@ public sealed class PeerNode : INodeApi, IAsyncDisposable
                     return await _updater.UpdateAsync(request, engines.Engines, progress, token).ConfigureAwait(false);
                 }
             },
-            cancellationToken);
+            cancellationToken,
+            report => report.Cancelled);
 
     /// <summary>Brings a checkpoint into engines of this host that are connected already.</summary>
     /// <param name="engines">Stay owned by the caller; the request's own list is for whoever reads the report.</param>
     internal Task<UpdateReport> UpdateAsync(
         UpdateRequest request, IReadOnlyList<IEngine> engines, IProgress<UpdateProgress>? progress, CancellationToken cancellationToken) =>
-        _operations.RunAsync("update", token => _updater.UpdateAsync(request, engines, progress, token), cancellationToken);
+        _operations.RunAsync("update", token => _updater.UpdateAsync(request, engines, progress, token), cancellationToken, report => report.Cancelled);
 
     public Task<VerifyReport> VerifyAsync(string folder, string checkpoint, IProgress<long>? bytesHashed, CancellationToken cancellationToken) =>
         _operations.RunAsync(

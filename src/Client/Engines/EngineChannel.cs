@@ -158,7 +158,7 @@ internal sealed class EngineChannel : IEngineChannel
     {
         using var deadline = CancellationTokenSource.CreateLinkedTokenSource(stop);
         deadline.CancelAfter(_options.FarewellTimeout);
-        using var unconnected = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, _update.Answered);
+        using var unconnected = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, _update.NobodyComes);
         try
         {
             _connection ??= await _listener.AcceptAsync(unconnected.Token).ConfigureAwait(false);

@@ -13,7 +13,7 @@ internal sealed class EngineUpdateCall : IAsyncDisposable
 
     private readonly CancellationTokenSource _ended = new();
     private readonly CancellationTokenSource _failed = new();
-    private readonly CancellationTokenSource _answered = new();
+    private readonly CancellationTokenSource _nobodyComes = new();
     private readonly CancellationTokenSource _stop = new();
     private readonly TimeSpan _patience;
     private readonly bool _saysSuccess;
@@ -31,7 +31,7 @@ internal sealed class EngineUpdateCall : IAsyncDisposable
         _saysSuccess = kind != EngineKind.Vllm;
         Ended = _ended.Token;
         Failed = _failed.Token;
-        Answered = _answered.Token;
+        NobodyComes = _nobodyComes.Token;
         Verdict = JudgeAsync(engine, call);
     }
 
@@ -41,8 +41,11 @@ internal sealed class EngineUpdateCall : IAsyncDisposable
     /// <summary>Cancelled when the answer is there and says that the update failed.</summary>
     public CancellationToken Failed { get; }
 
-    /// <summary>Cancelled when the engine itself has ended the request: none of its ranks will connect any more. After the call's disposal it says nothing new.</summary>
-    public CancellationToken Answered { get; }
+    /// <summary>
+    /// Cancelled when no rank will connect any more: the engine reported success, or was never asked. A failure does not say so: vLLM reports its first rank's while others are still to
+    /// connect. After the call's disposal it says nothing new.
+    /// </summary>
+    public CancellationToken NobodyComes { get; }
 
     /// <summary>Null when the engine reported success, else what it said. Never faults.</summary>
     public Task<EngineException?> Verdict { get; }
@@ -68,24 +71,25 @@ internal sealed class EngineUpdateCall : IAsyncDisposable
         _stop.Dispose();
         _ended.Dispose();
         _failed.Dispose();
-        _answered.Dispose();
+        _nobodyComes.Dispose();
     }
 
     private async Task<EngineException?> JudgeAsync(string engine, Func<CancellationToken, Task<ReadOnlyMemory<byte>>> call)
     {
         EngineException? failure;
-        var isAnswered = true;
+        var nobodyComes = false;
         try
         {
             failure = Judge(engine, await call(_stop.Token).ConfigureAwait(false));
+            nobodyComes = failure is null;
         }
         catch (EngineException e)
         {
             failure = e;
+            nobodyComes = e.Error == EngineError.NotSupported || e.InnerException is HttpRequestException { HttpRequestError: HttpRequestError.ConnectionError };
         }
         catch (OperationCanceledException e)
         {
-            isAnswered = false;
             failure = new EngineException(EngineError.Died, $"engine {engine}: the update was given up: {_abortReason ?? "it was ended from here"}", e);
         }
         catch (Exception e)
@@ -94,9 +98,9 @@ internal sealed class EngineUpdateCall : IAsyncDisposable
             failure = new EngineException(EngineError.Refused, $"engine {engine} answered with what cannot be read, so what became of the update is not known: {EngineText.Clean(e.Message)}", e);
         }
 
-        if (isAnswered)
+        if (nobodyComes)
         {
-            await _answered.CancelAsync().ConfigureAwait(false);
+            await _nobodyComes.CancelAsync().ConfigureAwait(false);
         }
 
         if (failure is not null)

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using P2PWeights.Client.Tests.Updating;
 using P2PWeights.Store.Content;
+using P2PWeights.Store.Telemetry;
 using P2PWeights.Testing;
 
 namespace P2PWeights.Client.Tests.Cluster;
@@ -110,6 +111,7 @@ public sealed class UpdateTests
     [Fact]
     public async Task A_cancelled_update_reports_what_each_engine_holds()
     {
+        using var metrics = new MetricsText();
         await using var cluster = await TestCluster.StartAsync();
         var (consumer, _) = await PublishedAsync(cluster);
         using var cancel = new CancellationTokenSource();
@@ -122,6 +124,7 @@ public sealed class UpdateTests
         Assert.Equal((EngineStates.Torn, "the update was cancelled"), (report.Engines[0].State, report.Engines[0].Reason));
         Assert.Equal(1, report.Engines[0].Ranks[1].BucketsLoaded);
         Assert.All(channels, channel => Assert.Equal("the update was cancelled", channel.AbortReason));
+        Assert.Contains("p2pw_node_requests_total{operation=\"update\",outcome=\"cancelled\"}", metrics.Render(), StringComparison.Ordinal);
     }
 
     [Fact]

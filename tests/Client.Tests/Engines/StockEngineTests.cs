@@ -159,14 +159,15 @@ public sealed class StockEngineTests
     }
 
     [Theory]
-    [InlineData("slow:0")]
-    [InlineData("late")]
-    public async Task A_rank_that_could_not_be_told_at_once_is_told_when_it_comes(string fault)
+    [InlineData("slow:0", false)]
+    [InlineData("late", false)]
+    [InlineData("late", true)]
+    public async Task A_rank_that_could_not_be_told_at_once_is_told_when_it_comes(string fault, bool isAnsweredBefore)
     {
-        await using var process = new PythonProcess("stock_engine.py", "vllm", First, Second, "--fail", $"{Second}:{fault}");
+        await using var process = new PythonProcess("stock_engine.py", ["vllm", First, Second, "--fail", $"{Second}:{fault}", .. isAnsweredBefore ? ["--eager"] : Array.Empty<string>()]);
         await using var farewells = new Farewells();
         using var slots = new TestSlots(4096);
-        await using (var engine = await ConnectAsync(process, "vllm", Options with { AbortTimeout = TimeSpan.FromMilliseconds(100) }, farewells))
+        await using (var engine = await ConnectAsync(process, "vllm", isAnsweredBefore ? Options : Options with { AbortTimeout = TimeSpan.FromMilliseconds(100) }, farewells))
         {
             var channels = engine.BeginUpdate("m@v1");
             await channels[0].OpenAsync(slots.Cuda(channels[0].Device), default);

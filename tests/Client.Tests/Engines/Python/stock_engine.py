@@ -1,8 +1,9 @@
 """An engine as vLLM with checkpoint-engine's extension, or SGLang, is seen from outside: the HTTP route, and per rank a worker that takes part in the protocol
 with pyzmq. Written from the description of the protocol.
 
-stock_engine.py vllm|sglang RANK... [--ends 1|2] [--fail RANK:WHERE]
+stock_engine.py vllm|sglang RANK... [--ends 1|2] [--fail RANK:WHERE] [--eager]
 WHERE: handle, load:N, post_hook (raise), silent:N, die:N (at bucket N), slow:N, late (goes on at bucket N, or connects, when a line comes in), stranger (connects as a PULL socket), absent (never connects)
+--eager: answers at the first failure, as vLLM's executor, which looks at the ranks' results in order; later ranks go on.
 Prints one JSON object per event. Ends when its input does.
 """
 
@@ -124,7 +125,9 @@ def update(arguments, addresses):
         thread.start()
     for thread in threads:
         thread.join()
-    return failures
+        if failures and arguments.eager:
+            break
+    return list(failures)
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -161,6 +164,7 @@ def main():
     parser.add_argument("ranks", nargs="+")
     parser.add_argument("--ends", type=int, default=2)
     parser.add_argument("--fail", action="append", default=[])
+    parser.add_argument("--eager", action="store_true")
     arguments = parser.parse_args()
     arguments.fail = dict(one.split(":", 1) for one in arguments.fail)
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
