@@ -1,5 +1,5 @@
 using System.Diagnostics.Metrics;
-using P2PWeights.Client.Updating.Pipeline;
+using P2PWeights.Native;
 
 namespace P2PWeights.Client;
 

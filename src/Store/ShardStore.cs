@@ -105,7 +105,7 @@ public sealed class ShardStore : IAsyncDisposable
     /// All native memory in which <see cref="ShardWrite.Buffer"/> and <see cref="ShardLease.Memory"/> may lie, for devices that register it once: the arena's blocks,
     /// then the staging memory. Only the staging of a shard above 16 MiB, which no manifest of this version has, lies elsewhere.
     /// </summary>
-    public IReadOnlyList<MemoryRegion> Regions => _memory is null ? [_placer.Staging] : [_memory.Region, _placer.Staging];
+    public IReadOnlyList<MemoryRegion> Regions => _memory is null ? [_placer.Staging.Region] : [_memory.Region, _placer.Staging.Region];
 
     /// <summary>The GPUs whose memory holds shards, as <see cref="GpuMemory.Device"/> named them; a <see cref="ShardTarget"/> counts them from 0.</summary>
     public IReadOnlyList<string> Gpus => _gpu?.Names ?? [];

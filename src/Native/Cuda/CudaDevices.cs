@@ -1,10 +1,12 @@
 using System.Collections.Concurrent;
+using System.Runtime.InteropServices;
 
 namespace P2PWeights.Native.Cuda;
 
 /// <summary>The GPUs that one part of this process works with, opened when they are first asked for and kept, with the thread that watches their copies. Thread-safe.</summary>
 public sealed class CudaDevices : IDisposable
 {
+    /// <summary>One that could not be opened is tried again next time; of two that are opened at once, one is let go of.</summary>
     private readonly ConcurrentDictionary<int, Lazy<CudaDevice>> _opened = new();
 
     public CudaMarks Marks { get; } = new();
@@ -12,7 +14,7 @@ public sealed class CudaDevices : IDisposable
     private CudaDevice[] Opened => [.. _opened.Values.Where(device => device.IsValueCreated).Select(device => device.Value)];
 
     /// <exception cref="NativeException">There is no such GPU, or it failed; the message says which.</exception>
-    public CudaDevice Open(int ordinal) => _opened.GetOrAdd(ordinal, number => new Lazy<CudaDevice>(() => CudaDevice.Open(number))).Value;
+    public CudaDevice Open(int ordinal) => _opened.GetOrAdd(ordinal, number => new Lazy<CudaDevice>(() => CudaDevice.Open(number), LazyThreadSafetyMode.PublicationOnly)).Value;
 
     /// <summary>The GPU with a UUID, which has access to the others that were ever asked for and they to it, as far as they can; null when this process has no such GPU.</summary>
     /// <exception cref="NativeException">It failed.</exception>
@@ -35,8 +37,10 @@ public sealed class CudaDevices : IDisposable
     }
 
     /// <summary>Registers host memory, through any GPU: the registration is every GPU's.</summary>
+    /// <param name="owner">As of <see cref="RegisteredMemory.Register"/>.</param>
     /// <exception cref="NativeException">It cannot be pinned.</exception>
-    public RegisteredMemory Register(nint address, long length) => RegisteredMemory.Register(Opened is [var first, ..] ? first : Open(0), address, length);
+    public RegisteredMemory Register(nint address, long length, SafeHandle? owner = null) =>
+        RegisteredMemory.Register(Opened is [var first, ..] ? first : Open(0), address, length, owner);
 
     public void Dispose()
     {

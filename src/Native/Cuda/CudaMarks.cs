@@ -3,8 +3,8 @@ using System.Collections.Concurrent;
 namespace P2PWeights.Native.Cuda;
 
 /// <summary>
-/// Watches marks in streams: one thread asks the driver whether the oldest mark of each stream is reached, without a pause while copies are under way, because a bucket
-/// may take less than a millisecond and everything waits for it; it sleeps when there is nothing to watch. Events are used again. A mark that is never reached holds up
+/// Watches marks in streams: one thread asks the driver whether the oldest mark of each stream is reached, because a bucket may take less than a millisecond and everything waits for it:
+/// without a pause at first, then with naps (<see cref="SpinThenNap"/>), so that long copies keep no core busy; it sleeps when there is nothing to watch. Events are used again. A mark that is never reached holds up
 /// those behind it in its stream, and nobody else.
 /// </summary>
 public sealed class CudaMarks : IDisposable
@@ -21,17 +21,54 @@ public sealed class CudaMarks : IDisposable
         _watcher.Start();
     }
 
-    /// <summary>Completes when the stream has done everything that it was given so far.</summary>
-    /// <exception cref="NativeException">The device failed.</exception>
-    public Task AddAsync(CudaStream stream)
+    /// <summary>Gives copies to a stream, and ends when they are done. One of them that fails keeps this until those given before it have ended: their bytes must stay as long.</summary>
+    /// <param name="give">Gives them; whoever calls sees to it that nobody else gives to the stream meanwhile.</param>
+    /// <exception cref="NativeException">The device failed; nothing of this is under way any more.</exception>
+    public async Task CopyAsync(CudaStream stream, Action<CudaStream> give)
     {
-        var spare = _spare.GetOrAdd(stream.Device, _ => []);
-        var made = spare.TryTake(out var used) ? used : CudaEvent.Create(stream.Device);
-        var mark = new Mark(made, new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
-        made.Record(stream);
-        _added.Enqueue((stream, mark));
-        _anything.Release();
-        return mark.Reached.Task;
+        var mark = Take(stream.Device);
+        NativeException? failure = null;
+        try
+        {
+            give(stream);
+        }
+        catch (NativeException caught)
+        {
+            failure = caught;
+        }
+
+        await AddAsync(stream, mark).ConfigureAwait(false);
+        if (failure is not null)
+        {
+            throw failure;
+        }
+    }
+
+    /// <summary>An event for <see cref="AddAsync(CudaStream, CudaEvent?)"/>, to be taken before copies are given: where there is none, nothing is under way yet.</summary>
+    /// <exception cref="NativeException">The device failed.</exception>
+    public CudaEvent Take(CudaDevice device) => _spare.GetOrAdd(device, _ => []).TryTake(out var used) ? used : CudaEvent.Create(device);
+
+    /// <summary>
+    /// Completes when the stream has done everything that it was given so far; fails with <see cref="NativeException"/> when some of it failed. Throws nothing itself: where the stream takes no mark,
+    /// nobody can tell when its copies end, so this never completes, as with a device that stalls. Callers have deadlines.
+    /// </summary>
+    /// <param name="taken">From <see cref="Take"/>, and given back; null to take one now.</param>
+    public Task AddAsync(CudaStream stream, CudaEvent? taken = null)
+    {
+        var reached = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        try
+        {
+            taken ??= Take(stream.Device);
+            taken.Record(stream);
+            _added.Enqueue((stream, new Mark(taken, reached)));
+            _anything.Release();
+        }
+        catch (NativeException)
+        {
+            GivenUpMemory.Keep((stream, taken));
+        }
+
+        return reached.Task;
     }
 
     /// <summary>Stops to watch a stream whose device no longer answers: its marks never complete.</summary>
@@ -59,6 +96,7 @@ public sealed class CudaMarks : IDisposable
     {
         var waiting = new Dictionary<CudaStream, Queue<Mark>>();
         var emptied = new List<CudaStream>();
+        var pace = new SpinThenNap(TimeProvider.System, () => SpinThenNap.Nap());
         while (!_stopping)
         {
             if (waiting.Count == 0)
@@ -66,11 +104,18 @@ public sealed class CudaMarks : IDisposable
                 _anything.Wait();
             }
 
+            var hasGotOn = false;
             while (_added.TryDequeue(out var added))
             {
+                hasGotOn = true;
                 if (added.Mark is null)
                 {
-                    waiting.Remove(added.Stream);
+                    // Kept, because events are destroyed by finalizers otherwise, which then wait for the device.
+                    if (waiting.Remove(added.Stream, out var forgotten))
+                    {
+                        GivenUpMemory.Keep(forgotten);
+                    }
+
                     continue;
                 }
 
@@ -86,6 +131,7 @@ public sealed class CudaMarks : IDisposable
             {
                 while (marks.TryPeek(out var oldest) && IsOver(oldest))
                 {
+                    hasGotOn = true;
                     marks.Dequeue();
                     _spare[stream.Device].Add(oldest.Event);
                 }
@@ -98,7 +144,10 @@ public sealed class CudaMarks : IDisposable
 
             emptied.ForEach(stream => waiting.Remove(stream));
             emptied.Clear();
-            Thread.Yield();
+            if (waiting.Count > 0)
+            {
+                pace.Pause(hasGotOn);
+            }
         }
     }
 

@@ -114,6 +114,10 @@ internal static unsafe partial class Libc
     [LibraryImport(Library, SetLastError = true)]
     public static partial int madvise(nint address, nuint length, int advice);
 
+    /// <param name="duration">A <c>struct timespec</c>: seconds, then nanoseconds.</param>
+    [LibraryImport(Library)]
+    public static partial int nanosleep(long* duration, nint remaining);
+
     [LibraryImport(Library)]
     public static partial uint geteuid();
 

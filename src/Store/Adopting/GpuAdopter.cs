@@ -46,6 +46,7 @@ internal sealed class GpuAdopter(ShardIndex index, GpuTier gpu, Evictor evictor,
         {
             // The device may still write to the block, which therefore stays held.
             isKept = true;
+            gpu.GiveUp(unit, shard.Size);
             throw;
         }
         finally

@@ -43,7 +43,11 @@ internal sealed class CudaGpuArena : IGpuArena
 
     public Task CopyOutAsync(long offset, Memory<byte> host) => _streams.CopyOutAsync(Address + (nint)offset, host);
 
-    public void Abandon() => _memory.Abandon();
+    public void Abandon()
+    {
+        _memory.Abandon();
+        _streams.Abandon();
+    }
 
     public void Dispose()
     {
@@ -73,7 +77,7 @@ internal sealed class ForeignCudaGpuArena : IForeignGpuArena
     {
         var device = links.Gpus.Find(uuid)
             ?? throw new NativeException("CUDA", "cuDeviceGet", 0, "this process does not see the GPU: run the node with CUDA_VISIBLE_DEVICES unset, or naming it too", uuid);
-        links.WatchOf(device).ThrowIfStalled();
+        links.Watches.ThrowIfStalled(uuid);
         var memory = CudaSharedMemory.Open(device, handle);
         try
         {
@@ -91,7 +95,7 @@ internal sealed class ForeignCudaGpuArena : IForeignGpuArena
     public Task CopyToAsync(long offset, IGpuArena target, long targetOffset, int length)
     {
         var arena = (CudaGpuArena)target;
-        return _streams.CopyToAsync(_memory.Address + (nint)offset, arena.Gpu, arena.Address + (nint)targetOffset, length);
+        return _streams.CopyToAsync(_memory.Address + (nint)offset, arena, arena.Address + (nint)targetOffset, length);
     }
 
     public Task CopyOutAsync(long offset, Memory<byte> host) => _streams.CopyOutAsync(_memory.Address + (nint)offset, host);
@@ -101,6 +105,7 @@ internal sealed class ForeignCudaGpuArena : IForeignGpuArena
         if (_links.IsStalled)
         {
             _memory.Abandon();
+            _streams.Abandon();
         }
 
         _streams.Dispose();

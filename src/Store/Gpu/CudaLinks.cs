@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using P2PWeights.Native;
 using P2PWeights.Native.Cuda;
 using P2PWeights.Store.Writing;
@@ -17,8 +16,7 @@ internal sealed class CudaLinks(TimeProvider time) : IDisposable
     public const int ReadBlockBytes = 1 << 20;
 
     private readonly List<RegisteredMemory> _registered = [];
-    private readonly ConcurrentDictionary<string, CopyWatch> _watches = new();
-    private volatile bool _isStalled;
+    private int _isStalled;
 
     public CudaDevices Gpus { get; } = new();
 
@@ -26,41 +24,40 @@ internal sealed class CudaLinks(TimeProvider time) : IDisposable
     public StagingPool Reads { get; } = new(ReadBlocks, ReadBlockBytes);
 
     /// <summary>Whether a device has stalled.</summary>
-    public bool IsStalled => _isStalled;
+    public bool IsStalled => Volatile.Read(ref _isStalled) != 0;
 
-    /// <summary>One per device, whoever's memory is copied there: a device that has stalled has done so for all.</summary>
-    public CopyWatch WatchOf(CudaDevice device) => _watches.GetOrAdd(device.Uuid, uuid => new CopyWatch(uuid, time));
+    /// <summary>Of all copies, whoever's memory they are in.</summary>
+    public CopyWatches Watches { get; } = new(time);
 
     /// <summary>Registers memory that shards go to GPUs from, and the blocks for the other direction.</summary>
     /// <exception cref="NativeException">It cannot be pinned; copies are slower then.</exception>
-    public void Register(MemoryRegion staging)
+    public void Register(StagingPool staging)
     {
-        _registered.Add(Gpus.Register(Reads.Region.Address, Reads.Region.Length));
-        _registered.Add(Gpus.Register(staging.Address, staging.Length));
+        _registered.Add(Reads.RegisterFor(Gpus));
+        _registered.Add(staging.RegisterFor(Gpus));
     }
 
-    /// <summary>Called while the staging memory is still mapped.</summary>
+    /// <summary>Lets go of that memory; after a stall it stays registered, and mapped.</summary>
     public void Unregister()
     {
-        foreach (var registered in _isStalled ? [] : _registered)
+        foreach (var registered in IsStalled ? [] : _registered)
         {
             registered.Dispose();
         }
     }
 
-    /// <summary>A device has stalled: its streams are watched no longer.</summary>
-    public void LeaveBehind(IEnumerable<CudaStream> streams)
+    /// <summary>A device has stalled. Called before anybody who waited for it is told.</summary>
+    public void LeaveBehind()
     {
-        _isStalled = true;
-        foreach (var stream in streams)
+        if (Interlocked.Exchange(ref _isStalled, 1) == 0)
         {
-            Gpus.Marks.Forget(stream);
+            GivenUpMemory.Keep(this);
         }
     }
 
     public void Dispose()
     {
-        if (!_isStalled)
+        if (!IsStalled)
         {
             Reads.Dispose();
             Gpus.Dispose();

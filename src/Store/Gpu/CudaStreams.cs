@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Collections.Concurrent;
 using P2PWeights.Native;
 using P2PWeights.Native.Cuda;
 
@@ -10,41 +11,38 @@ namespace P2PWeights.Store.Gpu;
 /// </summary>
 internal sealed class CudaStreams : IDisposable
 {
-    private const int Streams = 4;
+    private const int HostLines = 4;
 
     private readonly CudaLinks _links;
-    private readonly CudaStream[] _streams;
-    private readonly CopyWatch _watch;
-    private readonly CopyBatches<PeerCopy> _peerCopies;
+    private readonly string _name;
+    private readonly CudaLine[] _lines;
+
+    /// <summary>By the target.</summary>
+    private readonly ConcurrentDictionary<CudaDevice, CudaPeerCopies> _peers = new();
+    private readonly Lock _opening = new();
     private int _turn;
 
     /// <exception cref="NativeException">The device failed.</exception>
     public CudaStreams(CudaDevice device, CudaLinks links)
     {
-        (Device, _links, _watch) = (device, links, links.WatchOf(device));
-        _streams = [.. Enumerable.Range(0, Streams).Select(_ => CudaStream.Create(device))];
-        _peerCopies = new CopyBatches<PeerCopy>((lane, copies) => CopyAllAsync(_streams[lane], copies));
+        (Device, _links, _name) = (device, links, device.Uuid);
+        _lines = [.. Enumerable.Range(0, HostLines).Select(_ => new CudaLine(device, links))];
     }
 
     public CudaDevice Device { get; }
 
     /// <summary>What went to other devices.</summary>
-    public GpuCopies Counts => _peerCopies.Counts;
+    public GpuCopies Counts => _peers.Values.Aggregate(default(GpuCopies), (sum, peer) => sum + peer.Counts);
 
-    private CudaStream Next => _streams[(uint)Interlocked.Increment(ref _turn) % Streams];
+    private CudaLine Next => _lines[(uint)Interlocked.Increment(ref _turn) % HostLines];
 
-    /// <summary>Copies from host memory to the device. At full speed, and without blocking, where the memory is registered.</summary>
+    /// <summary>Copies from host memory to the device. At full speed where the memory is registered.</summary>
     /// <exception cref="IOException">The device failed, or stalled.</exception>
     public async Task CopyInAsync(ReadOnlyMemory<byte> host, nint destination)
     {
         using var pin = host.Pin();
         var from = AddressOf(pin);
-        await WithinAsync(() =>
-        {
-            var stream = Next;
-            stream.CopyIn(destination, from, host.Length);
-            return _links.Gpus.Marks.AddAsync(stream);
-        }).ConfigureAwait(false);
+        await WithHostAsync(stream => stream.CopyIn(destination, from, host.Length)).ConfigureAwait(false);
     }
 
     /// <summary>Copies from the device to host memory, which is no longer written to when this has ended, in whatever way.</summary>
@@ -59,21 +57,44 @@ internal sealed class CudaStreams : IDisposable
         }
     }
 
-    /// <summary>Copies from the device to another, or inside of it.</summary>
+    /// <summary>Copies from the device to an arena on another, or on the same.</summary>
     /// <exception cref="IOException">One of the devices failed, or stalled.</exception>
-    public Task CopyToAsync(nint source, CudaDevice target, nint destination, int length) =>
-        WithinAsync(() => _peerCopies.AddAsync(new PeerCopy(source, target, destination, length)));
+    public async Task CopyToAsync(nint source, CudaGpuArena target, nint destination, int length)
+    {
+        try
+        {
+            await (target.Gpu == Device
+                ? _links.Watches.WithinAsync(_name, () => PeerOf(target.Gpu).AddAsync(source, destination, length))
+                : _links.Watches.WithinAsync(_name, target.Device, () => PeerOf(target.Gpu).AddAsync(source, destination, length))).ConfigureAwait(false);
+        }
+        catch (StalledDeviceException)
+        {
+            _links.LeaveBehind();
+            if (_peers.TryGetValue(target.Gpu, out var peer))
+            {
+                peer.LeaveBehind();
+            }
+
+            throw;
+        }
+    }
+
+    /// <summary>Gives all up without destroying it, because a device has stalled or somebody still uses its memory.</summary>
+    public void Abandon()
+    {
+        Array.ForEach(_lines, line => line.Abandon());
+        foreach (var peer in _peers.Values)
+        {
+            peer.Abandon();
+        }
+    }
 
     public void Dispose()
     {
-        foreach (var stream in _streams)
+        Array.ForEach(_lines, line => line.Dispose());
+        foreach (var peer in _peers.Values)
         {
-            if (_links.IsStalled)
-            {
-                stream.Abandon();
-            }
-
-            stream.Dispose();
+            peer.Dispose();
         }
     }
 
@@ -85,12 +106,7 @@ internal sealed class CudaStreams : IDisposable
             var bytes = block.GetMemory(host.Length);
             using var pin = bytes.Pin();
             var to = AddressOf(pin);
-            await WithinAsync(() =>
-            {
-                var stream = Next;
-                stream.CopyOut(to, source, bytes.Length);
-                return _links.Gpus.Marks.AddAsync(stream);
-            }).ConfigureAwait(false);
+            await WithHostAsync(stream => stream.CopyOut(to, source, bytes.Length)).ConfigureAwait(false);
             bytes.CopyTo(host);
         }
         catch (StalledDeviceException)
@@ -107,47 +123,32 @@ internal sealed class CudaStreams : IDisposable
         _links.Reads.Return(block);
     }
 
-    private async Task CopyAllAsync(CudaStream stream, IReadOnlyList<PeerCopy> copies)
+    private async Task WithHostAsync(Action<CudaStream> give)
     {
         try
         {
-            foreach (var (source, target, destination, length) in copies)
-            {
-                if (target == Device)
-                {
-                    stream.Copy(destination, source, length);
-                }
-                else
-                {
-                    stream.CopyTo(target, destination, source, length);
-                }
-            }
-        }
-        catch (NativeException)
-        {
-            // Those that were given before may be under way, and their bytes must stay as long.
-            await _links.Gpus.Marks.AddAsync(stream).ConfigureAwait(false);
-            throw;
-        }
-
-        await _links.Gpus.Marks.AddAsync(stream).ConfigureAwait(false);
-    }
-
-    private async Task WithinAsync(Func<Task> begin)
-    {
-        try
-        {
-            await _watch.WithinAsync(begin).ConfigureAwait(false);
+            await _links.Watches.WithinAsync(_name, () => Next.CopyAsync(give)).ConfigureAwait(false);
         }
         catch (StalledDeviceException)
         {
-            _links.LeaveBehind(_streams);
+            _links.LeaveBehind();
+            Array.ForEach(_lines, line => line.LeaveBehind());
             throw;
+        }
+    }
+
+    private CudaPeerCopies PeerOf(CudaDevice target)
+    {
+        if (_peers.TryGetValue(target, out var peer))
+        {
+            return peer;
+        }
+
+        lock (_opening)
+        {
+            return _peers.GetOrAdd(target, static (device, self) => new CudaPeerCopies(self.Device, device, self._links), this);
         }
     }
 
     private static unsafe nint AddressOf(in MemoryHandle pin) => (nint)pin.Pointer;
-
-    /// <summary>One copy from the device.</summary>
-    private readonly record struct PeerCopy(nint Source, CudaDevice Target, nint Destination, int Length);
 }

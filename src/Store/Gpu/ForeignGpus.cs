@@ -11,14 +11,14 @@ public sealed class ForeignGpus
 {
     private readonly ForeignArena _arena;
     private readonly IReadOnlyList<GpuExport> _exports;
-    private readonly Lazy<IForeignGpuArena>[] _opened;
+    private readonly ForeignGpuOpening[] _opened;
     private readonly Users _users;
 
     /// <param name="arena">The other node's memory tier; taken over.</param>
     internal ForeignGpus(ForeignArena arena, IReadOnlyList<GpuExport> exports, GpuTier tier)
     {
         (_arena, _exports) = (arena, exports);
-        _opened = [.. exports.Select(export => new Lazy<IForeignGpuArena>(() => tier.OpenForeign(export, arena.Path)))];
+        _opened = [.. exports.Select(export => tier.OpeningOf(export, arena.Path))];
         _users = new Users(this);
     }
 
@@ -26,7 +26,7 @@ public sealed class ForeignGpus
     public bool IsUnchanged => _arena.IsUnchanged();
 
     /// <summary>What the devices of that node's arenas were given to copy by this process.</summary>
-    public GpuCopies Copies => _opened.Where(arena => arena.IsValueCreated).Aggregate(default(GpuCopies), (sum, arena) => sum + arena.Value.Copies);
+    public GpuCopies Copies => _opened.Aggregate(default(GpuCopies), (sum, arena) => sum + (arena.Opened?.Copies ?? default));
 
     /// <summary>Whether a GPU arena was told of that has such a range.</summary>
     public bool Has(int gpu, long offset, int size) => gpu >= 0 && gpu < _exports.Count && offset >= 0 && offset <= _exports[gpu].Bytes - size;
@@ -40,19 +40,19 @@ public sealed class ForeignGpus
     /// <summary>Copies bytes of a shard to the host's memory, in use meanwhile. Cannot be cancelled.</summary>
     /// <param name="gpu">With the range, checked by <see cref="Has"/>.</param>
     /// <exception cref="IOException">The arena cannot be opened, or a device failed.</exception>
-    public Task ReadAsync(int gpu, long offset, Memory<byte> destination) => _opened[gpu].Value.CopyOutAsync(offset, destination);
+    public Task ReadAsync(int gpu, long offset, Memory<byte> destination) => _opened[gpu].Open().CopyOutAsync(offset, destination);
 
     /// <summary>The arena of one GPU.</summary>
     /// <exception cref="IOException">It cannot be opened.</exception>
-    internal IForeignGpuArena Open(int gpu) => _opened[gpu].Value;
+    internal IForeignGpuArena Open(int gpu) => _opened[gpu].Open();
 
     private sealed class Users(ForeignGpus gpus) : Counted
     {
         protected override void End()
         {
-            foreach (var opened in gpus._opened.Where(arena => arena.IsValueCreated))
+            foreach (var arena in gpus._opened)
             {
-                opened.Value.Dispose();
+                arena.Opened?.Dispose();
             }
 
             gpus._arena.Dispose();

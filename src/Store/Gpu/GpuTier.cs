@@ -3,6 +3,7 @@ using P2PWeights.Native.Cuda;
 using P2PWeights.Native.Posix;
 using P2PWeights.Store.Content;
 using P2PWeights.Store.Memory;
+using P2PWeights.Store.Writing;
 
 namespace P2PWeights.Store.Gpu;
 
@@ -16,7 +17,9 @@ internal sealed class GpuTier
     private readonly CudaLinks? _cuda;
     private readonly string _exports;
 
-    private GpuTier(Part[] parts, CudaLinks? cuda, string exports) => (_parts, _cuda, _exports) = (parts, cuda, exports);
+    private readonly TimeProvider _time;
+
+    private GpuTier(Part[] parts, CudaLinks? cuda, string exports, TimeProvider time) => (_parts, _cuda, _exports, _time) = (parts, cuda, exports, time);
 
     /// <summary>The settings' words for the GPUs.</summary>
     public IReadOnlyList<string> Names => [.. _parts.Select(part => part.Name)];
@@ -60,7 +63,7 @@ internal sealed class GpuTier
             }
 
             GpuExports.Write(arena, [.. parts.Select(part => new GpuExport(part.Memory.Device, part.Blocks.QuotaBytes, part.Memory.Handle))]);
-            return new GpuTier([.. parts], cuda, GpuExports.PathOf(arena.Path));
+            return new GpuTier([.. parts], cuda, GpuExports.PathOf(arena.Path), time);
         }
         catch
         {
@@ -72,7 +75,7 @@ internal sealed class GpuTier
 
     /// <summary>Makes host memory that shards come through ready for copies at full speed. Where it cannot be pinned, copies are slower and right.</summary>
     /// <returns>Why it cannot; null when it can, or needs not.</returns>
-    public string? Register(MemoryRegion staging)
+    public string? Register(StagingPool staging)
     {
         try
         {
@@ -129,14 +132,15 @@ internal sealed class GpuTier
     /// <inheritdoc cref="HeldBlocks.Release"/>
     public void Release(int unit) => PartOf(unit).Blocks.Release(unit - PartOf(unit).FirstUnit);
 
+    /// <summary>A device that has stalled may still write to a block: it stays held for good.</summary>
+    /// <param name="size">Bytes of the copy.</param>
+    public void GiveUp(int unit, int size) => GivenUpMemory.Keep(PlaceOf(unit).Arena, size);
+
     /// <summary>Digests of a GPU's published shards, a snapshot to be checked against the index.</summary>
     public List<Digest> PublishedOn(int gpu) => _parts[gpu].Digests();
 
-    /// <summary>Opens a GPU arena of another process of this host, as told in its <see cref="GpuExports"/>.</summary>
-    /// <exception cref="IOException">It cannot be opened.</exception>
-    public IForeignGpuArena OpenForeign(in GpuExport export, string arenaPath) => export.IsCuda
-        ? ForeignCudaGpuArena.Open(_cuda ?? throw new NativeException("CUDA", "cuIpcOpenMemHandle", 0, "this node has no memory on a GPU of its own", export.Device), export.Device, export.Handle.Span)
-        : ForeignHostGpuArena.Open(Path.GetDirectoryName(arenaPath)!, export.Handle.Span);
+    /// <summary>A GPU arena of another process of this host, as told in its <see cref="GpuExports"/>, to be opened.</summary>
+    public ForeignGpuOpening OpeningOf(GpuExport export, string arenaPath) => new(() => OpenForeign(export, arenaPath), _time);
 
     /// <summary>Ends what does not need the GPUs' memory: called while the staging memory is still mapped.</summary>
     public void Unregister() => _cuda?.Unregister();
@@ -164,6 +168,10 @@ internal sealed class GpuTier
             _cuda?.Dispose();
         }
     }
+
+    private IForeignGpuArena OpenForeign(in GpuExport export, string arenaPath) => export.IsCuda
+        ? ForeignCudaGpuArena.Open(_cuda ?? throw new NativeException("CUDA", "cuIpcOpenMemHandle", 0, "this node has no memory on a GPU of its own", export.Device), export.Device, export.Handle.Span)
+        : ForeignHostGpuArena.Open(Path.GetDirectoryName(arenaPath)!, export.Handle.Span);
 
     private Part PartOf(int unit) => _parts[IndexOf(unit)];
 

@@ -47,6 +47,7 @@ internal sealed class GpuWrite(SparePool<GpuWrite> spare, StagingPool pool, GpuT
         {
             // The device may still copy: both sides stay as they are, and the block stays held.
             pool.Abandon(_staging);
+            gpu.GiveUp(_unit, Shard.Size);
         }
         else
         {

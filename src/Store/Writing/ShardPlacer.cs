@@ -42,7 +42,7 @@ internal sealed class ShardPlacer : IDisposable
     }
 
     /// <summary>The staging memory.</summary>
-    public MemoryRegion Staging => _staging.Region;
+    public StagingPool Staging => _staging;
 
     /// <exception cref="StoreException"><see cref="StoreError.Full"/>.</exception>
     public async ValueTask<ShardWrite> PlaceAsync(ShardInfo shard, ShardTarget target, CancellationToken cancellationToken)

@@ -1,4 +1,6 @@
 using System.Collections.Concurrent;
+using P2PWeights.Native;
+using P2PWeights.Native.Cuda;
 using P2PWeights.Native.Posix;
 
 namespace P2PWeights.Store.Writing;
@@ -12,7 +14,6 @@ internal sealed class StagingPool : IDisposable
     private readonly MemoryMapping _memory;
     private readonly SemaphoreSlim _free;
     private readonly ConcurrentBag<StagingSlot> _idle;
-    private readonly ConcurrentBag<StagingSlot> _abandoned = [];
     private readonly int _slotBytes;
     private int _users = 1;
 
@@ -48,6 +49,10 @@ internal sealed class StagingPool : IDisposable
         }
     }
 
+    /// <summary>Registers all slots for GPUs. They stay mapped for as long as they are registered.</summary>
+    /// <exception cref="NativeException">They cannot be pinned.</exception>
+    public RegisteredMemory RegisterFor(CudaDevices gpus) => gpus.Register(Region.Address, Region.Length, _memory);
+
     /// <summary>Takes a slot back; nobody may use its memory any more.</summary>
     public void Return(StagingSlot slot)
     {
@@ -60,7 +65,7 @@ internal sealed class StagingPool : IDisposable
     /// <summary>Takes a slot back whose memory a stalled device may still read or write: nobody gets it again, nor is it freed before the process ends, and another one takes its place.</summary>
     public void Abandon(StagingSlot slot)
     {
-        _abandoned.Add(slot);
+        GivenUpMemory.Keep(slot, _slotBytes);
         _idle.Add(new StagingSlot(MemoryMapping.CreateAnonymous(_slotBytes), 0, _slotBytes));
         _free.Release();
     }

@@ -35,6 +35,15 @@ public sealed unsafe class CudaDeviceTests
         Assert.Contains("CUDA_ERROR_INVALID_DEVICE", exception.Message, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void A_device_that_could_not_be_opened_is_tried_again()
+    {
+        using var devices = new CudaDevices();
+
+        // Another exception each time: nothing was remembered.
+        Assert.NotSame(Assert.Throws<NativeException>(() => devices.Open(1000)), Assert.Throws<NativeException>(() => devices.Open(1000)));
+    }
+
     [CudaFact]
     public void Bytes_go_into_a_device_and_come_out_unchanged()
     {

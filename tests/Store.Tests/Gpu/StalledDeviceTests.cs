@@ -1,3 +1,4 @@
+using P2PWeights.Native;
 using P2PWeights.Store.Adopting;
 using P2PWeights.Store.Content;
 using P2PWeights.Store.Gpu;
@@ -59,9 +60,71 @@ public sealed class StalledDeviceTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task Driver_that_does_not_return_is_given_up_like_a_copy_that_does_not_end()
+    {
+        var time = new VirtualTime();
+        var watch = new CopyWatch("GPU-7", time);
+        using var returns = new ManualResetEventSlim();
+        try
+        {
+            var asking = Task.Run<Task>(() => watch.WithinAsync(() =>
+            {
+                returns.Wait();
+                return Task.CompletedTask;
+            }));
+            var copying = await asking.WaitAsync(StoreFixture.Deadline);
+            time.Advance(CopyWatch.Deadline);
+
+            await Assert.ThrowsAsync<StalledDeviceException>(() => copying.WaitAsync(StoreFixture.Deadline));
+        }
+        finally
+        {
+            returns.Set();
+        }
+    }
+
+    [Fact]
+    public async Task Copy_between_two_devices_that_stalls_is_that_of_the_link_when_nothing_else_tells()
+    {
+        var time = new VirtualTime();
+        var watches = new CopyWatches(time);
+        await StallAsync(time, watches.WithinAsync("GPU-1", "GPU-2", NeverAsync), "from GPU-1 to GPU-2");
+
+        var later = await Assert.ThrowsAsync<IOException>(() => watches.WithinAsync("GPU-1", "GPU-2", () => Task.CompletedTask));
+        Assert.Contains("from GPU-1 to GPU-2", later.Message, StringComparison.Ordinal);
+        await watches.WithinAsync("GPU-2", "GPU-1", () => Task.CompletedTask);
+        await watches.WithinAsync("GPU-1", () => Task.CompletedTask);
+        await watches.WithinAsync("GPU-2", () => Task.CompletedTask);
+    }
+
+    [Theory]
+    [InlineData("GPU-1", "GPU-2")]
+    [InlineData("GPU-2", "GPU-1")]
+    public async Task Device_whose_other_copies_have_stopped_too_is_the_one_that_stalled(string stalled, string other)
+    {
+        var time = new VirtualTime();
+        var watches = new CopyWatches(time);
+        var between = watches.WithinAsync("GPU-1", "GPU-2", NeverAsync);
+        time.Advance(CopyWatch.Deadline / 4);
+        var own = watches.WithinAsync(stalled, "GPU-3", NeverAsync);
+        time.Advance(CopyWatch.Deadline / 2);
+
+        // What has just begun says nothing yet.
+        var young = watches.WithinAsync(other, NeverAsync);
+        await StallAsync(time, between, "from GPU-1 to GPU-2", CopyWatch.Deadline / 4);
+
+        var refused = await Assert.ThrowsAsync<IOException>(() => watches.WithinAsync(stalled, () => Task.CompletedTask));
+        Assert.Contains(stalled, refused.Message, StringComparison.Ordinal);
+        await Assert.ThrowsAsync<IOException>(() => watches.WithinAsync(other, stalled, () => Task.CompletedTask));
+        await watches.WithinAsync(other, "GPU-3", () => Task.CompletedTask);
+        Assert.False(own.IsCompleted || young.IsCompleted);
+    }
+
+    [Fact]
     public async Task Write_to_a_stalled_gpu_fails_by_name_and_keeps_the_block_and_leaves_room_for_other_writes()
     {
         var store = await _taker.OpenAsync(gpus: Host);
+        var givenUp = GivenUpMemory.Bytes;
         for (var stall = 0; stall < Stalls; stall++)
         {
             var (shard, bytes) = _taker.NewShard(Size);
@@ -75,6 +138,8 @@ public sealed class StalledDeviceTests : IAsyncDisposable
             Assert.False(store.Contains(shard.Digest));
         }
 
+        // The blocks, and the slots of staging memory.
+        Assert.True(GivenUpMemory.Bytes - givenUp >= 2 * Stalls * Size);
         Assert.Equal((0, Stalls * Size), (Gpu(store).Shards, Gpu(store).Bytes));
         var (next, nextBytes) = _taker.NewShard(Size);
         await store.PutAsync(next, nextBytes, ShardTarget.InGpu(0)).WaitAsync(StoreFixture.Deadline);
@@ -117,6 +182,15 @@ public sealed class StalledDeviceTests : IAsyncDisposable
         Assert.False(adopted);
         Assert.Equal((false, 0L), (store.Contains(shard.Digest), Gpu(store).Bytes));
         gpus.EndUse();
+    }
+
+    private static Task NeverAsync() => new TaskCompletionSource().Task;
+
+    /// <summary>Lets time pass until a copy is given up.</summary>
+    private static async Task StallAsync(VirtualTime time, Task copying, string name, TimeSpan? left = null)
+    {
+        time.Advance(left ?? CopyWatch.Deadline);
+        Assert.Contains(name, (await Assert.ThrowsAsync<StalledDeviceException>(() => copying.WaitAsync(StoreFixture.Deadline))).Message, StringComparison.Ordinal);
     }
 
     private static TierUsage Gpu(ShardStore store) => store.Usage.Tiers.Single(tier => tier.Tier == Tiers.Gpu);

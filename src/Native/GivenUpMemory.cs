@@ -1,12 +1,12 @@
 using System.Collections.Concurrent;
 
-namespace P2PWeights.Client.Updating.Pipeline;
+namespace P2PWeights.Native;
 
 /// <summary>
 /// Memory that a copy may still read or write, because its device stopped and never said that the copy has ended. It is kept until the process ends, out of reach of finalizers: freed, it
-/// would soon be somebody else's.
+/// would soon be somebody else's. So are streams and events of such devices, because a finalizer that destroys them may wait without end. Thread-safe.
 /// </summary>
-internal static class GivenUpMemory
+public static class GivenUpMemory
 {
     private static readonly ConcurrentBag<object> Kept = [];
     private static long _bytes;
@@ -16,7 +16,8 @@ internal static class GivenUpMemory
 
     /// <summary>Keeps memory, and counts it.</summary>
     /// <param name="owner">What must not be finalized.</param>
-    public static void Keep(object owner, long bytes)
+    /// <param name="bytes">What copies may still read or write of it.</param>
+    public static void Keep(object owner, long bytes = 0)
     {
         Kept.Add(owner);
         Interlocked.Add(ref _bytes, bytes);
