@@ -38,9 +38,9 @@ internal static class TransferOptionsCheck
             yield return $"{nameof(options.MaxFileLeases)} is {options.MaxFileLeases}, not at least 1";
         }
 
-        if (options.WindowBytes < 1)
+        if (options.WindowBytes < 1 || options.GpuWindowBytes < 1)
         {
-            yield return $"{nameof(options.WindowBytes)} is {options.WindowBytes}, not at least 1";
+            yield return $"{nameof(options.WindowBytes)} and {nameof(options.GpuWindowBytes)} are {options.WindowBytes} and {options.GpuWindowBytes}, not at least 1";
         }
 
         if (options.UploadBytesPerSecond < 0 || options.DownloadBytesPerSecond < 0)

@@ -8,6 +8,9 @@ namespace P2PWeights.Native.Cuda;
 /// </summary>
 public sealed unsafe class CudaStream : NativeHandle
 {
+    /// <summary>Copies that one call of the driver takes here: more would not be faster, and their lists lie on the stack.</summary>
+    private const int MostInBatch = 64;
+
     private CudaStream(CudaDevice device)
         : base(device) => Device = device;
 
@@ -62,6 +65,31 @@ public sealed unsafe class CudaStream : NativeHandle
             Cu.cuMemcpyPeerAsync(destination, other.Pointer, source, current.Pointer, (nuint)length, self.Pointer), "cuMemcpyPeerAsync", $"{Device.Name} to {peer.Name}");
     }
 
+    /// <summary>
+    /// Copies from the stream's device to another, in any order. Where the driver takes them in one call (CUDA 12.8) the copy engine does not pause between them: of one that takes 42 µs, the
+    /// pause is 4.
+    /// </summary>
+    /// <param name="copies">Must not overlap; the sources have been written before this is called.</param>
+    /// <exception cref="NativeException">An address is wrong, or one of the devices failed earlier; some of the copies may have been begun.</exception>
+    public void CopyTo(CudaDevice peer, ReadOnlySpan<DeviceCopy> copies)
+    {
+        if (copies.Length > 1 && CuBatch.IsAvailable && Device.CanAccess(peer))
+        {
+            for (; copies.Length > MostInBatch; copies = copies[MostInBatch..])
+            {
+                CopyTogether(peer, copies[..MostInBatch]);
+            }
+
+            CopyTogether(peer, copies);
+            return;
+        }
+
+        foreach (var (source, destination, length) in copies)
+        {
+            CopyTo(peer, destination, source, length);
+        }
+    }
+
     /// <summary>Has what is given to the stream from now on wait for an event of any device.</summary>
     /// <exception cref="NativeException">A device failed earlier.</exception>
     public void Wait(CudaEvent awaited)
@@ -83,6 +111,23 @@ public sealed unsafe class CudaStream : NativeHandle
 
     /// <summary>Gives the stream up without destroying it, for a device that no longer answers.</summary>
     public void Abandon() => SetHandleAsInvalid();
+
+    private void CopyTogether(CudaDevice peer, ReadOnlySpan<DeviceCopy> copies)
+    {
+        var destinations = stackalloc nint[MostInBatch];
+        var sources = stackalloc nint[MostInBatch];
+        var bytes = stackalloc nuint[MostInBatch];
+        for (var i = 0; i < copies.Length; i++)
+        {
+            (destinations[i], sources[i], bytes[i]) = (copies[i].Destination, copies[i].Source, (nuint)copies[i].Length);
+        }
+
+        var attributes = new CUmemcpyAttributes { SourceAccessOrder = Cu.CU_MEMCPY_SRC_ACCESS_ORDER_ANY };
+        using var self = Use();
+        using var other = peer.Use();
+        using var current = Device.MakeCurrent();
+        Cu.Check(CuBatch.cuMemcpyBatchAsync(destinations, sources, bytes, copies.Length, &attributes, self.Pointer), "cuMemcpyBatchAsync", $"{Device.Name} to {peer.Name}");
+    }
 
     private protected override NativeException? TryRelease(nint native)
     {

@@ -7,15 +7,24 @@ namespace P2PWeights.Store.Gpu;
 /// is done once per batch (taking the driver's lock, an event, waking those who wait) is not done for every copy. Nobody waits for others to ask: what is asked for when a lane is idle goes at
 /// once. Thread-safe.
 /// </summary>
-/// <param name="run">Does a batch on a lane, which has one at a time; begins it before it returns. It is told off when the task ends, and all of the batch share its failure.</param>
-internal sealed class CopyBatches<T>(Func<int, IReadOnlyList<T>, Task> run)
+/// <param name="run">Does a batch on a lane, which has one at a time; begins it before it returns, and leaves the list as it is. It is told off when the task ends, and all of the batch share its failure.</param>
+internal sealed class CopyBatches<T>(Func<int, List<T>, Task> run)
 {
     /// <summary>Batches under way at the same time.</summary>
     public const int Lanes = 2;
 
+    /// <summary>
+    /// Copies in one batch at most. Without a bound one batch soon has nearly all that is asked for at a time, and those who wait for it ask again only when the device has nothing left to do:
+    /// 341 GB/s of 391, with eight of 16 MiB 380 (2 H200).
+    /// </summary>
+    public const int Most = 8;
+
     private readonly Lock _gate = new();
     private readonly Stack<int> _idle = new(Enumerable.Range(0, Lanes));
-    private Batch? _next;
+
+    /// <summary>Not begun, the oldest first; only the last may have room.</summary>
+    private readonly Queue<Batch> _waiting = new();
+    private Batch? _last;
     private long _copies;
     private long _batches;
     private long _busySince;
@@ -41,7 +50,7 @@ internal sealed class CopyBatches<T>(Func<int, IReadOnlyList<T>, Task> run)
         int lane;
         lock (_gate)
         {
-            batch = _next ??= new Batch();
+            batch = _last is { Items.Count: < Most } last ? last : Open();
             batch.Items.Add(item);
             if (!_idle.TryPop(out lane))
             {
@@ -53,6 +62,7 @@ internal sealed class CopyBatches<T>(Func<int, IReadOnlyList<T>, Task> run)
                 _busySince = Stopwatch.GetTimestamp();
             }
 
+            // A lane that is idle leaves nothing waiting: this is it.
             TakeNext();
         }
 
@@ -88,7 +98,7 @@ internal sealed class CopyBatches<T>(Func<int, IReadOnlyList<T>, Task> run)
     {
         lock (_gate)
         {
-            if (_next is not null)
+            if (_waiting.Count > 0)
             {
                 return TakeNext();
             }
@@ -103,10 +113,17 @@ internal sealed class CopyBatches<T>(Func<int, IReadOnlyList<T>, Task> run)
         }
     }
 
+    private Batch Open()
+    {
+        _last = new Batch();
+        _waiting.Enqueue(_last);
+        return _last;
+    }
+
     private Batch TakeNext()
     {
-        var taken = _next!;
-        _next = null;
+        var taken = _waiting.Dequeue();
+        _last = taken == _last ? null : _last;
         _copies += taken.Items.Count;
         _batches++;
         return taken;

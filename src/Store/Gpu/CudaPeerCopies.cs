@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using P2PWeights.Native;
 using P2PWeights.Native.Cuda;
 
@@ -9,20 +10,20 @@ internal sealed class CudaPeerCopies : IDisposable
     private readonly CudaDevice _target;
     private readonly bool _isInside;
     private readonly CudaLine[] _lines;
-    private readonly CopyBatches<Copy> _batches;
+    private readonly CopyBatches<DeviceCopy> _batches;
 
     /// <exception cref="NativeException">The device failed.</exception>
     public CudaPeerCopies(CudaDevice source, CudaDevice target, CudaLinks links)
     {
         (_target, _isInside) = (target, source == target);
-        _lines = [.. Enumerable.Range(0, CopyBatches<Copy>.Lanes).Select(_ => new CudaLine(source, links))];
-        _batches = new CopyBatches<Copy>((lane, copies) => _lines[lane].CopyAsync(stream => Give(stream, copies)));
+        _lines = [.. Enumerable.Range(0, CopyBatches<DeviceCopy>.Lanes).Select(_ => new CudaLine(source, links))];
+        _batches = new CopyBatches<DeviceCopy>((lane, copies) => _lines[lane].CopyAsync(stream => Give(stream, copies)));
     }
 
     public GpuCopies Counts => _batches.Counts;
 
     /// <exception cref="NativeException">One of the devices failed.</exception>
-    public Task AddAsync(nint source, nint destination, int length) => _batches.AddAsync(new Copy(source, destination, length));
+    public Task AddAsync(nint source, nint destination, int length) => _batches.AddAsync(new DeviceCopy(source, destination, length));
 
     public void LeaveBehind() => Array.ForEach(_lines, line => line.LeaveBehind());
 
@@ -30,20 +31,17 @@ internal sealed class CudaPeerCopies : IDisposable
 
     public void Dispose() => Array.ForEach(_lines, line => line.Dispose());
 
-    private void Give(CudaStream stream, IReadOnlyList<Copy> copies)
+    private void Give(CudaStream stream, List<DeviceCopy> copies)
     {
+        if (!_isInside)
+        {
+            stream.CopyTo(_target, CollectionsMarshal.AsSpan(copies));
+            return;
+        }
+
         foreach (var (source, destination, length) in copies)
         {
-            if (_isInside)
-            {
-                stream.Copy(destination, source, length);
-            }
-            else
-            {
-                stream.CopyTo(_target, destination, source, length);
-            }
+            stream.Copy(destination, source, length);
         }
     }
-
-    private readonly record struct Copy(nint Source, nint Destination, int Length);
 }

@@ -38,11 +38,14 @@ internal sealed class Pull
         _request = request;
         _progress = progress;
         _loop = new PullLoop(context.Time);
+        var isToGpu = request.Target.Gpu is not null;
+        var window = isToGpu ? context.Options.GpuWindowBytes : context.Options.WindowBytes;
         _planner = new PullPlanner(
-            request.Manifest.Shards, request.Wanted, new PlannerOptions(context.Options.WindowBytes, context.Options.LanesPerPeer)
+            request.Manifest.Shards, request.Wanted, new PlannerOptions(window, context.Options.LanesPerPeer)
             {
                 // Less than the window would leave sources idle.
-                LookAheadBytes = request.LookAheadBytes > 0 ? Math.Max(request.LookAheadBytes, 2 * context.Options.WindowBytes) : 0,
+                LookAheadBytes = request.LookAheadBytes > 0 ? Math.Max(request.LookAheadBytes, 2 * window) : 0,
+                FirstBytesOnHost = isToGpu ? window : 0,
             },
             random);
         _tally = new PullTally(_planner.WantedBytes, _planner.Left, context.Options.Paths);

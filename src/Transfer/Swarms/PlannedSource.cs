@@ -114,14 +114,15 @@ internal sealed class PlannedSource(Guid peer, int shards, int nearness)
     /// <param name="laneBytes">A shard for each of its lanes.</param>
     /// <param name="ahead">Time's worth of bytes beyond the round trip.</param>
     /// <param name="isShared">Others ask it too, so that what this node asks for far ahead may come from elsewhere by then.</param>
-    public double Window(double laneBytes, TimeSpan ahead, bool isShared)
+    /// <param name="firstBytes">At least so many while its rate is unknown.</param>
+    public double Window(double laneBytes, TimeSpan ahead, bool isShared, long firstBytes)
     {
         var delay = ahead + (RoundTrip > TimeSpan.Zero ? RoundTrip : UnknownRoundTrip);
         var product = Rate * delay.TotalSeconds;
         return (isShared, Rate) switch
         {
             (true, _) => Math.Max(laneBytes, product),
-            (_, 0) => 2 * laneBytes,
+            (_, 0) => Math.Max(2 * laneBytes, firstBytes),
             _ => product + Math.Min(laneBytes, Rate),
         };
     }

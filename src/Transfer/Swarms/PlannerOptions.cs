@@ -14,6 +14,12 @@ internal sealed record PlannerOptions(long WindowBytes, int LanesPerSource)
     /// <summary>The same for a publisher while there are other sources: what is asked for far ahead is what another node asks for as well.</summary>
     public TimeSpan SharedHorizon { get; init; } = TimeSpan.FromMilliseconds(50);
 
+    /// <summary>
+    /// How much a source on the same host is asked for ahead at the least, as long as its rate is unknown: for a pull from GPU to GPU, which is over before a rate was measured. 0 for what any
+    /// other source is asked for.
+    /// </summary>
+    public long FirstBytesOnHost { get; init; }
+
     /// <summary>Shards are let in in their order, as long as those let in and not verified have fewer bytes; 0 for all at once.</summary>
     public long LookAheadBytes { get; init; }
 

@@ -321,7 +321,8 @@ internal sealed class PullPlanner
     private double Window(PlannedSource source)
     {
         var isShared = source.IsPublisher && _sources.Count > 1;
-        return source.Window((double)_options.LanesPerSource * _largestShard, isShared ? _options.SharedHorizon : _options.Horizon, isShared);
+        var first = source.Nearness == Nearness.SameHost ? _options.FirstBytesOnHost : 0;
+        return source.Window((double)_options.LanesPerSource * _largestShard, isShared ? _options.SharedHorizon : _options.Horizon, isShared, first);
     }
 
     /// <summary>Within both windows; a window that is empty takes a shard of any size.</summary>

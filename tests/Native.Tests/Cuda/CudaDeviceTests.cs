@@ -126,6 +126,16 @@ public sealed unsafe class CudaDeviceTests
         Assert.True(new Span<byte>(host.Address, Size).SequenceEqual(new Span<byte>(host.Address + Size, Size)));
     }
 
+    [CudaFact(devices: 2)]
+    public void Copies_given_together_bring_every_byte()
+    {
+        // One, as many as go in one call, and more.
+        foreach (var count in (ReadOnlySpan<int>)[1, 64, 150])
+        {
+            CopyTogether(count);
+        }
+    }
+
     [CudaFact(devices: 2, nccl: true)]
     public void An_all_gather_brings_every_part_to_every_device()
     {
@@ -152,6 +162,40 @@ public sealed unsafe class CudaDeviceTests
 
         foreach (var handle in streams.Cast<IDisposable>().Concat(memory).Concat(devices))
             handle.Dispose();
+    }
+
+    private static void CopyTogether(int count)
+    {
+        using var one = CudaDevice.Open(0);
+        using var other = CudaDevice.Open(1);
+        if (one.CanAccess(other))
+        {
+            one.EnableAccess(other);
+        }
+
+        const int Piece = 4096;
+        using var source = CudaMemory.Allocate(one, count * Piece);
+        using var target = CudaMemory.Allocate(other, count * Piece);
+        using var host = RandomMapping(2 * count * Piece, seed: count);
+        var bytes = count * Piece;
+        using var copies = CudaStream.Create(one);
+        using var back = CudaStream.Create(other);
+        copies.CopyIn(source.Address, (nint)host.Address, bytes);
+        copies.Synchronize();
+
+        // Each piece goes to the place of its mirror image.
+        DeviceCopy[] together = [.. Enumerable.Range(0, count).Select(piece => new DeviceCopy(source.Address + (piece * Piece), target.Address + ((count - 1 - piece) * Piece), Piece))];
+        copies.CopyTo(other, together);
+        copies.Synchronize();
+        back.CopyOut((nint)host.Address + bytes, target.Address, bytes);
+        back.Synchronize();
+
+        for (var piece = 0; piece < count; piece++)
+        {
+            var sent = new Span<byte>(host.Address + (piece * Piece), Piece);
+            var came = new Span<byte>(host.Address + bytes + ((count - 1 - piece) * Piece), Piece);
+            Assert.True(sent.SequenceEqual(came), $"piece {piece} of {count}");
+        }
     }
 
     private static MemoryMapping RandomMapping(int length, int seed)

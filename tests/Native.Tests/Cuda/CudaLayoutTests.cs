@@ -15,6 +15,8 @@ public sealed class CudaLayoutTests
             ["CUuuid"] = Marshal.SizeOf<Guid>(),
             ["CUdevice"] = sizeof(int),
             ["CUdeviceptr"] = nint.Size,
+            ["CUmemLocation"] = Marshal.SizeOf<CUmemLocation>(),
+            ["CUmemcpyAttributes"] = Marshal.SizeOf<CUmemcpyAttributes>(),
             ["CUDA_SUCCESS"] = Cu.CUDA_SUCCESS,
             ["CUDA_ERROR_OUT_OF_MEMORY"] = Cu.CUDA_ERROR_OUT_OF_MEMORY,
             ["CUDA_ERROR_NO_DEVICE"] = Cu.CUDA_ERROR_NO_DEVICE,
@@ -28,6 +30,7 @@ public sealed class CudaLayoutTests
             ["CU_EVENT_BLOCKING_SYNC"] = Cu.CU_EVENT_BLOCKING_SYNC,
             ["CU_EVENT_DISABLE_TIMING"] = Cu.CU_EVENT_DISABLE_TIMING,
             ["CU_IPC_MEM_LAZY_ENABLE_PEER_ACCESS"] = Cu.CU_IPC_MEM_LAZY_ENABLE_PEER_ACCESS,
+            ["CU_MEMCPY_SRC_ACCESS_ORDER_ANY"] = Cu.CU_MEMCPY_SRC_ACCESS_ORDER_ANY,
         },
         CudaHeaderFactAttribute.IncludeOptions);
 

@@ -42,6 +42,25 @@ public sealed class CopyBatchesTests
     }
 
     [Fact]
+    public async Task More_than_a_batch_takes_waits_for_the_next_in_the_order_asked()
+    {
+        Task[] asked = [.. Enumerable.Range(0, 2 + CopyBatches<int>.Most + 3).Select(_batches.AddAsync)];
+        _begun[0].Done.SetResult();
+        await asked[0].WaitAsync(StoreFixture.Deadline);
+        Assert.Equal(Enumerable.Range(2, CopyBatches<int>.Most), _begun[2].Items);
+
+        // Whoever asks now goes with the last.
+        var later = _batches.AddAsync(100);
+        _begun[1].Done.SetResult();
+        await asked[1].WaitAsync(StoreFixture.Deadline);
+        Assert.Equal([.. Enumerable.Range(2 + CopyBatches<int>.Most, 3), 100], _begun[3].Items);
+        _begun[2].Done.SetResult();
+        _begun[3].Done.SetResult();
+        await Task.WhenAll([.. asked, later]).WaitAsync(StoreFixture.Deadline);
+        Assert.Equal((asked.Length + 1, 4), (_batches.Counts.Copies, _batches.Counts.Batches));
+    }
+
+    [Fact]
     public async Task Failure_is_that_of_its_batch_alone()
     {
         Task[] asked = [.. Enumerable.Range(0, 4).Select(_batches.AddAsync)];
@@ -62,11 +81,11 @@ public sealed class CopyBatchesTests
     }
 
     [Fact]
-    public async Task Copies_asked_for_by_many_are_done_once_each_and_two_batches_at_a_time()
+    public async Task Copies_asked_for_by_many_are_done_once_each_in_small_batches_of_which_two_are_under_way()
     {
         var seeded = new Seeded();
         var pauses = new ConcurrentQueue<int>(Enumerable.Range(0, 10_000).Select(_ => seeded.Random.Next(3)));
-        var (done, now, most) = (new ConcurrentBag<int>(), 0, 0);
+        var (done, now, most, largest) = (new ConcurrentBag<int>(), 0, 0, 0);
         var batches = new CopyBatches<int>(async (_, items) =>
         {
             var running = Interlocked.Increment(ref now);
@@ -76,12 +95,13 @@ public sealed class CopyBatchesTests
                 await Task.Yield();
             }
 
-            items.ToList().ForEach(done.Add);
+            items.ForEach(done.Add);
+            InterlockedMax(ref largest, items.Count);
             Interlocked.Decrement(ref now);
         });
         var next = -1;
 
-        await Task.WhenAll(Enumerable.Range(0, 16).Select(_ => Task.Run(async () =>
+        await Task.WhenAll(Enumerable.Range(0, 40).Select(_ => Task.Run(async () =>
         {
             for (var item = Interlocked.Increment(ref next); item < 4000; item = Interlocked.Increment(ref next))
             {
@@ -91,6 +111,7 @@ public sealed class CopyBatchesTests
 
         Assert.True(Enumerable.Range(0, 4000).SequenceEqual(done.Order()), seeded.ToString());
         Assert.True(most <= CopyBatches<int>.Lanes, $"{most} batches at a time; {seeded}");
+        Assert.True(largest <= CopyBatches<int>.Most, $"{largest} in a batch; {seeded}");
         Assert.Equal(4000, batches.Counts.Copies);
     }
 

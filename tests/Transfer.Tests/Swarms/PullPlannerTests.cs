@@ -85,6 +85,21 @@ public sealed class PullPlannerTests
     }
 
     [Fact]
+    public void Source_on_the_same_host_is_asked_for_more_at_first_where_that_is_wanted()
+    {
+        var planner = new PullPlanner(Table(100), Enumerable.Range(0, 100), new PlannerOptions(1L << 30, LanesPerSource: 2) { FirstBytesOnHost = 20 * Size }, _seeded.Random);
+        var far = Add(planner, [.. Enumerable.Range(0, 100)]);
+        var near = Add(planner, [.. Enumerable.Range(0, 100)], Nearness.SameHost);
+
+        Assert.Equal(4 + 20, Drain(planner, default).Count);
+        Assert.Equal((4, 20), (far.Outstanding, near.Outstanding));
+
+        // From then on by its rate, as every other.
+        near.Progress(1, TimeSpan.FromSeconds(1));
+        Assert.Empty(Drain(planner, TimeSpan.FromSeconds(1)));
+    }
+
+    [Fact]
     public void Shard_larger_than_every_window_is_asked_for_alone()
     {
         var planner = NewPlanner(2, windowBytes: 1);
@@ -369,9 +384,11 @@ public sealed class PullPlannerTests
 
     private static PlannedSource AddPublisher(PullPlanner planner, params int[] held) => Add(planner, isPublisher: true, held);
 
-    private static PlannedSource Add(PullPlanner planner, bool isPublisher, int[] held)
+    private static PlannedSource Add(PullPlanner planner, int[] held, int nearness) => Add(planner, isPublisher: false, held, nearness);
+
+    private static PlannedSource Add(PullPlanner planner, bool isPublisher, int[] held, int nearness = Nearness.Elsewhere)
     {
-        var source = planner.AddSource(Guid.NewGuid());
+        var source = planner.AddSource(Guid.NewGuid(), nearness);
         var bitmap = new ShardBitmap(source.Held.Length);
         Array.ForEach(held, ordinal => bitmap[ordinal] = true);
         planner.SetHeld(source, bitmap, isPublisher);
@@ -391,7 +408,8 @@ public sealed class PullPlannerTests
 
     private PullPlanner NewPlanner(int shards, long windowBytes = 1L << 30, Random? random = null)
     {
-        var table = Enumerable.Range(0, shards).Select(_ => new ShardInfo(new Digest(_seeded.Bytes(Digest.Size)), Size)).ToImmutableArray();
-        return new PullPlanner(table, Enumerable.Range(0, shards), new PlannerOptions(windowBytes, LanesPerSource: 2), random ?? _seeded.Random);
+        return new PullPlanner(Table(shards), Enumerable.Range(0, shards), new PlannerOptions(windowBytes, LanesPerSource: 2), random ?? _seeded.Random);
     }
+
+    private ImmutableArray<ShardInfo> Table(int shards) => [.. Enumerable.Range(0, shards).Select(_ => new ShardInfo(new Digest(_seeded.Bytes(Digest.Size)), Size))];
 }

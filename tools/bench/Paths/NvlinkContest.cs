@@ -8,7 +8,8 @@ namespace P2PWeights.Bench.Paths;
 /// <summary>The path <c>nvlink</c>: a pull from another process's GPU into this one's, against a plain copy between the two GPUs; inside one GPU where there is no second.</summary>
 internal static class NvlinkContest
 {
-    private static readonly int[] StreamCounts = [1, 2, PeerCopy.MostStreams];
+    /// <summary>Shards in one call of the anchor that is as small as they are.</summary>
+    private const int Together = 16;
 
     public static IReadOnlyList<Tool> Tools => [];
 
@@ -19,9 +20,9 @@ internal static class NvlinkContest
             throw new BenchException($"the path nvlink needs a GPU: {reason}");
         }
 
-        writer.Explain($"nvlink: shards of 16 MiB, from a node's GPU to another process's {(CudaDevice.Count > 1 ? "second GPU" : "memory on the same GPU")}. /path: the path alone, 16 shards under way; /pull: the whole call, with connecting and opening the other GPU's memory.");
+        writer.Explain($"nvlink: shards of 16 MiB, from a node's GPU to another process's {(CudaDevice.Count > 1 ? "second GPU" : "memory on the same GPU")}. /path: the path alone, {NvlinkReader.InFlight} shards under way, as many as a pull has; /pull: the whole call, with connecting and opening the other GPU's memory.");
         writer.Explain("nvlink/peer-copy: as many bytes by cuMemcpyPeerAsync (inside one GPU: cuMemcpyDtoDAsync) in one process, 512 MiB at a time. Neither hashes: a pulled shard is hashed by its first reader.");
-        writer.Explain("nvlink/peer-copy-16MiB-N-stream: the same 16 MiB at a time, all queued at once on N streams in turn: what copies of a shard's size cost by themselves, whoever asks for them.");
+        writer.Explain($"nvlink/peer-copy-16MiB, peer-copy-16MiB-together: the same 16 MiB at a time, one by one and {Together} in one call, all queued at once: what copies of a shard's size cost by themselves.");
     }
 
     public static async Task RunAsync(long size, int runs, string label, FigureWriter writer, CancellationToken cancellationToken)
@@ -37,7 +38,8 @@ internal static class NvlinkContest
             reader.AdoptAsync,
             [
                 ($"paths/nvlink/path/{label}/peer-copy", _ => Task.FromResult(copy.Copy(bytes))),
-                .. StreamCounts.Select(streams => ShardByShard(copy, bytes, streams, label)),
+                ($"paths/nvlink/path/{label}/peer-copy-16MiB", _ => Task.FromResult(copy.Copy(bytes, GpuShards.ShardBytes))),
+                ($"paths/nvlink/path/{label}/peer-copy-16MiB-together", _ => Task.FromResult(copy.Copy(bytes, GpuShards.ShardBytes, Together))),
             ],
             cancellationToken));
         Show(writer, label, before, reader.Adopted);
@@ -53,10 +55,6 @@ internal static class NvlinkContest
         writer.Info($"paths/nvlink/path/{label}/copies-per-batch", done.Copies / (double)Math.Max(1, done.Batches), "shards, two batches under way");
         writer.Info($"paths/nvlink/path/{label}/gpu-busy", done.Busy / (after.Time - before.Time), "of the time");
     }
-
-    /// <summary>The anchor in pieces as small as shards.</summary>
-    private static (string Figure, Func<CancellationToken, Task<Sample>> RunAsync) ShardByShard(PeerCopy copy, long bytes, int streams, string label) =>
-        ($"paths/nvlink/path/{label}/peer-copy-16MiB-{streams}-stream", _ => Task.FromResult(copy.Copy(bytes, GpuShards.ShardBytes, streams)));
 
     private static string Text(int gpu) => gpu.ToString(CultureInfo.InvariantCulture);
 }

@@ -13,10 +13,7 @@ namespace P2PWeights.Bench.Paths;
 internal sealed class NvlinkReader : IAsyncDisposable
 {
     /// <summary>Shards asked for at the same time over the path alone: as many as the window of a pull has.</summary>
-    private const int InFlight = 16;
-
-    /// <summary>Pulls before the first that counts, so that what is measured is compiled code: a node runs for weeks.</summary>
-    private const int WarmUps = 5;
+    public const int InFlight = 32;
 
     private static readonly TimeSpan ReadyDeadline = TimeSpan.FromMinutes(5);
 
@@ -43,13 +40,12 @@ internal sealed class NvlinkReader : IAsyncDisposable
             deadline.CancelAfter(ReadyDeadline);
             reader._source = await SourceProcess.StartAsync(NvlinkSource.Name, ["--gpu", sourceGpu, "--bytes", bytes.ToString(CultureInfo.InvariantCulture)], deadline.Token);
             await reader.OpenAsync(reader._source.Peer, gpu, deadline.Token);
-            for (var run = 0; run < WarmUps; run++)
+            await reader.CompareAsync(deadline.Token);
+            await WarmCode.RunAsync(async () =>
             {
                 await reader.PullAsync(deadline.Token);
                 await reader.AdoptAsync(deadline.Token);
-            }
-
-            await reader.CompareAsync(deadline.Token);
+            });
             return reader;
         }
         catch
@@ -112,7 +108,7 @@ internal sealed class NvlinkReader : IAsyncDisposable
     private async Task OpenAsync(PeerInfo source, string gpu, CancellationToken cancellationToken)
     {
         _store = await _shards.OpenStoreAsync(_folder, gpu, cancellationToken);
-        _service = new TransferService(_store, new TransferOptions { Name = "reader", Paths = [PathNames.Nvlink] }, TimeProvider.System, NullLoggerFactory.Instance);
+        _service = new TransferService(_store, new TransferOptions { Name = "reader", HostId = SourceProcess.HostId, Paths = [PathNames.Nvlink] }, TimeProvider.System, NullLoggerFactory.Instance);
         _service.Join(_shards.Manifest);
         _service.SetNeighbours(_shards.Manifest.Digest, [source]);
         await _service.StartAsync(cancellationToken);

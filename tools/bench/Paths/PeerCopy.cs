@@ -1,26 +1,24 @@
 using System.Diagnostics;
+using System.Runtime.InteropServices;
 using P2PWeights.Bench.Measuring;
 using P2PWeights.Native.Cuda;
 
 namespace P2PWeights.Bench.Paths;
 
 /// <summary>
-/// The anchor: cuMemcpyPeerAsync between two GPUs in one process, or a copy inside one GPU, in pieces of 512 MiB on one stream; or in pieces of a shard on several streams in turn, to see what
-/// small copies cost by themselves.
+/// The anchor: cuMemcpyPeerAsync between two GPUs in one process, or a copy inside one GPU, in pieces of 512 MiB on one stream; or in pieces of a shard, one by one or many in one call,
+/// to see what small copies cost by themselves.
 /// </summary>
 internal sealed class PeerCopy : IDisposable
 {
     /// <summary>The pieces of the anchor, and the memory that there is on each side.</summary>
     public const long PieceBytes = 512L << 20;
 
-    /// <summary>The most streams that are used.</summary>
-    public const int MostStreams = 4;
-
     private readonly CudaDevice _from;
     private readonly CudaDevice _to;
     private readonly CudaMemory _source;
     private readonly CudaMemory _target;
-    private readonly CudaStream[] _streams;
+    private readonly CudaStream _stream;
 
     public PeerCopy(int from, int to)
     {
@@ -34,48 +32,53 @@ internal sealed class PeerCopy : IDisposable
 
         _source = CudaMemory.Allocate(_from, PieceBytes);
         _target = CudaMemory.Allocate(_to, PieceBytes);
-        _streams = [.. Enumerable.Range(0, MostStreams).Select(_ => CudaStream.Create(_from))];
+        _stream = CudaStream.Create(_from);
     }
 
     /// <summary>Copies as many bytes, in pieces that all are queued at once.</summary>
-    /// <param name="pieceBytes">At most <see cref="PieceBytes"/>, of which it is a part.</param>
-    /// <param name="streams">Streams that take the pieces in turn; at most <see cref="MostStreams"/>.</param>
-    public Sample Copy(long bytes, long pieceBytes = PieceBytes, int streams = 1)
+    /// <param name="pieceBytes">A part of <see cref="PieceBytes"/>, or that.</param>
+    /// <param name="together">Pieces that are given in one call; no more than <see cref="PieceBytes"/> has.</param>
+    public Sample Copy(long bytes, long pieceBytes = PieceBytes, int together = 1)
     {
         var cpu = CpuClock.SecondsOf(Environment.ProcessId);
         var started = Stopwatch.GetTimestamp();
-        for (var (done, turn) = (0L, 0); done < bytes; done += pieceBytes, turn++)
+        var pieces = new List<DeviceCopy>(together);
+        for (var done = 0L; done < bytes; done += pieceBytes)
         {
-            var (stream, offset, piece) = (_streams[turn % streams], (nint)(done % PieceBytes), Math.Min(pieceBytes, bytes - done));
-            if (_from == _to)
+            var offset = (nint)(done % PieceBytes);
+            pieces.Add(new DeviceCopy(_source.Address + offset, _target.Address + offset, Math.Min(pieceBytes, bytes - done)));
+            if (pieces.Count == together || done + pieceBytes >= bytes)
             {
-                stream.Copy(_target.Address + offset, _source.Address + offset, piece);
-            }
-            else
-            {
-                stream.CopyTo(_to, _target.Address + offset, _source.Address + offset, piece);
+                Give(pieces);
+                pieces.Clear();
             }
         }
 
-        foreach (var stream in _streams)
-        {
-            stream.Synchronize();
-        }
-
+        _stream.Synchronize();
         var seconds = Stopwatch.GetElapsedTime(started).TotalSeconds;
         return Sample.Of(bytes, seconds, sending: 0, receiving: CpuClock.SecondsOf(Environment.ProcessId) - cpu);
     }
 
     public void Dispose()
     {
-        foreach (var stream in _streams)
-        {
-            stream.Dispose();
-        }
-
+        _stream.Dispose();
         _target.Dispose();
         _source.Dispose();
         _to.Dispose();
         _from.Dispose();
+    }
+
+    private void Give(List<DeviceCopy> pieces)
+    {
+        if (_from != _to)
+        {
+            _stream.CopyTo(_to, CollectionsMarshal.AsSpan(pieces));
+            return;
+        }
+
+        foreach (var (source, destination, length) in pieces)
+        {
+            _stream.Copy(destination, source, length);
+        }
     }
 }

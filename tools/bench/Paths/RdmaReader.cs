@@ -1,5 +1,3 @@
-using System.Diagnostics;
-using System.Runtime;
 using Microsoft.Extensions.Logging.Abstractions;
 using P2PWeights.Bench.Measuring;
 using P2PWeights.Store;
@@ -23,11 +21,6 @@ internal sealed class RdmaReader : IAsyncDisposable
     private const int MaxAsked = 20;
 
     private static readonly TimeSpan ReadyDeadline = TimeSpan.FromMinutes(5);
-
-    /// <summary>Code is warm when nothing was compiled for this long while all of it ran; the runtime compiles what is called often again in the background.</summary>
-    private static readonly TimeSpan WarmTime = TimeSpan.FromSeconds(4);
-
-    private static readonly TimeSpan LongestWarmUp = TimeSpan.FromMinutes(2);
 
     private readonly SharedMemoryFolder _folder = new();
     private readonly ConnectionWatch _watch = new(TimeProvider.System);
@@ -96,7 +89,7 @@ internal sealed class RdmaReader : IAsyncDisposable
         var opening = await new RdmaPath(_host, _noCap, TimeProvider.System).OpenAsync(_session, cancellationToken);
         _channel = opening.Channel ?? throw new BenchException($"the path rdma does not open between two processes of this machine: {opening.Reason}");
         await ReadShardAsync(_shards[0], compare: true, cancellationToken);
-        await WarmUpAsync(cancellationToken);
+        await WarmCode.RunAsync(() => ReadShardsAsync(16, _ => _shards[BenchShards.Count], cancellationToken));
     }
 
     /// <summary>The first handshake compiles what it needs, on both sides, which takes longer than the protocol waits where processors are emulated.</summary>
@@ -110,21 +103,6 @@ internal sealed class RdmaReader : IAsyncDisposable
             }
             catch (IOException) when (attempt < MaxHandshakes)
             {
-            }
-        }
-    }
-
-    /// <summary>A node runs for weeks, so what is measured is compiled code: reads a small shard until the compiler has nothing left to do, here or in the source, which is called as often.</summary>
-    private async Task WarmUpAsync(CancellationToken cancellationToken)
-    {
-        var begun = Stopwatch.GetTimestamp();
-        var (methods, quietSince) = (0L, begun);
-        while (Stopwatch.GetElapsedTime(quietSince) < WarmTime && Stopwatch.GetElapsedTime(begun) < LongestWarmUp)
-        {
-            await ReadShardsAsync(16, _ => _shards[BenchShards.Count], cancellationToken);
-            if (JitInfo.GetCompiledMethodCount() is var now && now != methods)
-            {
-                (methods, quietSince) = (now, Stopwatch.GetTimestamp());
             }
         }
     }

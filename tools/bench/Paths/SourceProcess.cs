@@ -12,6 +12,9 @@ namespace P2PWeights.Bench.Paths;
 /// </summary>
 internal sealed class SourceProcess : IDisposable
 {
+    /// <summary>What both sides are said to be on: they are.</summary>
+    public const string HostId = "this machine";
+
     private const string ReadyWord = "ready";
 
     private static readonly TimeSpan EndTime = TimeSpan.FromSeconds(30);
@@ -32,7 +35,7 @@ internal sealed class SourceProcess : IDisposable
         {
             var line = await process.StandardOutput.ReadLineAsync(cancellationToken);
             return line?.Split(' ') is [ReadyWord, var id, var endpoint]
-                ? new SourceProcess(process, new PeerInfo(Guid.Parse(id), "source", [endpoint], "source", ImmutableSortedDictionary<string, string>.Empty))
+                ? new SourceProcess(process, new PeerInfo(Guid.Parse(id), "source", [endpoint], HostId, ImmutableSortedDictionary<string, string>.Empty))
                 : throw new BenchException($"the process {command} ended before it was ready; its reason is above");
         }
         catch

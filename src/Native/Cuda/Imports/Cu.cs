@@ -34,11 +34,19 @@ internal static unsafe partial class Cu
     public const uint CU_EVENT_DISABLE_TIMING = 2;
     public const uint CU_IPC_MEM_LAZY_ENABLE_PEER_ACCESS = 1;
 
+    // enum CUmemcpySrcAccessOrder: a source that is ready, and stays so, needs none.
+    public const int CU_MEMCPY_SRC_ACCESS_ORDER_ANY = 3;
+
     [LibraryImport(Library)]
     public static partial int cuInit(uint flags);
 
     [LibraryImport(Library)]
     public static partial int cuDriverGetVersion(int* version);
+
+    /// <summary>A function as a version of CUDA declared it; an error, or null, when the driver has none such. Exported since CUDA 12.0.</summary>
+    /// <param name="symbol">Its name, zero-terminated.</param>
+    [LibraryImport(Library)]
+    public static partial int cuGetProcAddress_v2(byte* symbol, nint* function, int version, ulong flags, int* status);
 
     /// <summary>A text that lives as long as the library.</summary>
     [LibraryImport(Library)]
