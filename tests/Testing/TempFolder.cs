@@ -3,7 +3,12 @@ namespace P2PWeights.Testing;
 /// <summary>A new folder for one test, removed with everything in it at the end.</summary>
 public sealed class TempFolder : IDisposable
 {
-    public TempFolder() => Path = Directory.CreateTempSubdirectory("p2pw-test-").FullName;
+    private const string Prefix = "p2pw-test-";
+
+    public TempFolder() => Path = Directory.CreateTempSubdirectory(Prefix).FullName;
+
+    /// <param name="root">Where to make it: a file system that has what the test needs.</param>
+    public TempFolder(string root) => Path = Directory.CreateDirectory(System.IO.Path.Combine(root, Prefix + System.IO.Path.GetRandomFileName())).FullName;
 
     public string Path { get; }
 

@@ -25,7 +25,7 @@ public sealed class CudaUpdateTests
 
     private static async Task UpdateAsync(int count, string broadcast, bool inMemory)
     {
-        await using var fixture = await UpdateFixture.CreateAsync(inMemory);
+        await using var fixture = await UpdateFixture.CreateAsync(inMemory, isPinnable: true);
         using var devices = new KnownDevices(fixture.ArenaRegion);
         var readers = new ConcurrentDictionary<string, byte[]>[count];
         var channels = new ScriptedEngineChannel[count];

@@ -43,7 +43,8 @@ internal sealed class UpdateFixture : IAsyncDisposable
 
     /// <param name="inMemory">In the memory tier, or else in files.</param>
     /// <param name="layers">Each has a large tensor of 200 KB, and small ones of odd lengths.</param>
-    public static async Task<UpdateFixture> CreateAsync(bool inMemory = true, int layers = 12)
+    /// <param name="isPinnable">Whether the arena must lie in shared memory, as that of a node does: a GPU cannot be given a file of a disk.</param>
+    public static async Task<UpdateFixture> CreateAsync(bool inMemory = true, int layers = 12, bool isPinnable = false)
     {
         var seed = new Seeded();
         var tensors = new Dictionary<string, byte[]>();
@@ -65,7 +66,7 @@ internal sealed class UpdateFixture : IAsyncDisposable
         var manifest = Manifest.Create(
             1 << 20, [("model.safetensors", data.Length, [.. shards.Select(shard => new ShardInfo(Blake3.Hash(shard), shard.Length))])],
             declared.Select(tensor => ("model.safetensors", tensor)), []);
-        var folder = new TempFolder();
+        var folder = isPinnable ? new TempFolder("/dev/shm") : new TempFolder();
         var store = await ShardStore.OpenAsync(
             new StoreOptions
             {

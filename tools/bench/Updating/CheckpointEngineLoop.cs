@@ -18,6 +18,8 @@ internal sealed class CheckpointEngineLoop : IAsyncDisposable
     /// <summary>To load torch, pin the memory and make the communicator; and longest for one update.</summary>
     private static readonly TimeSpan Deadline = TimeSpan.FromMinutes(3);
 
+    private static readonly TimeSpan EndTime = TimeSpan.FromSeconds(20);
+
     private readonly List<Process> _ranks = [];
     private readonly long _bytes;
 
@@ -90,11 +92,21 @@ internal sealed class CheckpointEngineLoop : IAsyncDisposable
         return _bytes / seconds.Max(text => double.Parse(text, CultureInfo.InvariantCulture));
     }
 
+    /// <summary>The ranks end together when their input does; those that do not are killed.</summary>
     public ValueTask DisposeAsync()
     {
         foreach (var rank in _ranks)
         {
-            Tool.Kill(rank);
+            rank.StandardInput.Close();
+        }
+
+        foreach (var rank in _ranks)
+        {
+            if (!rank.WaitForExit(EndTime))
+            {
+                Tool.Kill(rank);
+            }
+
             rank.Dispose();
         }
 

@@ -148,6 +148,7 @@ internal static class UpdateBench
         private readonly List<double> _loop = [];
         private readonly List<double> _rates = [];
         private readonly List<double> _hostToDevice = [];
+        private readonly List<double> _bestHostToDevice = [];
         private readonly List<double> _deviceToDevice = [];
         private string _stages = "";
         private UpdatePlan _plan = null!;
@@ -161,7 +162,8 @@ internal static class UpdateBench
                 if (run > 0)
                 {
                     _rates.Add(rate);
-                    _hostToDevice.Add(host);
+                    _hostToDevice.Add(host.Median);
+                    _bestHostToDevice.Add(host.Best);
                     _deviceToDevice.Add(peers);
                     if (loop is not null)
                     {
@@ -173,7 +175,7 @@ internal static class UpdateBench
             var (median, limit) = (Median(_rates), Median(_hostToDevice));
             var what = $"{chosen.Length} x {(_isCuda ? "GPU" : "host")}, {request.Broadcast}, {_plan.Slots.Count} slots of {_plan.Slots.SlotBytes >> 20} MiB";
             var rates = string.Create(CultureInfo.InvariantCulture, $"{median / 1e9:0.0} GB/s of model ({_rates.Min() / 1e9:0.0} to {_rates.Max() / 1e9:0.0})");
-            var links = string.Create(CultureInfo.InvariantCulture, $", host to devices alone {limit / 1e9:0.0}, ratio {median / limit:0.000}, device to device {Median(_deviceToDevice) / 1e9:0.0}");
+            var links = string.Create(CultureInfo.InvariantCulture, $", host to devices alone {limit / 1e9:0.0} (best pass {_bestHostToDevice.Max() / 1e9:0.0}), ratio {median / limit:0.000}, device to device {Median(_deviceToDevice) / 1e9:0.0}");
             var rival = loop is null ? "" : string.Create(CultureInfo.InvariantCulture, $", loop of checkpoint-engine {Median(_loop) / 1e9:0.0}, ours/loop {median / Median(_loop):0.00}");
             return string.Create(CultureInfo.InvariantCulture, $"{model.Bytes / 1e9,5:0.0} GB, {what}: {rates}{(_isCuda ? links : "")}{rival}; {_stages}");
         }
@@ -204,11 +206,11 @@ internal static class UpdateBench
         private async ValueTask<ShardLease> LeaseAsync(int ordinal, CancellationToken cancellationToken) =>
             await store.LeaseAsync(manifest.Shards[ordinal].Digest, cancellationToken) ?? throw new BenchException("a shard is gone from the memory tier");
 
-        private (double HostToDevice, double DeviceToDevice) Limits()
+        private ((double Median, double Best) HostToDevice, double DeviceToDevice) Limits()
         {
             if (!_isCuda)
             {
-                return (0, 0);
+                return (default, 0);
             }
 
             using var limits = new GpuLimits(chosen.Length, store.Regions[0]);
