@@ -45,6 +45,17 @@ public sealed partial class SourceTests
         });
     }
 
+    /// <summary>xUnit 2 asks a class for <c>IDisposable</c> and <c>IAsyncLifetime</c>, and takes down none that is only <c>IAsyncDisposable</c>: what it made would stay.</summary>
+    [Fact]
+    public void Test_classes_are_taken_down() => Assert.All(Repository.Files("tests", "*Tests.cs"), path =>
+    {
+        var declared = TestClass().Match(File.ReadAllText(path));
+        Assert.False(declared.Groups[1].Value.Contains("IAsyncDisposable", StringComparison.Ordinal), $"{Repository.Relative(path)}: {declared.Value}");
+    });
+
+    [GeneratedRegex(@"^public (?:sealed |abstract |partial )*class \w+Tests(.*)$", RegexOptions.Multiline)]
+    private static partial Regex TestClass();
+
     [GeneratedRegex(@"^namespace ([\w.]+);", RegexOptions.Multiline)]
     private static partial Regex Namespace();
 

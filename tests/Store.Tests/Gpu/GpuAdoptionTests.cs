@@ -6,7 +6,7 @@ using P2PWeights.Store.Serialization;
 
 namespace P2PWeights.Store.Tests.Gpu;
 
-public sealed class GpuAdoptionTests : IAsyncDisposable
+public sealed class GpuAdoptionTests : IAsyncLifetime
 {
     private const int Size = 1 << 20;
 
@@ -15,7 +15,9 @@ public sealed class GpuAdoptionTests : IAsyncDisposable
     private readonly StoreFixture _owner = new();
     private readonly StoreFixture _taker = new();
 
-    public async ValueTask DisposeAsync()
+    public Task InitializeAsync() => Task.CompletedTask;
+
+    public async Task DisposeAsync()
     {
         await _taker.DisposeAsync();
         await _owner.DisposeAsync();

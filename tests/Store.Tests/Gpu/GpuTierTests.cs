@@ -3,7 +3,7 @@ using P2PWeights.Testing;
 
 namespace P2PWeights.Store.Tests.Gpu;
 
-public sealed class GpuTierTests : IAsyncDisposable
+public sealed class GpuTierTests : IAsyncLifetime
 {
     private const int MiB = 1 << 20;
 
@@ -11,7 +11,9 @@ public sealed class GpuTierTests : IAsyncDisposable
 
     private readonly StoreFixture _fixture = new();
 
-    public ValueTask DisposeAsync() => _fixture.DisposeAsync();
+    public Task InitializeAsync() => Task.CompletedTask;
+
+    public async Task DisposeAsync() => await _fixture.DisposeAsync();
 
     [Theory]
     [InlineData(1)]

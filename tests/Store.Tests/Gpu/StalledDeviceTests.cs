@@ -7,7 +7,7 @@ using P2PWeights.Testing;
 namespace P2PWeights.Store.Tests.Gpu;
 
 /// <summary>A device that does not end a copy: the operation fails with its name, and what it may still write to is used by nobody again.</summary>
-public sealed class StalledDeviceTests : IAsyncDisposable
+public sealed class StalledDeviceTests : IAsyncLifetime
 {
     private const int Size = 1 << 20;
 
@@ -19,7 +19,9 @@ public sealed class StalledDeviceTests : IAsyncDisposable
     private readonly StoreFixture _owner = new();
     private readonly StoreFixture _taker = new();
 
-    public async ValueTask DisposeAsync()
+    public Task InitializeAsync() => Task.CompletedTask;
+
+    public async Task DisposeAsync()
     {
         await _taker.DisposeAsync();
         await _owner.DisposeAsync();

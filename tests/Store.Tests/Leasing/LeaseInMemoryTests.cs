@@ -3,13 +3,15 @@ using P2PWeights.Store.Content;
 
 namespace P2PWeights.Store.Tests.Leasing;
 
-public sealed class LeaseInMemoryTests : IAsyncDisposable
+public sealed class LeaseInMemoryTests : IAsyncLifetime
 {
     private const long ArenaBytes = 32 << 20;
 
     private readonly StoreFixture _fixture = new();
 
-    public ValueTask DisposeAsync() => _fixture.DisposeAsync();
+    public Task InitializeAsync() => Task.CompletedTask;
+
+    public async Task DisposeAsync() => await _fixture.DisposeAsync();
 
     [Fact]
     public async Task Shard_that_only_a_file_holds_is_brought_to_memory_and_leased_there()

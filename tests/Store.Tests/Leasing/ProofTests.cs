@@ -1,10 +1,12 @@
 namespace P2PWeights.Store.Tests.Leasing;
 
-public sealed class ProofTests : IAsyncDisposable
+public sealed class ProofTests : IAsyncLifetime
 {
     private readonly StoreFixture _fixture = new();
 
-    public ValueTask DisposeAsync() => _fixture.DisposeAsync();
+    public Task InitializeAsync() => Task.CompletedTask;
+
+    public async Task DisposeAsync() => await _fixture.DisposeAsync();
 
     [Fact]
     public async Task Many_readers_of_one_unproven_shard_have_it_hashed_once()

@@ -2,11 +2,13 @@ using P2PWeights.Store.Writing;
 
 namespace P2PWeights.Store.Tests.Writing;
 
-public sealed class RegionsTests : IAsyncDisposable
+public sealed class RegionsTests : IAsyncLifetime
 {
     private readonly StoreFixture _fixture = new();
 
-    public ValueTask DisposeAsync() => _fixture.DisposeAsync();
+    public Task InitializeAsync() => Task.CompletedTask;
+
+    public async Task DisposeAsync() => await _fixture.DisposeAsync();
 
     [Theory]
     [InlineData(64 << 20)]
