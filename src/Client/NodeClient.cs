@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Globalization;
 using System.Net.Http.Headers;
 using System.Net.ServerSentEvents;
@@ -21,6 +22,8 @@ public sealed class NodeClient : INodeApi, IDisposable
 
     /// <summary>For the report of an update that has ended, across a socket of this host.</summary>
     private static readonly TimeSpan ReportDeadline = TimeSpan.FromSeconds(5);
+
+    private static readonly TimeSpan AskAgain = TimeSpan.FromMilliseconds(200);
 
     private static readonly NodeJson Json = NodeJson.Default;
 
@@ -71,6 +74,7 @@ public sealed class NodeClient : INodeApi, IDisposable
         finally
         {
             await registration.DisposeAsync().ConfigureAwait(false);
+            await patience.CancelAsync().ConfigureAwait(false);
             await cancelling.ConfigureAwait(false);
         }
     }
@@ -160,16 +164,34 @@ public sealed class NodeClient : INodeApi, IDisposable
         try
         {
             patience.CancelAfter(CallDeadline);
-            await CallAsync(HttpMethod.Delete, $"{ApiRoutes.Update}/{id}", null, patience.Token).ConfigureAwait(false);
-        }
-        catch (NodeException failure) when (failure.Error == NodeError.NotFound)
-        {
-            // It has just ended, and its report is on its way; or it had not begun, and hanging up is the end of it.
-            patience.CancelAfter(ReportDeadline);
+            var asked = Stopwatch.GetTimestamp();
+            while (!await TryCancelUpdateAsync(id, patience.Token).ConfigureAwait(false))
+            {
+                // It has just ended, and its report is on its way; or it has not begun, and is cancelled when it has.
+                if (Stopwatch.GetElapsedTime(asked) > ReportDeadline)
+                {
+                    await patience.CancelAsync().ConfigureAwait(false);
+                }
+
+                await Task.Delay(AskAgain, patience.Token).ConfigureAwait(false);
+            }
         }
         catch (Exception failure) when (failure is NodeException or OperationCanceledException)
         {
             await patience.CancelAsync().ConfigureAwait(false);
+        }
+    }
+
+    /// <returns>False when the node knows no such update.</returns>
+    private async Task<bool> TryCancelUpdateAsync(string id, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await CallAsync(HttpMethod.Delete, $"{ApiRoutes.Update}/{id}", null, cancellationToken).ConfigureAwait(false);
+        }
+        catch (NodeException failure) when (failure.Error == NodeError.NotFound)
+        {
+            return false;
         }
     }
 

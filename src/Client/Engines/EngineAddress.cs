@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Globalization;
+using P2PWeights.Native.Cuda;
 
 namespace P2PWeights.Client.Engines;
 
@@ -53,7 +54,7 @@ internal sealed record EngineAddress(string Url, EngineKind Kind, Uri Base, stri
     {
         if (hostGpus.IsEmpty)
         {
-            throw Wrong(Url, "this host has no GPU, and such an engine takes its weights in GPU memory only");
+            throw Wrong(Url, $"this node has no GPU, and such an engine takes its weights in GPU memory only: {CudaLibrary.Unavailable ?? "the driver shows none"}; see p2pw doctor");
         }
 
         var selected = Gpus.IsEmpty ? hostGpus : [.. Gpus.Select(gpu => Find(gpu, hostGpus))];

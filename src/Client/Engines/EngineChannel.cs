@@ -22,6 +22,7 @@ internal sealed class EngineChannel : IEngineChannel
     private bool _isAborted;
     private bool _isBroken;
     private bool _hasSpoken;
+    private bool _hasLoaded;
     private bool _isDisposed;
 
     public EngineChannel(string engine, EngineDevice device, ZmtpListener listener, EngineUpdateCall update, EngineOptions options, Farewells farewells)
@@ -37,6 +38,9 @@ internal sealed class EngineChannel : IEngineChannel
     public string Name { get; }
 
     public EngineDevice Device { get; }
+
+    /// <summary>What a failure means for the rank's weights, in a sentence that goes on.</summary>
+    private string Torn => _hasLoaded ? "; its weights are of two checkpoints now" : "; it was handed nothing yet";
 
     public async Task OpenAsync(SlotMemory memory, CancellationToken cancellationToken)
     {
@@ -75,6 +79,7 @@ internal sealed class EngineChannel : IEngineChannel
         }
 
         EngineMessages.WriteTensors(Begin(), tensors);
+        _hasLoaded = true;
         return AskAsync("loading a bucket", _options.LoadTimeout, _options.AbortTimeout, cancellationToken);
     }
 
@@ -122,7 +127,7 @@ internal sealed class EngineChannel : IEngineChannel
 
         _isAborted = true;
         var isConnected = _connection is not null;
-        var farewell = _farewells.Begin(stop => TellAsync($"p2pweights: the update failed, and these weights are of two checkpoints: {reason}", stop));
+        var farewell = _farewells.Begin(stop => TellAsync($"p2pweights: the update failed{(_hasLoaded ? ", and these weights are of two checkpoints" : " before this rank was handed any of it")}: {reason}", stop));
 
         // One that has not connected may take long, and holds nothing of the update.
         if (isConnected)
@@ -226,11 +231,11 @@ internal sealed class EngineChannel : IEngineChannel
         {
             throw _update.Failed.IsCancellationRequested
                 ? Wrapped(doing, await _update.Verdict.ConfigureAwait(false))
-                : Failure(EngineError.Deadline, doing, $"no answer within {timeout}; its weights are of two checkpoints now, restart it or update it again");
+                : Failure(EngineError.Deadline, doing, $"no answer within {timeout}{Torn}; restart it or update it again");
         }
         catch (InvalidDataException e)
         {
-            throw Failure(EngineError.Protocol, doing, $"{e.Message}; its weights are of two checkpoints now", e);
+            throw Failure(EngineError.Protocol, doing, $"{e.Message}{Torn}", e);
         }
         catch (Exception e) when (e is IOException or SocketException)
         {

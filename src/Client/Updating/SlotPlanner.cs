@@ -46,7 +46,7 @@ internal static class SlotPlanner
 
         throw new UpdateException(
             $"the largest tensor takes {ByteSize.Format(least)}, and of the {ByteSize.Format(freeBytes)} that are free on the device with least {options.MemoryFraction:P0} may be used: "
-            + "free memory there (let the engine sleep, or give its cache less), or allow a larger part of it");
+            + "free memory there (let the engine sleep, or give its cache less), or allow a larger part of it (--gpu-fraction)");
     }
 
     private static long RoundUp(long value, long unit) => (value + unit - 1) / unit * unit;

@@ -40,7 +40,8 @@ internal sealed class Updater(ShardStore store, Puller puller, CheckpointCatalog
         }
         catch (UpdateException failure)
         {
-            throw new NodeException(NodeError.Failed, failure.Message, failure);
+            // Before any engine was asked: later failures are explained with what each holds.
+            throw new NodeException(NodeError.Failed, $"{failure.Message}; no engine was changed", failure);
         }
         finally
         {
@@ -211,7 +212,12 @@ internal sealed class Updater(ShardStore store, Puller puller, CheckpointCatalog
 
     private static string Holds(UpdateReport report)
     {
-        var (torn, updated) = (In(EngineStates.Torn), In(EngineStates.Updated));
+        var (torn, updated, untouched) = (In(EngineStates.Torn), In(EngineStates.Updated), In(EngineStates.Untouched));
+        if (torn.Count + updated.Count == 0)
+        {
+            return "no engine was changed";
+        }
+
         List<string> said = [];
         if (updated.Count > 0)
         {
@@ -224,7 +230,12 @@ internal sealed class Updater(ShardStore store, Puller puller, CheckpointCatalog
                 $"{string.Join(", ", torn)} {(torn.Count == 1 ? "holds" : "hold")} parts of two checkpoints, and must be updated again before {(torn.Count == 1 ? "it serves" : "they serve")}");
         }
 
-        return said.Count > 0 ? string.Join("; ", said) : "no engine was changed";
+        if (untouched.Count > 0)
+        {
+            said.Add($"{string.Join(", ", untouched)} {(untouched.Count == 1 ? "is" : "are")} as before");
+        }
+
+        return string.Join("; ", said);
 
         List<string> In(string state) => [.. report.Engines.Where(engine => engine.State == state).Select(engine => engine.Name)];
     }

@@ -53,7 +53,7 @@ public static unsafe class CudaLibrary
         if (!NativeLibrary.TryLoad(Cu.Library, out var library))
             return $"{Cu.Library} is not there: it comes with NVIDIA's driver, and into a container by its runtime (--gpus)";
 
-        // The youngest function that is used; whoever has it has the others.
+        // The youngest function that is needed; whoever has it has the others, but for those that are looked up one by one (CuBatch).
         if (!NativeLibrary.TryGetExport(library, nameof(Cu.cuDeviceGetUuid_v2), out _))
             return $"{Cu.Library} is too old: a driver for CUDA {TextOf(OldestVersion)} or later is needed";
         var initialised = Cu.cuInit(0);

@@ -24,6 +24,7 @@ public sealed class CudaMarks : IDisposable
     /// <summary>Gives copies to a stream, and ends when they are done. One of them that fails keeps this until those given before it have ended: their bytes must stay as long.</summary>
     /// <param name="give">Gives them; whoever calls sees to it that nobody else gives to the stream meanwhile.</param>
     /// <exception cref="NativeException">The device failed; nothing of this is under way any more.</exception>
+    /// <exception cref="LostCopiesException">The device failed; some of this may be under way.</exception>
     public async Task CopyAsync(CudaStream stream, Action<CudaStream> give)
     {
         var mark = Take(stream.Device);
@@ -37,7 +38,12 @@ public sealed class CudaMarks : IDisposable
             failure = caught;
         }
 
-        await AddAsync(stream, mark).ConfigureAwait(false);
+        if (Add(stream, mark, out var reached) is { } unmarked)
+        {
+            throw new LostCopiesException(failure ?? unmarked);
+        }
+
+        await reached.ConfigureAwait(false);
         if (failure is not null)
         {
             throw failure;
@@ -55,20 +61,8 @@ public sealed class CudaMarks : IDisposable
     /// <param name="taken">From <see cref="Take"/>, and given back; null to take one now.</param>
     public Task AddAsync(CudaStream stream, CudaEvent? taken = null)
     {
-        var reached = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        try
-        {
-            taken ??= Take(stream.Device);
-            taken.Record(stream);
-            _added.Enqueue((stream, new Mark(taken, reached)));
-            _anything.Release();
-        }
-        catch (NativeException)
-        {
-            GivenUpMemory.Keep((stream, taken));
-        }
-
-        return reached.Task;
+        Add(stream, taken, out var reached);
+        return reached;
     }
 
     /// <summary>Stops to watch a stream whose device no longer answers: its marks never complete.</summary>
@@ -148,6 +142,29 @@ public sealed class CudaMarks : IDisposable
             {
                 pace.Pause(hasGotOn);
             }
+        }
+    }
+
+    /// <summary>As <see cref="AddAsync"/>.</summary>
+    /// <param name="reached">Completes with the mark: never when the stream takes none.</param>
+    /// <returns>Why it takes none; null when it does.</returns>
+    private NativeException? Add(CudaStream stream, CudaEvent? taken, out Task reached)
+    {
+        var mark = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        reached = mark.Task;
+        try
+        {
+            taken ??= Take(stream.Device);
+            taken.Record(stream);
+            _added.Enqueue((stream, new Mark(taken, mark)));
+            _anything.Release();
+            return null;
+        }
+        catch (Exception failure) when (failure is NativeException or ObjectDisposedException)
+        {
+            // The stream of a device that stopped may have been given up meanwhile.
+            GivenUpMemory.Keep((stream, taken));
+            return failure as NativeException ?? new NativeException("CUDA", "cuEventRecord", 0, failure.Message, stream.Device.Name);
         }
     }
 

@@ -3,7 +3,7 @@ using P2PWeights.Native.Posix;
 namespace P2PWeights.Native.Cuda;
 
 /// <summary>
-/// The pauses of a thread that asks again and again: none for the time that most copies between GPUs take, then naps, so that waiting for a long copy costs some hundredths of a core and
+/// The pauses of a thread that asks again and again: none at first, because what waits for a short copy waits for the thread, then naps, so that waiting for a long copy costs some hundredths of a core and
 /// not a whole one. What ends during a nap is seen when it is over: up to 0.1 ms late, because the kernel adds its timer slack, 50 µs, to the nap. Not thread-safe.
 /// </summary>
 /// <param name="nap">As <see cref="Nap"/>.</param>

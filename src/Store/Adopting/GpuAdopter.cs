@@ -21,7 +21,7 @@ internal sealed class GpuAdopter(ShardIndex index, GpuTier gpu, Evictor evictor,
             return holder == target;
         }
 
-        var foreign = source.Open(sourceGpu);
+        var foreign = await source.OpenAsync(sourceGpu).ConfigureAwait(false);
         var unit = await evictor.AllocateGpuAsync(target, shard.Size, cancellationToken).ConfigureAwait(false) ?? throw gpu.Full(shard, target);
         var isKept = false;
         try

@@ -1,3 +1,5 @@
+using P2PWeights.Native.Cuda;
+
 namespace P2PWeights.Store.Gpu;
 
 /// <summary>
@@ -14,6 +16,9 @@ internal sealed class CopyWatch(string name, TimeProvider time)
     private int _running;
     private long _since;
     private volatile bool _isStalled;
+
+    /// <summary>Whether no more copies are begun.</summary>
+    public bool IsStalled => _isStalled;
 
     /// <summary>Whether a copy was waited for in vain, or none has ended for long while some run. What stopped at the same time as another was begun a little later, and is not over its deadline yet.</summary>
     public bool HasStopped
@@ -40,7 +45,7 @@ internal sealed class CopyWatch(string name, TimeProvider time)
     public void Stall() => _isStalled = true;
 
     /// <summary>Begins a copy, on a thread of the pool, because a driver may wait when its device does, and waits for it.</summary>
-    /// <exception cref="StalledDeviceException">It has not ended in time, and may still.</exception>
+    /// <exception cref="StalledDeviceException">It has not ended in time, and may still; or the device failed so that nobody can tell when it ends.</exception>
     /// <exception cref="IOException">It failed, or one has stalled before; then nothing was begun.</exception>
     public async Task WithinAsync(Func<Task> begin)
     {
@@ -53,6 +58,12 @@ internal sealed class CopyWatch(string name, TimeProvider time)
         {
             Stall();
             throw new StalledDeviceException(name, Deadline);
+        }
+        catch (LostCopiesException lost)
+        {
+            // Nobody can tell when they end, which is a stall known at once.
+            Stall();
+            throw new StalledDeviceException(name, lost);
         }
     }
 

@@ -16,7 +16,8 @@ internal sealed class CopyWatches(TimeProvider time)
     public Task WithinAsync(string device, Func<Task> begin) => WatchOf(device).WithinAsync(begin);
 
     /// <summary>
-    /// A copy from one device to another. When it does not end in time, the two have no more copies with each other; and the one whose other copies have stopped too gets none at all.
+    /// A copy from one device to another. When it does not end in time, there are no more in that direction; and the one whose copies with others have stopped too gets none at all. What goes
+    /// the other way between the two says nothing of either, nor does what stopped because of a third that has stalled.
     /// </summary>
     /// <exception cref="IOException">As of <see cref="CopyWatch.WithinAsync"/>; a stall names both.</exception>
     public async Task WithinAsync(string from, string to, Func<Task> begin)
@@ -31,7 +32,8 @@ internal sealed class CopyWatches(TimeProvider time)
         {
             foreach (var device in (ReadOnlySpan<string>)[from, to])
             {
-                if (_watches.Any(other => other.Key != (from, to) && (other.Key.From == device || other.Key.To == device) && other.Value.HasStopped))
+                var other = device == from ? to : from;
+                if (_watches.Any(pair => Involves(pair.Key, device) && !Involves(pair.Key, other) && pair.Value.HasStopped && !HasStalled(pair.Key, except: device)))
                 {
                     WatchOf(device).Stall();
                 }
@@ -40,6 +42,12 @@ internal sealed class CopyWatches(TimeProvider time)
             throw;
         }
     }
+
+    private static bool Involves((string From, string? To) pair, string device) => pair.From == device || pair.To == device;
+
+    /// <summary>Whether the other end of a pair has stalled by itself.</summary>
+    private bool HasStalled((string From, string? To) pair, string except) =>
+        (pair.From == except ? pair.To : pair.From) is { } end && _watches.TryGetValue((end, null), out var watch) && watch.IsStalled;
 
     private CopyWatch WatchOf(string device) => _watches.GetOrAdd((device, null), static (pair, time) => new CopyWatch(pair.From, time), time);
 }

@@ -40,11 +40,15 @@ public sealed class ForeignGpus
     /// <summary>Copies bytes of a shard to the host's memory, in use meanwhile. Cannot be cancelled.</summary>
     /// <param name="gpu">With the range, checked by <see cref="Has"/>.</param>
     /// <exception cref="IOException">The arena cannot be opened, or a device failed.</exception>
-    public Task ReadAsync(int gpu, long offset, Memory<byte> destination) => _opened[gpu].Open().CopyOutAsync(offset, destination);
+    public async Task ReadAsync(int gpu, long offset, Memory<byte> destination)
+    {
+        var arena = await _opened[gpu].OpenAsync().ConfigureAwait(false);
+        await arena.CopyOutAsync(offset, destination).ConfigureAwait(false);
+    }
 
     /// <summary>The arena of one GPU.</summary>
     /// <exception cref="IOException">It cannot be opened.</exception>
-    internal IForeignGpuArena Open(int gpu) => _opened[gpu].Open();
+    internal Task<IForeignGpuArena> OpenAsync(int gpu) => _opened[gpu].OpenAsync();
 
     private sealed class Users(ForeignGpus gpus) : Counted
     {
@@ -52,7 +56,7 @@ public sealed class ForeignGpus
         {
             foreach (var arena in gpus._opened)
             {
-                arena.Opened?.Dispose();
+                arena.Close();
             }
 
             gpus._arena.Dispose();

@@ -140,7 +140,7 @@ internal sealed class GpuTier
     public List<Digest> PublishedOn(int gpu) => _parts[gpu].Digests();
 
     /// <summary>A GPU arena of another process of this host, as told in its <see cref="GpuExports"/>, to be opened.</summary>
-    public ForeignGpuOpening OpeningOf(GpuExport export, string arenaPath) => new(() => OpenForeign(export, arenaPath), _time);
+    public ForeignGpuOpening OpeningOf(GpuExport export, string arenaPath) => new(export.Device, () => OpenForeign(export, arenaPath), _time);
 
     /// <summary>Ends what does not need the GPUs' memory: called while the staging memory is still mapped.</summary>
     public void Unregister() => _cuda?.Unregister();

@@ -15,7 +15,7 @@ internal sealed record PlannerOptions(long WindowBytes, int LanesPerSource)
     public TimeSpan SharedHorizon { get; init; } = TimeSpan.FromMilliseconds(50);
 
     /// <summary>
-    /// How much a source on the same host is asked for ahead at the least, as long as its rate is unknown: for a pull from GPU to GPU, which is over before a rate was measured. 0 for what any
+    /// How much a source on the same host is asked for ahead at the least, as long as its rate is unknown: for a pull from GPU to GPU, which is over before a rate was measured; half of it beside other sources. 0 for what any
     /// other source is asked for.
     /// </summary>
     public long FirstBytesOnHost { get; init; }

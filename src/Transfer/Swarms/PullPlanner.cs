@@ -321,7 +321,8 @@ internal sealed class PullPlanner
     private double Window(PlannedSource source)
     {
         var isShared = source.IsPublisher && _sources.Count > 1;
-        var first = source.Nearness == Nearness.SameHost ? _options.FirstBytesOnHost : 0;
+        // Beside others never the whole window: one on the host may be slow, and the rest would wait for it.
+        var first = source.Nearness != Nearness.SameHost ? 0 : _sources.Count > 1 ? _options.FirstBytesOnHost / 2 : _options.FirstBytesOnHost;
         return source.Window((double)_options.LanesPerSource * _largestShard, isShared ? _options.SharedHorizon : _options.Horizon, isShared, first);
     }
 

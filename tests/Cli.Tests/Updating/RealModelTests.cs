@@ -11,9 +11,14 @@ public sealed class RealModelTests
     private static readonly TimeSpan Deadline = TimeSpan.FromMinutes(8);
 
     [TransformersFact]
-    public async Task Logits_of_an_updated_model_are_those_of_the_published_one_bit_for_bit()
+    public Task Logits_of_an_updated_model_are_those_of_the_published_one_bit_for_bit() => UpdateAsync("cpu");
+
+    [TransformersFact(gpu: true)]
+    public Task Logits_of_a_model_updated_on_a_gpu_are_those_of_the_published_one_bit_for_bit() => UpdateAsync("cuda:0");
+
+    private static async Task UpdateAsync(string device)
     {
-        var start = new ProcessStartInfo("python3", [Path.Combine(AppContext.BaseDirectory, "Updating", "real_model.py"), "--p2pw", P2pw.Executable])
+        var start = new ProcessStartInfo("python3", [Path.Combine(AppContext.BaseDirectory, "Updating", "real_model.py"), "--p2pw", P2pw.Executable, "--device", device])
         {
             RedirectStandardInput = true,
             RedirectStandardOutput = true,

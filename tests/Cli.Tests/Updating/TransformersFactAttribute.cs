@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using P2PWeights.Native.Cuda;
 
 namespace P2PWeights.Cli.Tests.Updating;
 
@@ -8,7 +9,9 @@ internal sealed class TransformersFactAttribute : FactAttribute
 {
     private const string Look = "import importlib.util as u, sys; sys.exit(not all(map(u.find_spec, ('torch', 'transformers', 'safetensors'))))";
 
-    public TransformersFactAttribute() => Skip = AreThere.Value ? null : "python3 in PATH has no torch with transformers and safetensors: pip install torch transformers, in a virtual environment";
+    /// <param name="gpu">Whether it needs a GPU too.</param>
+    public TransformersFactAttribute(bool gpu = false) => Skip =
+        (gpu ? CudaLibrary.Unavailable : null) ?? (AreThere.Value ? null : "python3 in PATH has no torch with transformers and safetensors: pip install torch transformers, in a virtual environment");
 
     private static Lazy<bool> AreThere { get; } = new(() =>
     {

@@ -40,6 +40,7 @@ public sealed class UpdateTests : IAsyncLifetime
     private Cluster _cluster = null!;
     private ClusterNode _node = null!;
     private string _weights = null!;
+    private int _engines;
 
     public async Task InitializeAsync()
     {
@@ -65,6 +66,12 @@ public sealed class UpdateTests : IAsyncLifetime
         var report = (await P2pw.RunAsync("update", "small@1", "--engine", engine.Url, "--node", _node.Socket, "--json")).Expect(0).Json;
 
         Assert.Equal("updated", Assert.Single(report.GetProperty("engines").EnumerateArray()).GetProperty("state").GetString());
+        Assert.True(report.GetProperty("bytes_per_second").GetDouble() > 0);
+        var stages = report.GetProperty("stages").EnumerateArray().Select(stage => stage.GetProperty("name").GetString()!).ToList();
+        Assert.Equal(["prepare", "pull", "open", "copy", "exchange", "load", "finish"], stages);
+        Assert.Contains(report.GetProperty("limit").GetString()!, stages);
+        var path = Assert.Single(report.GetProperty("pull").GetProperty("paths").EnumerateArray(), path => path.GetProperty("bytes").GetInt64() > 0);
+        Assert.True(path.GetProperty("bytes").GetInt64() >= 1 << 20, path.ToString());
         var held = Assert.Single(await engine.Process.EndAsync());
         var data = File.ReadAllBytes(_weights)[^(1 << 20)..];
         Assert.Equal(Convert.ToHexStringLower(SHA256.HashData(data)), held.GetProperty("w").GetString());
@@ -105,6 +112,21 @@ public sealed class UpdateTests : IAsyncLifetime
             Assert.Contains("cancelled: updated 0 of 1 engine", outcome.Output, StringComparison.Ordinal);
             Assert.Contains($"torn      {engine.Url}", outcome.Output, StringComparison.Ordinal);
         }
+    }
+
+    [Fact]
+    public async Task Engine_that_is_killed_during_an_update_is_torn_and_the_others_hold_it()
+    {
+        await using var killed = await StartEngineAsync("hold");
+        await using var other = await StartEngineAsync();
+        using var updating = P2pw.Start(new Dictionary<string, string?>(), "update", "small@1", "--engine", killed.Url, "--engine", other.Url, "--node", _node.Socket, "--json");
+        Assert.Equal("loading", (await killed.Process.ReadAsync()).GetString());
+
+        killed.Process.Kill();
+
+        var outcome = (await updating.FinishAsync()).Expect(1);
+        var engines = outcome.Json.GetProperty("engines").EnumerateArray().ToList();
+        Assert.Equal([(killed.Url, "torn"), (other.Url, "updated")], engines.Select(engine => (engine.GetProperty("name").GetString(), engine.GetProperty("state").GetString())));
     }
 
     [Fact]
@@ -190,7 +212,7 @@ public sealed class UpdateTests : IAsyncLifetime
     {
         var script = _cluster.Folder["engine.py"];
         await File.WriteAllTextAsync(script, Script);
-        var process = new PythonProcess(script, [$"unix://{_cluster.Folder["engine.sock"]}", .. arguments]);
+        var process = new PythonProcess(script, [$"unix://{_cluster.Folder[$"engine-{_engines++}.sock"]}", .. arguments]);
         return new RunningEngine(process, (await process.ReadAsync()).GetString()!);
     }
 

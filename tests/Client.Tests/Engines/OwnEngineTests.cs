@@ -129,6 +129,36 @@ public sealed class OwnEngineTests : IDisposable
     }
 
     [Fact]
+    public async Task An_update_given_up_before_its_first_bucket_leaves_the_engine_as_it_was()
+    {
+        await using var process = Start();
+        await using var engine = await ConnectAsync(process);
+        await UpdateAsync(engine);
+        var channel = Assert.Single(engine.BeginUpdate("m@v3"));
+        await channel.OpenAsync(_slots.Host, default);
+        await channel.AbortAsync("its source is gone");
+        await channel.DisposeAsync();
+
+        // Served again, so the former update has ended there.
+        await Eventually.HoldsAsync(
+            async () =>
+            {
+                await using var next = Assert.Single(engine.BeginUpdate("m@v4"));
+                try
+                {
+                    await next.OpenAsync(_slots.Host, default);
+                    return true;
+                }
+                catch (EngineException refused) when (refused.Error == EngineError.Refused)
+                {
+                    return false;
+                }
+            },
+            "the engine takes the next update");
+        Assert.Equal(("whole", "m@v2"), await StateAsync(process));
+    }
+
+    [Fact]
     public async Task A_second_update_while_one_runs_is_refused_and_does_not_harm_it()
     {
         await using var process = Start();

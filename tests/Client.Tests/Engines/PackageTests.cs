@@ -18,4 +18,11 @@ public sealed class PackageTests
         await using var tests = new PythonProcess("test_torch.py");
         await tests.EndAsync();
     }
+
+    [TorchFact(gpu: true)]
+    public async Task Package_with_torch_passes_its_tests_on_a_gpu()
+    {
+        await using var tests = new PythonProcess("test_cuda.py");
+        await tests.EndAsync();
+    }
 }

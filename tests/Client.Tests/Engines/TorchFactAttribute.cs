@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using P2PWeights.Native.Cuda;
 
 namespace P2PWeights.Client.Tests.Engines;
 
@@ -6,7 +7,9 @@ namespace P2PWeights.Client.Tests.Engines;
 [AttributeUsage(AttributeTargets.Method)]
 internal sealed class TorchFactAttribute : FactAttribute
 {
-    public TorchFactAttribute() => Skip = IsThere.Value ? null : "the system's Python has no torch: apt-get install python3-torch";
+    /// <param name="gpu">Whether it needs a GPU too.</param>
+    public TorchFactAttribute(bool gpu = false) => Skip =
+        (gpu ? CudaLibrary.Unavailable : null) ?? (IsThere.Value ? null : "the system's Python has no torch: apt-get install python3-torch");
 
     private static Lazy<bool> IsThere { get; } = new(() =>
     {

@@ -1,4 +1,5 @@
 using P2PWeights.Native.Cuda;
+using P2PWeights.Native.Cuda.Imports;
 using P2PWeights.Native.Nccl;
 using P2PWeights.Native.Posix;
 using P2PWeights.Testing;
@@ -129,6 +130,10 @@ public sealed unsafe class CudaDeviceTests
     [CudaFact(devices: 2)]
     public void Copies_given_together_bring_every_byte()
     {
+        int version;
+        Assert.Equal(0, Cu.cuDriverGetVersion(&version));
+        Assert.Equal(version >= 12080, CuBatch.IsAvailable);
+
         // One, as many as go in one call, and more.
         foreach (var count in (ReadOnlySpan<int>)[1, 64, 150])
         {

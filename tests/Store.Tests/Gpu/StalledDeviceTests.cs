@@ -1,4 +1,5 @@
 using P2PWeights.Native;
+using P2PWeights.Native.Cuda;
 using P2PWeights.Store.Adopting;
 using P2PWeights.Store.Content;
 using P2PWeights.Store.Gpu;
@@ -120,6 +121,50 @@ public sealed class StalledDeviceTests : IAsyncLifetime
         await Assert.ThrowsAsync<IOException>(() => watches.WithinAsync(other, stalled, () => Task.CompletedTask));
         await watches.WithinAsync(other, "GPU-3", () => Task.CompletedTask);
         Assert.False(own.IsCompleted || young.IsCompleted);
+    }
+
+    [Fact]
+    public async Task Device_is_not_judged_by_what_comes_back_from_the_one_that_stalled()
+    {
+        var time = new VirtualTime();
+        var watches = new CopyWatches(time);
+        var there = watches.WithinAsync("GPU-1", "GPU-2", NeverAsync);
+        var back = watches.WithinAsync("GPU-2", "GPU-1", NeverAsync);
+        var own = watches.WithinAsync("GPU-2", NeverAsync);
+        await StallAsync(time, there, "from GPU-1 to GPU-2");
+        await Assert.ThrowsAsync<StalledDeviceException>(() => back.WaitAsync(StoreFixture.Deadline));
+        await Assert.ThrowsAsync<StalledDeviceException>(() => own.WaitAsync(StoreFixture.Deadline));
+
+        await Assert.ThrowsAsync<IOException>(() => watches.WithinAsync("GPU-2", "GPU-3", () => Task.CompletedTask));
+        await watches.WithinAsync("GPU-1", () => Task.CompletedTask);
+        await watches.WithinAsync("GPU-1", "GPU-3", () => Task.CompletedTask);
+    }
+
+    [Fact]
+    public async Task Device_is_not_judged_by_a_third_that_stalled_before()
+    {
+        var time = new VirtualTime();
+        var watches = new CopyWatches(time);
+        var third = watches.WithinAsync("GPU-3", NeverAsync);
+        await StallAsync(time, watches.WithinAsync("GPU-1", "GPU-3", NeverAsync), "from GPU-1 to GPU-3");
+        await Assert.ThrowsAsync<StalledDeviceException>(() => third.WaitAsync(StoreFixture.Deadline));
+
+        await StallAsync(time, watches.WithinAsync("GPU-1", "GPU-2", NeverAsync), "from GPU-1 to GPU-2");
+
+        await watches.WithinAsync("GPU-1", () => Task.CompletedTask);
+        await watches.WithinAsync("GPU-2", () => Task.CompletedTask);
+    }
+
+    [Fact]
+    public async Task Copies_that_nobody_can_tell_the_end_of_count_as_stalled_at_once()
+    {
+        var watch = new CopyWatch("GPU-7", new VirtualTime());
+        var cause = new NativeException("CUDA", "cuMemcpyPeerAsync", 214, "uncorrectable ECC error encountered", "GPU-7");
+
+        var stalled = await Assert.ThrowsAsync<StalledDeviceException>(() => watch.WithinAsync(() => throw new LostCopiesException(cause)).WaitAsync(StoreFixture.Deadline));
+
+        Assert.Contains("uncorrectable ECC error", stalled.Message, StringComparison.Ordinal);
+        Assert.True(watch.IsStalled);
     }
 
     [Fact]

@@ -87,16 +87,27 @@ public sealed class PullPlannerTests
     [Fact]
     public void Source_on_the_same_host_is_asked_for_more_at_first_where_that_is_wanted()
     {
-        var planner = new PullPlanner(Table(100), Enumerable.Range(0, 100), new PlannerOptions(1L << 30, LanesPerSource: 2) { FirstBytesOnHost = 20 * Size }, _seeded.Random);
-        var far = Add(planner, [.. Enumerable.Range(0, 100)]);
+        var planner = new PullPlanner(Table(100), Enumerable.Range(0, 100), new PlannerOptions(20 * Size, LanesPerSource: 2) { FirstBytesOnHost = 20 * Size }, _seeded.Random);
         var near = Add(planner, [.. Enumerable.Range(0, 100)], Nearness.SameHost);
 
-        Assert.Equal(4 + 20, Drain(planner, default).Count);
-        Assert.Equal((4, 20), (far.Outstanding, near.Outstanding));
+        Assert.Equal(20, Drain(planner, default).Count);
 
         // From then on by its rate, as every other.
         near.Progress(1, TimeSpan.FromSeconds(1));
         Assert.Empty(Drain(planner, TimeSpan.FromSeconds(1)));
+    }
+
+    [Fact]
+    public void Source_on_the_same_host_leaves_room_for_others()
+    {
+        var planner = new PullPlanner(Table(100), Enumerable.Range(0, 100), new PlannerOptions(20 * Size, LanesPerSource: 2) { FirstBytesOnHost = 20 * Size }, _seeded.Random);
+        var near = Add(planner, [.. Enumerable.Range(0, 100)], Nearness.SameHost);
+        PlannedSource[] far = [Add(planner, [.. Enumerable.Range(0, 100)]), Add(planner, [.. Enumerable.Range(0, 100)])];
+
+        Drain(planner, default);
+
+        Assert.Equal(10, near.Outstanding);
+        Assert.All(far, source => Assert.Equal(4, source.Outstanding));
     }
 
     [Fact]

@@ -5,7 +5,7 @@ namespace P2PWeights.Client.Engines.StandIn;
 
 /// <summary>The rank's part in one update (docs/protocol.md, engine channels): opens the slots, copies what they hold, answers.</summary>
 /// <param name="weights">What tensors are copied to, by name.</param>
-/// <param name="begun">Called before the first tensor changes.</param>
+/// <param name="begun">Called before tensors change, with every bucket.</param>
 internal sealed class UpdateReceiver(IDictionary<string, byte[]> weights, Action begun)
 {
     /// <summary>Returns when the update is done.</summary>
@@ -20,10 +20,10 @@ internal sealed class UpdateReceiver(IDictionary<string, byte[]> weights, Action
             var (memory, slots) = await ToldAsync(connection, () => Open(first), cancellationToken).ConfigureAwait(false);
             using (slots)
             {
-                begun();
                 await connection.ReplyAsync(default, cancellationToken).ConfigureAwait(false);
                 while (ReceivedMessages.ReadStep(await connection.ReceiveAsync(cancellationToken).ConfigureAwait(false)) is { } bucket)
                 {
+                    begun();
                     await ToldAsync(connection, () => Load(bucket, memory, slots), cancellationToken).ConfigureAwait(false);
                     await connection.ReplyAsync(default, cancellationToken).ConfigureAwait(false);
                 }

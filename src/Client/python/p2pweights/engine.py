@@ -17,7 +17,7 @@ import contextlib
 import queue
 import threading
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
@@ -92,12 +92,16 @@ class _Watched:
     """A target that says when an update begins to change it."""
 
     def __init__(self, target: Target, begun: Callable[[], None]) -> None:
-        self.load, self.finish, self.read = target.load, target.finish, target.read
-        self._begin, self._begun = target.begin, begun
+        self.begin, self.read = target.begin, target.read
+        self._target, self._begun = target, begun
 
-    def begin(self) -> None:
+    def load(self, tensors: Sequence[IncomingTensor]) -> None:
         self._begun()
-        self._begin()
+        self._target.load(tensors)
+
+    def finish(self) -> None:
+        self._begun()
+        self._target.finish()
 
 
 class Engine:
@@ -143,7 +147,7 @@ class Engine:
 
     @property
     def state(self) -> str:
-        """``"new"`` before the first update, ``"updating"``, ``"whole"``, or ``"torn"``: the last update failed, and the weights are of two checkpoints."""
+        """``"new"`` before the first update, ``"updating"`` from its first bucket on, ``"whole"``, or ``"torn"``: the last update failed after that, and the weights are of two checkpoints."""
         return self._state
 
     def poll(self, timeout: float = 0.0) -> bool:

@@ -15,7 +15,7 @@ class Target(Protocol):
     """What an engine's weights are. All methods are called by one thread at a time; what they raise fails the update, and the node shows it."""
 
     def begin(self) -> None:
-        """An update starts; from here on the weights are of two checkpoints, until :meth:`finish` returns."""
+        """An update starts. Changes no weights: they are of two checkpoints from the first :meth:`load` on, until :meth:`finish` returns."""
 
     def load(self, tensors: Sequence[IncomingTensor]) -> None:
         """Takes a bucket: whole tensors, each once in an update, in no promised order. Copies what it keeps, or queues the copies on the GPU."""
