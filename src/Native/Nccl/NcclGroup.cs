@@ -12,13 +12,13 @@ public sealed unsafe class NcclGroup : IDisposable
     /// <summary>For an operation to be queued while the group is aborted: it takes microseconds, or its device holds it up and only the abort ends it.</summary>
     private static readonly TimeSpan QueueTime = TimeSpan.FromSeconds(1);
 
-    private readonly nint[] _communicators;
+    private readonly NcclCommunicator[] _communicators;
     private readonly IReadOnlyList<CudaDevice> _devices;
     private readonly Lock _queueing = new();
     private readonly Lock _gate = new();
     private bool _ended;
 
-    private NcclGroup(IReadOnlyList<CudaDevice> devices, nint[] communicators) => (_devices, _communicators) = (devices, communicators);
+    private NcclGroup(IReadOnlyList<CudaDevice> devices, NcclCommunicator[] communicators) => (_devices, _communicators) = (devices, communicators);
 
     /// <summary>Makes the communicators: takes about a second, and some hundred MB on each device.</summary>
     /// <param name="devices">Stay owned by the caller, and outlive the group.</param>
@@ -26,12 +26,7 @@ public sealed unsafe class NcclGroup : IDisposable
     public static NcclGroup Create(IReadOnlyList<CudaDevice> devices)
     {
         ArgumentOutOfRangeException.ThrowIfZero(devices.Count);
-        var communicators = new nint[devices.Count];
-        int[] ordinals = [.. devices.Select(device => device.Ordinal)];
-        fixed (nint* made = communicators)
-        fixed (int* wanted = ordinals)
-            NcclImports.Check(NcclImports.ncclCommInitAll(made, devices.Count, wanted), "ncclCommInitAll");
-        return new NcclGroup(devices, communicators);
+        return new NcclGroup(devices, NcclCommunicator.CreateAll(devices));
     }
 
     /// <summary>
@@ -56,7 +51,7 @@ public sealed unsafe class NcclGroup : IDisposable
                 using var stream = streams[rank].Use();
                 using var current = _devices[rank].MakeCurrent();
                 var own = buffers[rank] + (nint)(rank * partBytes);
-                failure = NcclImports.ncclAllGather(own, buffers[rank], (nuint)partBytes, NcclImports.Uint8, _communicators[rank], stream.Pointer);
+                failure = NcclImports.ncclAllGather(own, buffers[rank], (nuint)partBytes, NcclImports.Uint8, _communicators[rank].Pointer, stream.Pointer);
             }
 
             // Ended in any case: a group left open would swallow what the thread calls next.
@@ -77,7 +72,7 @@ public sealed unsafe class NcclGroup : IDisposable
             foreach (var communicator in _communicators)
             {
                 int result;
-                var returned = NcclImports.ncclCommGetAsyncError(communicator, &result);
+                var returned = NcclImports.ncclCommGetAsyncError(communicator.Pointer, &result);
                 if (returned != NcclImports.Success)
                     return NcclImports.Error("ncclCommGetAsyncError", returned);
                 if (result is not NcclImports.Success and not NcclImports.InProgress)
@@ -96,7 +91,7 @@ public sealed unsafe class NcclGroup : IDisposable
         if (_queueing.TryEnter(QueueTime))
             _queueing.Exit();
         foreach (var communicator in _communicators)
-            _ = NcclImports.ncclCommAbort(communicator); // the way out after a failure: there is nothing left to do about another one
+            communicator.Abort();
     }
 
     /// <summary>Releases the communicators; the streams have done everything that was queued.</summary>
@@ -105,7 +100,7 @@ public sealed unsafe class NcclGroup : IDisposable
         if (!TryEnd())
             return;
         foreach (var communicator in _communicators)
-            _ = NcclImports.ncclCommDestroy(communicator);
+            communicator.Dispose();
     }
 
     /// <summary>From here on nobody looks at the communicators but whoever got true.</summary>

@@ -30,8 +30,7 @@ internal sealed class EndToEnd(ImmutableArray<EngineDevice> devices, long size, 
     /// <summary>Bytes of shared memory that it takes: the published files, and a node's memory tier.</summary>
     public static long SharedMemoryBytes(long size) => size + NodeBytes(size) + (1L << 30);
 
-    /// <returns>One line.</returns>
-    public async Task<string> RunAsync(int runs, CancellationToken cancellationToken)
+    public async Task<UpdateRow> RunAsync(int runs, CancellationToken cancellationToken)
     {
         _model = BenchModel.Create(size);
         await _model.WriteAsync(Directory.CreateDirectory(_folder["model"]).FullName, cancellationToken);
@@ -54,9 +53,11 @@ internal sealed class EndToEnd(ImmutableArray<EngineDevice> devices, long size, 
         }
 
         var (whole, apart) = (Median(_whole), Median(_pull) + Median(_update));
-        return string.Create(
+        var line = string.Create(
             CultureInfo.InvariantCulture,
             $"{_model.Bytes / 1e9,5:0.0} GB, {devices.Length} x {(devices[0].IsHost ? "host" : "GPU")}, from another process, pulled while updated: {whole:0.00} s ({_whole.Min():0.00} to {_whole.Max():0.00}), {whole / Median(_longest):0.00} x its longest stage; pulled, then updated: {Median(_pull):0.00} + {Median(_update):0.00} s, {apart / whole:0.00} x as long; {_stages}");
+        var name = string.Create(CultureInfo.InvariantCulture, $"update/end-to-end/{_model.Bytes >> 20}MiB/{devices.Length}x{(devices[0].IsHost ? "host" : "GPU")}/pulled-first");
+        return new UpdateRow(line, [UpdateRow.Against(name, _whole.Select(seconds => _model.Bytes / seconds), _pull.Zip(_update, (pull, update) => _model.Bytes / (pull + update)))]);
     }
 
     public void Dispose() => _folder.Dispose();

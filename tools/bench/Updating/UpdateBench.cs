@@ -51,7 +51,7 @@ internal static class UpdateBench
         var command = new Command("update", "A checkpoint from the memory tier into engines on GPUs, or in the host's memory.") { Size, Slot, Slots, On, Devices, Broadcast, FromPeer };
         command.SetAction(async (arguments, token) =>
         {
-            var lines = new List<string>();
+            var rows = new List<UpdateRow>();
             var noLoop = IsCuda(arguments) ? await CheckpointEngineLoop.UnavailableAsync(token) : "it needs GPUs";
             if (noLoop is not null)
             {
@@ -60,16 +60,22 @@ internal static class UpdateBench
 
             foreach (var size in arguments.GetValue(Size)!)
             {
-                await MeasureAsync(arguments, size, noLoop is null, lines, token);
+                await MeasureAsync(arguments, size, noLoop is null, rows, token);
             }
 
             foreach (var size in arguments.GetValue(FromPeer)!)
             {
-                await MeasureEndToEndAsync(arguments, size, lines, token);
+                await MeasureEndToEndAsync(arguments, size, rows, token);
+            }
+
+            if (arguments.GetValue(CommonOptions.Json))
+            {
+                FigureWriter.For(arguments).Write(rows.SelectMany(row => row.Figures));
+                return 0;
             }
 
             Console.Out.WriteLine();
-            lines.ForEach(Console.Out.WriteLine);
+            rows.ForEach(row => Console.Out.WriteLine(row.Line));
             return 0;
         });
         return command;
@@ -87,18 +93,18 @@ internal static class UpdateBench
         }
     }
 
-    private static async Task MeasureEndToEndAsync(ParseResult arguments, long size, List<string> lines, CancellationToken cancellationToken)
+    private static async Task MeasureEndToEndAsync(ParseResult arguments, long size, List<UpdateRow> rows, CancellationToken cancellationToken)
     {
         SharedMemoryFolder.RequireFree(EndToEnd.SharedMemoryBytes(size));
         foreach (var chosen in Choices(arguments))
         {
             using var contest = new EndToEnd(chosen, size, new UpdateRequest("", []) { SlotBytes = arguments.GetValue(Slot)!.Max(), Slots = arguments.GetValue(Slots) });
-            lines.Add(await contest.RunAsync(arguments.GetValue(CommonOptions.Runs), cancellationToken));
-            Info(lines[^1]);
+            rows.Add(await contest.RunAsync(arguments.GetValue(CommonOptions.Runs), cancellationToken));
+            Info(rows[^1].Line);
         }
     }
 
-    private static async Task MeasureAsync(ParseResult arguments, long size, bool withLoop, List<string> lines, CancellationToken cancellationToken)
+    private static async Task MeasureAsync(ParseResult arguments, long size, bool withLoop, List<UpdateRow> rows, CancellationToken cancellationToken)
     {
         // Shards have blocks of powers of two: up to half as much again as their bytes here.
         var memory = size + (size / 2) + (64 << 20);
@@ -131,8 +137,8 @@ internal static class UpdateBench
                 {
                     var request = new UpdateRequest("bench@v1", []) { Broadcast = broadcast, SlotBytes = slot, Slots = arguments.GetValue(Slots) };
                     var bench = new Contest(store, model, manifest, devices, chosen, request, loop);
-                    lines.Add(await bench.RunAsync(arguments.GetValue(CommonOptions.Runs), cancellationToken));
-                    Info(lines[^1]);
+                    rows.Add(await bench.RunAsync(arguments.GetValue(CommonOptions.Runs), cancellationToken));
+                    Info(rows[^1].Line);
                 }
             }
         }
@@ -153,7 +159,7 @@ internal static class UpdateBench
         private string _stages = "";
         private UpdatePlan _plan = null!;
 
-        public async Task<string> RunAsync(int runs, CancellationToken cancellationToken)
+        public async Task<UpdateRow> RunAsync(int runs, CancellationToken cancellationToken)
         {
             for (var run = 0; run <= runs; run++)
             {
@@ -177,7 +183,22 @@ internal static class UpdateBench
             var rates = string.Create(CultureInfo.InvariantCulture, $"{median / 1e9:0.0} GB/s of model ({_rates.Min() / 1e9:0.0} to {_rates.Max() / 1e9:0.0})");
             var links = string.Create(CultureInfo.InvariantCulture, $", host to devices alone {limit / 1e9:0.0} (best pass {_bestHostToDevice.Max() / 1e9:0.0}), ratio {median / limit:0.000}, device to device {Median(_deviceToDevice) / 1e9:0.0}");
             var rival = loop is null ? "" : string.Create(CultureInfo.InvariantCulture, $", loop of checkpoint-engine {Median(_loop) / 1e9:0.0}, ours/loop {median / Median(_loop):0.00}");
-            return string.Create(CultureInfo.InvariantCulture, $"{model.Bytes / 1e9,5:0.0} GB, {what}: {rates}{(_isCuda ? links : "")}{rival}; {_stages}");
+            var line = string.Create(CultureInfo.InvariantCulture, $"{model.Bytes / 1e9,5:0.0} GB, {what}: {rates}{(_isCuda ? links : "")}{rival}; {_stages}");
+            var name = string.Create(CultureInfo.InvariantCulture, $"update/{model.Bytes >> 20}MiB/{chosen.Length}x{(_isCuda ? "GPU" : "host")}/{request.Broadcast}");
+            return new UpdateRow(line, [.. Anchors(name)]);
+        }
+
+        private IEnumerable<Figure> Anchors(string name)
+        {
+            if (_isCuda)
+            {
+                yield return UpdateRow.Against($"{name}/links", _rates, _hostToDevice);
+            }
+
+            if (loop is not null)
+            {
+                yield return UpdateRow.Against($"{name}/loop", _rates, _loop);
+            }
         }
 
         private async Task<double> UpdateAsync(bool verify, CancellationToken cancellationToken)
