@@ -42,7 +42,7 @@ public static class BroadcastModes
 
 /// <summary>How far an update is.</summary>
 /// <param name="Buckets">Buckets that every engine has answered for.</param>
-/// <param name="BucketsTotal">Buckets; 0 before the plan is made.</param>
+/// <param name="BucketsTotal">Buckets; 0 while it waits for another update of the node.</param>
 /// <param name="BytesTotal">Bytes of all tensors.</param>
 /// <param name="Pull">How far the pull under it is; null while nothing is pulled.</param>
 /// <param name="BucketsVerified">Buckets that were read back and compared; null before that begins.</param>

@@ -29,9 +29,15 @@ internal sealed class Updater(ShardStore store, Puller puller, CheckpointCatalog
     /// <exception cref="NodeException">Another update runs and the request does not wait, the checkpoint or the GPUs do not allow it, or it broke off; the message says what each engine holds.</exception>
     public async Task<UpdateReport> UpdateAsync(UpdateRequest request, IReadOnlyList<IEngine> engines, IProgress<UpdateProgress>? progress, CancellationToken cancellationToken)
     {
-        if (!await _turn.WaitAsync(request.Wait ? Timeout.InfiniteTimeSpan : TimeSpan.Zero, cancellationToken).ConfigureAwait(false))
+        if (!await _turn.WaitAsync(TimeSpan.Zero, cancellationToken).ConfigureAwait(false))
         {
-            throw new NodeException(NodeError.NotAllowed, "this node is updating engines already: ask again when it is done, or ask with --wait");
+            if (!request.Wait)
+            {
+                throw new NodeException(NodeError.NotAllowed, "this node is updating engines already: ask again when it is done, or ask with --wait");
+            }
+
+            progress?.Report(new UpdateProgress(0, 0, 0, null));
+            await _turn.WaitAsync(cancellationToken).ConfigureAwait(false);
         }
 
         try

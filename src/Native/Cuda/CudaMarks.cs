@@ -5,10 +5,12 @@ namespace P2PWeights.Native.Cuda;
 /// <summary>
 /// Watches marks in streams: one thread asks the driver whether the oldest mark of each stream is reached, because a bucket may take less than a millisecond and everything waits for it:
 /// without a pause at first, then with naps (<see cref="SpinThenNap"/>), so that long copies keep no core busy; it sleeps when there is nothing to watch. Events are used again. A mark that is never reached holds up
-/// those behind it in its stream, and nobody else.
+/// those behind it in its stream, and nobody else; a driver that does not return from being asked holds up all.
 /// </summary>
 public sealed class CudaMarks : IDisposable
 {
+    private static readonly TimeSpan EndTime = TimeSpan.FromSeconds(5);
+
     private readonly ConcurrentQueue<(CudaStream Stream, Mark? Mark)> _added = new();
     private readonly SemaphoreSlim _anything = new(0);
     private readonly ConcurrentDictionary<CudaDevice, ConcurrentBag<CudaEvent>> _spare = new();
@@ -77,7 +79,13 @@ public sealed class CudaMarks : IDisposable
     {
         _stopping = true;
         _anything.Release();
-        _watcher.Join();
+        if (!_watcher.Join(EndTime))
+        {
+            // It waits in the driver for a device that stopped, as would whoever destroys its events.
+            GivenUpMemory.Keep((_spare, _added));
+            return;
+        }
+
         foreach (var spare in _spare.Values.SelectMany(bag => bag))
         {
             spare.Dispose();

@@ -99,7 +99,9 @@ public sealed class UpdateTests
         var failure = await Assert.ThrowsAsync<NodeException>(() => consumer.UpdateAsync(Request, [refused], null, default));
         Assert.Equal(NodeError.NotAllowed, failure.Error);
         Assert.Empty(refusedChannels[0].Steps);
-        var waiting = consumer.UpdateAsync(Request with { Wait = true }, [queued], null, default);
+        var told = new TaskCompletionSource<UpdateProgress>();
+        var waiting = consumer.UpdateAsync(Request with { Wait = true }, [queued], new ProgressRelay<UpdateProgress>(seen => told.TrySetResult(seen)), default);
+        Assert.Equal(new UpdateProgress(0, 0, 0, null), await told.Task.WaitAsync(TestCluster.Deadline));
         Assert.False(waiting.IsCompleted);
         hold.SetResult();
 

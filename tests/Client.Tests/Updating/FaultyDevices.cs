@@ -59,13 +59,19 @@ internal sealed class FaultyDevices(IUpdateDevices inner, string faulty, FaultyC
     /// <summary>An abort of the collective does not return before the devices are disposed.</summary>
     public bool BlocksAborts { get; init; }
 
-    public ICollective OpenCollective(IReadOnlyList<IUpdateDevice> devices) => new HostCollective(devices, () =>
-    {
-        if (BlocksAborts)
+    /// <summary>Runs before a collective is taken down.</summary>
+    public Action? CollectiveEnds { get; set; }
+
+    public ICollective OpenCollective(IReadOnlyList<IUpdateDevice> devices) => new HostCollective(
+        devices,
+        () =>
         {
-            _released.Wait();
-        }
-    });
+            if (BlocksAborts)
+            {
+                _released.Wait();
+            }
+        },
+        CollectiveEnds);
 
     /// <summary>Does what was held.</summary>
     public async Task ReleaseAsync()

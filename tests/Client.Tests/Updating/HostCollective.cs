@@ -5,7 +5,8 @@ namespace P2PWeights.Client.Tests.Updating;
 
 /// <summary>An all-gather over devices in the host's memory: what NCCL does over GPUs. Aborted, it ends what is under way, also what a device would never end.</summary>
 /// <param name="onAbort">Runs before an abort ends anything.</param>
-internal sealed class HostCollective(IReadOnlyList<IUpdateDevice> devices, Action onAbort) : ICollective
+/// <param name="onDispose">Runs before it is taken down.</param>
+internal sealed class HostCollective(IReadOnlyList<IUpdateDevice> devices, Action onAbort, Action? onDispose = null) : ICollective
 {
     private readonly IDeviceStream[] _streams = [.. devices.Select(device => device.OpenStream())];
     private readonly TaskCompletionSource _aborted = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -39,6 +40,7 @@ internal sealed class HostCollective(IReadOnlyList<IUpdateDevice> devices, Actio
 
     public void Dispose()
     {
+        onDispose?.Invoke();
         foreach (var stream in _streams)
         {
             stream.Dispose();

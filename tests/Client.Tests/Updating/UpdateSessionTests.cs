@@ -54,13 +54,16 @@ public sealed class UpdateSessionTests
     {
         await using var fixture = await UpdateFixture.CreateAsync();
         using var devices = new FaultyDevices(new Client.Updating.Devices.HostDevices(fixture.SlotRoot), "none", FaultyCopy.In, DeviceFault.Fail, 0);
-        var (engine, readers, _) = UpdateFixture.Engine(3);
+        var (engine, readers, channels) = UpdateFixture.Engine(3);
+        var engineWaits = true;
+        devices.CollectiveEnds = () => engineWaits = !channels.All(channel => channel.IsDisposed);
 
         var (engines, _, failure) = await fixture.UpdateAsync([engine], UpdateFixture.Request with { Broadcast = BroadcastModes.Nccl }, devices);
 
         Assert.Null(failure);
         Assert.Equal(EngineStates.Updated, engines[0].State);
         Assert.All(readers, fixture.AssertHolds);
+        Assert.False(engineWaits, "to take a collective down takes long, and no engine waits for it");
         fixture.AssertClean();
     }
 

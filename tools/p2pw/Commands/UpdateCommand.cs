@@ -103,6 +103,8 @@ internal sealed class UpdateCommand : CliCommand
 
     private static ProgressFrame Frame(string checkpoint, UpdateProgress progress)
     {
+        if (progress.BucketsTotal == 0)
+            return new ProgressFrame("waiting for another update of this node to end", 0, 0, []);
         if (progress.BucketsVerified is { } verified)
         {
             return new ProgressFrame(
@@ -114,6 +116,6 @@ internal sealed class UpdateCommand : CliCommand
         if (progress.Pull is { } pull && pull.BytesDone < pull.BytesTotal)
             details.Add($"{Format.Share(pull.BytesDone, pull.BytesTotal)} pulled");
         return new ProgressFrame(
-            $"updating engines with {checkpoint}", progress.BucketsTotal > 0 ? progress.BytesTotal / progress.BucketsTotal * progress.Buckets : 0, progress.BytesTotal, details);
+            $"updating engines with {checkpoint}", progress.BytesTotal / progress.BucketsTotal * progress.Buckets, progress.BytesTotal, details);
     }
 }
