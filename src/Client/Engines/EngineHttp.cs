@@ -13,10 +13,12 @@ internal sealed class EngineHttp : IDisposable
 
     private readonly HttpClient _http;
     private readonly string _name;
+    private readonly string? _socket;
 
     public EngineHttp(EngineAddress address)
     {
-        _name = address.Url;
+        (_name, _socket) = (address.Url, address.Socket);
+
         // No proxy: an engine is on this host. Engines close idle connections after some seconds (uvicorn: 5), and a request on one that is just being closed would fail.
         var handler = new SocketsHttpHandler { UseProxy = false, AllowAutoRedirect = false, PooledConnectionIdleTimeout = TimeSpan.FromSeconds(2) };
         if (address.Socket is { } path)
@@ -70,11 +72,14 @@ internal sealed class EngineHttp : IDisposable
         }
         catch (HttpRequestException e)
         {
-            throw new EngineException(EngineError.Died, $"engine {_name}, {doing}, cannot be reached, or ended: {e.Message}; is it running, and is this its address?", e);
+            throw new EngineException(EngineError.Died, $"engine {_name}, {doing}, cannot be reached, or ended: {Why(e)}; is it running, and is this its address?", e);
         }
     }
 
     public void Dispose() => _http.Dispose();
+
+    /// <summary>.NET has no word of its own for a socket that is not there.</summary>
+    private string Why(HttpRequestException failure) => _socket is { } path && !File.Exists(path) ? $"there is no socket {path}" : failure.Message;
 
     private static ByteArrayContent Json(Action<Utf8JsonWriter> body)
     {

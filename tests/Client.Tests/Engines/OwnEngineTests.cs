@@ -234,6 +234,14 @@ public sealed class OwnEngineTests : IDisposable
     }
 
     [Fact]
+    public async Task A_socket_that_is_not_there_is_named()
+    {
+        var socket = Path.Combine(_folder.Path, "none.sock");
+        var failure = await Assert.ThrowsAsync<EngineException>(() => Engine.ConnectAsync(EngineAddress.Parse($"python+unix://{socket}"), [], Options, default));
+        Assert.Contains($"there is no socket {socket}", failure.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task An_engine_removes_its_socket_when_it_closes_and_takes_the_place_of_a_dead_one()
     {
         var socket = Path.Combine(_folder.Path, "engine.sock");
