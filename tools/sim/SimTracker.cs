@@ -2,7 +2,10 @@ using P2PWeights.Tracker.Swarms;
 
 namespace P2PWeights.Sim;
 
-/// <summary>The tracker: names neighbours by the product's plan.</summary>
+/// <summary>
+/// The tracker: names neighbours by the product's plan, but chosen among all members, and anew at each sync; the real one has the plan choose from a bounded sample, and keeps what was
+/// chosen for a lease.
+/// </summary>
 internal sealed class SimTracker(Simulation simulation)
 {
     private readonly List<SimNode> _members = [];

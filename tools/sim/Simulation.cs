@@ -7,8 +7,8 @@ using P2PWeights.Transfer.Swarms;
 namespace P2PWeights.Sim;
 
 /// <summary>
-/// One swarm in virtual time. Cards, racks and connections are simulated; which shard is asked of whom, who is served, what a publisher reveals and who becomes a neighbour is decided by
-/// the code that nodes and trackers run. A run depends on its options alone, the seed among them. Not thread-safe; runs once.
+/// One swarm in virtual time. Which shard is asked of whom, who is served, what a publisher reveals and who of all members becomes a neighbour is decided by the planners that nodes and
+/// trackers run; cards, racks, connections, and what the tracker and a pull do around the planners, are simulated, without stalls and failures. A run depends on its options alone, the seed among them. Not thread-safe; runs once.
 /// </summary>
 public sealed class Simulation
 {

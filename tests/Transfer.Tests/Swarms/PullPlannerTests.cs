@@ -303,19 +303,29 @@ public sealed class PullPlannerTests
         // For ten minutes it is asked again and again, as after each put-off, and never answers.
         var planner = NewPlanner(2);
         var (silent, idle) = (Add(planner, 0), Add(planner, 1));
-        silent.Outstanding = 1;
-        silent.Progress(100 << 20, TimeSpan.FromSeconds(1));
-        var now = TimeSpan.FromSeconds(1);
-        for (; now < TimeSpan.FromMinutes(10); now += TimeSpan.FromMilliseconds(500))
-        {
-            silent.Progress(0, now);
-        }
+        var now = GoSilent(silent);
 
         Assert.Equal(PlannedSource.LeastRate, silent.Rate);
         var flight = new Flight(silent, 0, Size, now, Queued: 32L * Size);
         Assert.True(flight.Remaining(now) > TimeSpan.FromMinutes(1));
         idle.Held[0] = true;
         Assert.NotNull(new HedgePlanner(100 * Size, Size).Choose([flight], [idle], 1 << 20, now));
+    }
+
+    [Fact]
+    public void Source_whose_rate_is_at_the_floor_is_still_asked_for_one_shard_at_a_time()
+    {
+        int[] all = [.. Enumerable.Range(0, 40)];
+        var planner = NewPlanner(40);
+        var (slow, _) = (Add(planner, all), Add(planner, all));
+        var now = GoSilent(slow);
+        slow.Outstanding = 0;
+
+        Assert.Equal(PlannedSource.LeastRate, slow.Rate);
+        var probe = Assert.Single(Drain(planner, now), asked => asked.Source == slow);
+        planner.Received(probe);
+        planner.Done(probe);
+        Assert.Single(Drain(planner, now), asked => asked.Source == slow);
     }
 
     [Fact]
@@ -404,6 +414,20 @@ public sealed class PullPlannerTests
         Array.ForEach(held, ordinal => bitmap[ordinal] = true);
         planner.SetHeld(source, bitmap, isPublisher);
         return source;
+    }
+
+    /// <summary>A source that was fast brings nothing more for ten minutes, at the end of which it is now, although a shard is asked of it.</summary>
+    private static TimeSpan GoSilent(PlannedSource source)
+    {
+        source.Outstanding = 1;
+        source.Progress(100 << 20, TimeSpan.FromSeconds(1));
+        var now = TimeSpan.FromSeconds(1);
+        for (; now < TimeSpan.FromMinutes(10); now += TimeSpan.FromMilliseconds(500))
+        {
+            source.Progress(0, now);
+        }
+
+        return now;
     }
 
     private static List<Assignment> Drain(PullPlanner planner, TimeSpan now)
