@@ -70,7 +70,7 @@ public sealed class SimulationTests
     }
 
     [Fact]
-    public void Publisher_killed_after_one_copy_leaves_a_swarm_that_finishes()
+    public void Publisher_killed_when_every_shard_has_left_it_leaves_a_swarm_that_finishes()
     {
         var report = Run(Swarm with { KillPublishers = true });
         Assert.Equal(128, report.Finishes.Count);

@@ -48,7 +48,8 @@ internal sealed record Figure(
         return known.Count == 0 ? null : new CpuCost(Round(Median(known.Select(cost => cost.Sending))), Round(Median(known.Select(cost => cost.Receiving))));
     }
 
-    private static double Median(IEnumerable<double> values)
+    /// <summary>The middle one, or the mean of the two in the middle.</summary>
+    internal static double Median(IEnumerable<double> values)
     {
         var sorted = values.Order().ToArray();
         var middle = sorted.Length / 2;

@@ -19,7 +19,7 @@ internal static class Simulator
             ],
             cancellationToken);
         var result = JsonDocument.Parse(output).RootElement;
-        return new Outcome(Value("p50_over_bound"), Value("p99_over_bound"), Value("last_over_bound"), Value("publisher_copies"));
+        return new Outcome(Value("bound_seconds"), Value("p50_over_bound"), Value("p99_over_bound"), Value("last_over_bound"), Value("publisher_copies"));
 
         double Value(string name) => result.GetProperty(name).GetDouble();
     }
@@ -27,5 +27,8 @@ internal static class Simulator
     private static string Number(long number) => number.ToString(CultureInfo.InvariantCulture);
 
     /// <summary>What it says, with the names that our own runs have.</summary>
-    internal readonly record struct Outcome(double P50OverBound, double P99OverBound, double LastOverBound, double PublisherCopies);
+    internal readonly record struct Outcome(double BoundSeconds, double P50OverBound, double P99OverBound, double LastOverBound, double PublisherCopies)
+    {
+        public SwarmTimes Times => new(P50OverBound * BoundSeconds, P99OverBound * BoundSeconds, LastOverBound * BoundSeconds);
+    }
 }

@@ -9,7 +9,8 @@ internal static class SwarmContest
     private const string Unit = "MB/s to the last node";
 
     /// <param name="against">Names of anchors.</param>
-    public static async Task RunAsync(SwarmShape shape, int runs, IReadOnlyCollection<string> against, FigureWriter writer, CancellationToken cancellationToken)
+    /// <returns>False when the simulator was asked, and is farther from the nodes than it may be.</returns>
+    public static async Task<bool> RunAsync(SwarmShape shape, int runs, IReadOnlyCollection<string> against, FigureWriter writer, CancellationToken cancellationToken)
     {
         Tool.Require([.. against.Contains("aria2") ? [Aria2Swarm.Command] : Array.Empty<Tool>(), .. against.Contains("nginx") ? [Paths.Nginx.Server, Paths.Nginx.Client] : Array.Empty<Tool>()]);
         SharedMemoryFolder.RequireFree(SwarmCluster.SharedMemoryBytes(shape, runs) + (against.Contains("aria2") ? shape.Nodes * shape.Bytes : 0));
@@ -18,13 +19,17 @@ internal static class SwarmContest
         var results = await MeasureAsync(folder, shape, runs, name, writer, cancellationToken);
         var ours = results.Select(result => result.OverBound(1, result.Done)).ToList();
         var bound = shape.Bytes / shape.BoundSeconds / 1e6;
+        var agrees = true;
         if (against.Contains("sim"))
         {
             var simulated = await Simulator.RunAsync(shape, cancellationToken);
             writer.Explain(string.Create(
                 CultureInfo.InvariantCulture,
                 $"p2pw sim, the same swarm: p50 {simulated.P50OverBound:F3}, p99 {simulated.P99OverBound:F3}, last {simulated.LastOverBound:F3} x the bound, publisher sends {simulated.PublisherCopies:F3} copies"));
-            await CompareAsync($"{name}/sim", _ => Task.FromResult(bound * 1e6 / simulated.LastOverBound));
+            await CompareAsync($"{name}/sim", _ => Task.FromResult(shape.Bytes / simulated.Times.Last));
+            var agreement = SwarmAgreement.Of(SwarmTimes.MedianOf(results), simulated.Times);
+            writer.Explain(agreement.ToString());
+            agrees = agreement.Holds;
         }
 
         if (against.Contains("aria2"))
@@ -38,6 +43,8 @@ internal static class SwarmContest
             await using var nginx = await NginxStar.StartAsync(folder, shape, cancellationToken);
             await CompareAsync($"{name}/nginx", nginx.RunAsync);
         }
+
+        return agrees;
 
         async Task CompareAsync(string figure, Func<CancellationToken, Task<double>> runAsync)
         {
