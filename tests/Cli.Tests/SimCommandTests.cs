@@ -16,7 +16,19 @@ public sealed class SimCommandTests
         Assert.InRange(document.GetProperty("p50_over_bound").GetDouble(), 1, document.GetProperty("p99_over_bound").GetDouble());
         Assert.InRange(document.GetProperty("publisher_copies").GetDouble(), 1, 2);
         Assert.Contains("</svg>", await File.ReadAllTextAsync(svg), StringComparison.Ordinal);
-        Assert.Contains("x", (await P2pw.RunAsync("sim", "--peers", "4", "--shards", "16", "--late", "1", "--slow", "0.3")).Expect(0).Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Sim_says_what_is_how_many_times_which_bound()
+    {
+        var output = (await P2pw.RunAsync("sim", "--peers", "4", "--shards", "16", "--late", "1", "--slow", "0.3")).Expect(0).Output;
+
+        Assert.Matches(@"(?m)^  last peer   \d\.\d{3} x the bound$", output);
+        Assert.Matches(@"(?m)^  p50         \d\.\d{3} x the bound$", output);
+        Assert.Matches(@"(?m)^  slow peers  last \d\.\d{3} x their own bound, p50 \d\.\d{3} x$", output);
+        Assert.Matches(@"(?m)^  late peers  last \d\.\d{3} x their own bound, p50 \d\.\d{3} x$", output);
+        Assert.Contains("The bound is the least time that any plan needs", output, StringComparison.Ordinal);
+        Assert.Contains("The bound is", string.Join(' ', (await P2pw.RunAsync("sim", "--help")).Expect(0).Output.Split(default(char[]), StringSplitOptions.RemoveEmptyEntries)), StringComparison.Ordinal);
     }
 
     [Fact]

@@ -34,6 +34,7 @@ public sealed class WhyReportTests
         Assert.Contains("stall 3, lane-lost 1", text, StringComparison.Ordinal);
         Assert.Contains("banned: sent wrong bytes", text, StringComparison.Ordinal);
         Assert.Contains("was full 25 % of the time", text, StringComparison.Ordinal);
+        Assert.Contains("AVG SHARDS UNDER WAY  TIME", text, StringComparison.Ordinal);
         var rows = text.Split('\n');
         Assert.StartsWith("rack-7  tcp   128 MiB", Assert.Single(rows, row => row.Contains("128 MiB", StringComparison.Ordinal)).TrimStart(), StringComparison.Ordinal);
         Assert.StartsWith("wire    tcp", Assert.Single(rows, row => row.Contains("on the way from a peer", StringComparison.Ordinal)).TrimStart(), StringComparison.Ordinal);

@@ -24,6 +24,9 @@ internal abstract class CliCommand : Command
     /// <summary>Lines that work as they stand, for the help page.</summary>
     public IReadOnlyList<string> Examples { get; }
 
+    /// <summary>What one has to know to read the result, for the help page; null for nothing.</summary>
+    public virtual string? Note => null;
+
     /// <summary>Does the work; the result is the exit code. Failures are thrown, and <see cref="Failure"/> knows their exit codes.</summary>
     protected abstract Task<int> RunAsync(ParseResult arguments, Terminal terminal, CancellationToken cancellationToken);
 

@@ -45,6 +45,8 @@ internal sealed class SimCommand : CliCommand
             Add(option);
     }
 
+    public override string? Note => SimText.Bound;
+
     protected override async Task<int> RunAsync(ParseResult arguments, Terminal terminal, CancellationToken cancellationToken)
     {
         var simulation = NewSimulation(OptionsOf(arguments));

@@ -13,13 +13,13 @@ internal sealed class StatusCommand : CliCommand
     private readonly Option<string?> _watch = new("--watch")
     {
         HelpName = "name@version",
-        Description = "Watch the nodes that pull a checkpoint until nobody does any more: progress, rate and path of each, and how far they are from the bound. Ctrl-C ends it.",
+        Description = "Watch the nodes that pull a checkpoint until nobody does any more: progress, rate and path of each, and how far they are from the bound: the time in which the node that is furthest behind could have the rest at --rate. Ctrl-C ends it.",
     };
 
     private readonly Option<string?> _rate = new("--rate")
     {
         HelpName = "RATE",
-        Description = "With --watch: what one node can receive, for the bound. Default: the best rate that a node showed meanwhile.",
+        Description = "With --watch: what one node can receive, from which the bound follows. Default: the best rate that a node showed meanwhile.",
     };
 
     private readonly Option<int> _nodes = new("--nodes")

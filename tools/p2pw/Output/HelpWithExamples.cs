@@ -5,7 +5,7 @@ using P2PWeights.Cli.Commands;
 
 namespace P2PWeights.Cli.Output;
 
-/// <summary>The library's help page, then the command's examples, or the exit codes on the first page.</summary>
+/// <summary>The library's help page, then the command's note and examples, or the exit codes on the first page.</summary>
 internal sealed class HelpWithExamples(HelpAction page) : SynchronousCommandLineAction
 {
     private const string ExitCodes =
@@ -22,6 +22,12 @@ internal sealed class HelpWithExamples(HelpAction page) : SynchronousCommandLine
         var output = parseResult.InvocationConfiguration.Output;
         if (parseResult.CommandResult.Command is CliCommand command)
         {
+            if (command.Note is { } note)
+            {
+                output.WriteLine(note);
+                output.WriteLine();
+            }
+
             output.WriteLine("Examples:");
             foreach (var example in command.Examples)
                 output.WriteLine($"  {example}");

@@ -28,7 +28,7 @@ internal static class WhyReport
         if (pull.Limit is { Stages.Count: > 0 } limit)
         {
             text.WriteLine();
-            var table = new TextTable("stage", "path", ">shards", ">time", "");
+            var table = new TextTable("stage", "path", ">avg shards under way", ">time", "");
             foreach (var stage in limit.Stages)
                 table.Add(stage.Term, stage.Path ?? "-", Format.Invariant($"{stage.Shards:0.0}"), Percent(stage.Share), Meaning(stage.Term));
             table.Write(text, "  ");
