@@ -1,4 +1,5 @@
 using P2PWeights.Bench.Swarm;
+using P2PWeights.Transfer;
 
 namespace P2PWeights.Swarm.Tests;
 
