@@ -58,6 +58,12 @@ public interface IPathChannel : IAsyncDisposable
     /// <param name="write">Where the bytes go; stays owned by the caller.</param>
     /// <param name="received">Told the number of new bytes as they come, so that a stall can be seen; 0 for other signs that the peer is at it.</param>
     ValueTask<FetchOutcome> FetchAsync(ShardWrite write, Action<int> received, CancellationToken cancellationToken);
+
+    /// <summary>
+    /// Takes the reason, a word of <see cref="FailureReasons"/>, why a part of the path was lost while the rest went on and took its work over: such a loss fails no fetch, so that nothing else would
+    /// tell of it. Null when there is none that was not taken yet.
+    /// </summary>
+    string? TakeLoss() => null;
 }
 
 /// <summary>How a fetch ended.</summary>

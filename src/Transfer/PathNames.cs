@@ -26,4 +26,7 @@ public static class PathNames
     /// again, a key that was reused); over any other the peer sent them.
     /// </summary>
     public static bool IsOneSided(string path) => path != Tcp;
+
+    /// <summary>Whether the node's caps on what it sends and receives count what goes this way: what crosses a network does, what stays on the host does not.</summary>
+    public static bool IsCapped(string path) => path is Rdma or Tcp;
 }

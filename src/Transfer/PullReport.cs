@@ -47,7 +47,7 @@ public sealed record SourceReport(
 /// <param name="Shards">Verified shards.</param>
 /// <param name="Bytes">Verified bytes.</param>
 /// <param name="Active">How long at least one shard was on its way.</param>
-/// <param name="Failures">Fetches that gave no shard, by reason; see <see cref="FailureReasons"/>.</param>
+/// <param name="Failures">Fetches that gave no shard, and parts of the path that were lost while the rest went on, by reason; see <see cref="FailureReasons"/>.</param>
 public sealed record PathReport(string Path, int Shards, long Bytes, TimeSpan Active, IReadOnlyDictionary<string, int> Failures);
 
 /// <summary>What a pull waited for most, as measured.</summary>

@@ -45,8 +45,8 @@ internal static partial class TransferLog
     [LoggerMessage(30, LogLevel.Debug, "Path {Path} to {Peer} works")]
     public static partial void PathProven(this ILogger log, string path, string peer);
 
-    [LoggerMessage(31, LogLevel.Debug, "Path {Path} does not reach {Peer}, looked at again in {Seconds:0.0} s: {Detail}")]
-    public static partial void PathUnreachable(this ILogger log, string path, string peer, string detail, double seconds);
+    [LoggerMessage(EventId = 31, Message = "Path {Path} does not reach {Peer}, looked at again in {Seconds:0.0} s: {Detail}")]
+    public static partial void PathUnreachable(this ILogger log, LogLevel level, string path, string peer, string detail, double seconds);
 
     [LoggerMessage(32, LogLevel.Warning, "Path {Path} to {Peer} is not used for {Seconds:0.0} s, the next one is ({Reason}): {Detail}")]
     public static partial void PathDemoted(this ILogger log, string path, string peer, string reason, string detail, double seconds);
@@ -63,8 +63,8 @@ internal static partial class TransferLog
     [LoggerMessage(61, LogLevel.Warning, "RDMA device {Device} is not used: {Reason}")]
     public static partial void RdmaDeviceUnusable(this ILogger log, string device, string reason);
 
-    [LoggerMessage(62, LogLevel.Warning, "RDMA failed, other paths go on: {Reason} ({Device})")]
-    public static partial void RdmaDeviceFailed(this ILogger log, string device, string reason);
+    [LoggerMessage(62, LogLevel.Warning, "RDMA to {Peer} lost a part, the rest goes on ({Reason}): {Detail}")]
+    public static partial void RdmaPartLost(this ILogger log, string peer, string reason, string detail);
 
     [LoggerMessage(50, LogLevel.Information, "What was borrowed from {Peer} is held here now: {Kept} shards copied, {Lost} lost ({Reason})")]
     public static partial void BorrowedKept(this ILogger log, string peer, int kept, int lost, string reason);

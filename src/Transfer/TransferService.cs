@@ -156,6 +156,9 @@ public sealed class TransferService : IAsyncDisposable
     /// <summary>The node's RDMA devices; null when the path is not among the allowed ones.</summary>
     internal RdmaHost? Rdma => _rdma;
 
+    /// <summary>What this service measures.</summary>
+    internal TransferMetrics Metrics => _metrics;
+
     /// <summary>Bytes and shards served since the start.</summary>
     public (long Shards, long Bytes) Served => _serving.Served;
 

@@ -18,6 +18,7 @@ internal sealed class PeerPaths
     private readonly long _started;
     private readonly Lock _gate = new();
     private TaskCompletionSource _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private int _rdmaMissed;
 
     /// <param name="peer">Its name, for the log.</param>
     /// <param name="names">The allowed paths, best first.</param>
@@ -198,10 +199,11 @@ internal sealed class PeerPaths
         _metrics.Demoted(_names[path], demotion.Reason);
         var pause = (demotion.Until - Now).TotalSeconds;
 
-        // That a peer is not within reach of a path is how things are; that a path fails which did reach it, somebody should know.
+        // That a peer is not within reach of a path is how things are; by RDMA it is worth one line, because a cluster that has it means to use it. That a path fails which did reach it, somebody should know.
         if (demotion.Reason == FailureReasons.Unreachable)
         {
-            _log.PathUnreachable(_names[path], _peer, demotion.Detail, pause);
+            var isNews = _names[path] == PathNames.Rdma && Interlocked.Exchange(ref _rdmaMissed, 1) == 0;
+            _log.PathUnreachable(isNews ? LogLevel.Information : LogLevel.Debug, _names[path], _peer, demotion.Detail, pause);
         }
         else
         {

@@ -285,6 +285,11 @@ internal sealed class Fetch : IThreadPoolWorkItem, IDisposable
         }
         finally
         {
+            while (_turn.Channel.TakeLoss() is { } reason)
+            {
+                Source.Failed(_path, reason);
+            }
+
             Source.Answered(_path);
         }
     }

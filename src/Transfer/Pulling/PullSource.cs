@@ -85,7 +85,7 @@ internal sealed class PullSource(PeerInfo known, PullContext context, int shards
     /// <summary>A path does not reach the peer.</summary>
     public Action<int> Unreachable => _unreachable ??= path => Failed(path, FailureReasons.Unreachable);
 
-    /// <summary>A path gave no shard.</summary>
+    /// <summary>A path gave no shard, or lost a part of itself.</summary>
     /// <param name="reason">A word of <see cref="FailureReasons"/>.</param>
     public void Failed(int path, string reason) => _paths[path].Failed(reason);
 

@@ -169,16 +169,16 @@ internal sealed class LeaseLaneGrants(Guid peer, FileHolder holder, ServingConte
                 : FrameCodec.Encode(request, FrameType.NotFound);
         }
 
-        if (cancellationToken.IsCancellationRequested || RefusedFile(request) is not null)
+        if (cancellationToken.IsCancellationRequested || !context.Files.TryTake(holder, 1))
         {
             lease.Dispose();
             cancellationToken.ThrowIfCancellationRequested();
-            return Busy(request);
+            return Busy(request, PathNames.Nvlink);
         }
 
         context.Swarms.SendBegins(shard.Digest);
         context.Swarms.SendEnded(shard.Digest);
-        context.CountServed(shard.Size);
+        context.CountServed(PathNames.Nvlink, shard.Size);
         var place = new GpuLocation(lease.Gpu!.Value, lease.Offset);
         var id = Add(new GrantedLease(_table.NextId(), lease, null) { Kind = LeaseKind.Gpu, Limit = After(context.Time.GetTimestamp(), WireLimits.MaxBriefLeaseTime) });
         return FrameCodec.Encode(request, new LocatedGpuMessage(id, LeaseMs, place));
@@ -195,7 +195,7 @@ internal sealed class LeaseLaneGrants(Guid peer, FileHolder holder, ServingConte
         {
             await exporter.ReleaseAsync().ConfigureAwait(false);
             cancellationToken.ThrowIfCancellationRequested();
-            return Busy(request);
+            return Busy(request, PathNames.Rdma);
         }
 
         byte[] answer;
@@ -208,7 +208,7 @@ internal sealed class LeaseLaneGrants(Guid peer, FileHolder holder, ServingConte
                 return await ExportAsync(request, lease, exporter, cancellationToken).ConfigureAwait(false);
             }
 
-            answer = leased is null ? FrameCodec.Encode(request, FrameType.NotFound) : Busy(request);
+            answer = leased is null ? FrameCodec.Encode(request, FrameType.NotFound) : Busy(request, PathNames.Rdma);
             leased?.Dispose();
         }
         catch (Exception failure)
@@ -243,7 +243,7 @@ internal sealed class LeaseLaneGrants(Guid peer, FileHolder holder, ServingConte
         // From here on only through the table, whoever ends it: the export must be withdrawn before the bytes may go.
         context.Swarms.SendBegins(lease.Shard.Digest);
         Add(new GrantedLease(id, lease, exporter) { Limit = After(context.Time.GetTimestamp(), WireLimits.MaxBriefLeaseTime) });
-        context.CountServed(lease.Shard.Size);
+        context.CountServed(PathNames.Rdma, lease.Shard.Size);
         if (exporter != Volatile.Read(ref _exporter))
         {
             await EndAsync(_table.Take([id]), "replaced").ConfigureAwait(false);
@@ -310,7 +310,7 @@ internal sealed class LeaseLaneGrants(Guid peer, FileHolder holder, ServingConte
             return null;
         }
 
-        return context.Files.Taken < context.Files.Total ? Busy(request) : Refused(request, $"the peers of this host have {context.Files.Total} leases on files of this node, and it gives no more");
+        return context.Files.Taken < context.Files.Total ? Busy(request, PathNames.Local) : Refused(request, $"the peers of this host have {context.Files.Total} leases on files of this node, and it gives no more");
     }
 
     private void ReturnFile(ShardLease lease, bool isKept)
@@ -327,9 +327,9 @@ internal sealed class LeaseLaneGrants(Guid peer, FileHolder holder, ServingConte
 
     private static byte[] Refused(uint request, string reason) => FrameCodec.Encode(request, new LocateRefusedMessage(reason));
 
-    private byte[] Busy(uint request)
+    private byte[] Busy(uint request, string path)
     {
-        context.Metrics.ServedBusy();
+        context.Metrics.ServedBusy(path);
         return FrameCodec.Encode(request, new BusyMessage((int)context.Slots.Patience.TotalMilliseconds));
     }
 

@@ -44,10 +44,11 @@ internal sealed class ServingContext(
     /// <summary>Shards and bytes served since the start.</summary>
     public (long Shards, long Bytes) Served => (Interlocked.Read(ref _servedShards), Interlocked.Read(ref _servedBytes));
 
-    public void CountServed(int bytes)
+    /// <param name="path">By which the peer has it; see <see cref="PathNames"/>.</param>
+    public void CountServed(string path, int bytes)
     {
         Interlocked.Increment(ref _servedShards);
         Interlocked.Add(ref _servedBytes, bytes);
-        metrics.Served(bytes);
+        metrics.Served(path, bytes);
     }
 }

@@ -132,7 +132,7 @@ internal sealed class UploadLane(FrameConnection connection, Guid peer, ServingC
 
         if (!await _turn.TakeAsync().ConfigureAwait(false))
         {
-            context.Metrics.ServedBusy();
+            context.Metrics.ServedBusy(PathNames.Tcp);
             _control.Clear();
             _control.Append(id, new BusyMessage((int)context.Slots.Patience.TotalMilliseconds));
             await connection.SendAsync(_control.Frames, cancellationToken).ConfigureAwait(false);
@@ -176,7 +176,7 @@ internal sealed class UploadLane(FrameConnection connection, Guid peer, ServingC
             await sender.SendAsync(lease, cancellationToken).ConfigureAwait(false);
         }
 
-        context.CountServed(shard.Size);
+        context.CountServed(PathNames.Tcp, shard.Size);
     }
 
     /// <summary>A lease on exactly this shard, or null when it is not held, cannot be read, or has another size than the peer believes.</summary>

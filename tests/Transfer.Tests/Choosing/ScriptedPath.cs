@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using P2PWeights.Store;
 using P2PWeights.Store.Content;
 
@@ -19,6 +20,9 @@ internal sealed class ScriptedPath(string name, TestCheckpoint checkpoint) : ITr
 
     /// <summary>What becomes of a shard that is to be adopted. By default it is not.</summary>
     public Func<ShardInfo, CancellationToken, Task<FetchOutcome>>? OnAdopt { get; set; }
+
+    /// <summary>Reasons of losses that fail no fetch, not taken yet.</summary>
+    public ConcurrentQueue<string> Losses { get; } = new();
 
     /// <summary>Channels opened so far.</summary>
     public int Opened => Volatile.Read(ref _opened);
@@ -68,6 +72,8 @@ internal sealed class ScriptedPath(string name, TestCheckpoint checkpoint) : ITr
 
             return outcome;
         }
+
+        public string? TakeLoss() => path.Losses.TryDequeue(out var reason) ? reason : null;
 
         public ValueTask DisposeAsync() => ValueTask.CompletedTask;
     }

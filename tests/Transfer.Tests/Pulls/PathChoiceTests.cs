@@ -1,3 +1,4 @@
+using P2PWeights.Store.Telemetry;
 using P2PWeights.Testing;
 using P2PWeights.Transfer.Tests.Choosing;
 
@@ -81,6 +82,69 @@ public sealed class PathChoiceTests
         Assert.True(source.Paths[0].Failures[FailureReasons.LaneLost] >= 1);
         Assert.Equal((0, null), (source.Failures, source.Banned));
         Assert.Equal(FailureReasons.LaneLost, Assert.Single(pair.Node.Transfer.Peers).Paths[0].Reason);
+    }
+
+    [Fact]
+    public async Task Metrics_of_both_nodes_tell_bytes_shards_and_failures_by_reason_of_each_path()
+    {
+        _rdma.OnFetch = (count, write, _) => Task.FromResult(count <= 4 ? _rdma.Fill(write) : FetchOutcome.Failed(FailureReasons.LaneLost, "the lease lane broke"));
+        await using var pair = await Pair.StartAsync(this, new ManualTime());
+        using var receives = new MetricsText(meter => meter == pair.Node.Transfer.Metrics.Meter);
+        using var sends = new MetricsText(meter => meter == pair.Source.Transfer.Metrics.Meter);
+
+        var report = await pair.PullAsync();
+
+        var failures = report.Sources[0].Paths[0].Failures[FailureReasons.LaneLost];
+        Assert.Equal(
+            [
+                $$"""p2pw_transfer_failures_total{path="rdma",reason="lane-lost"} {{failures}}""",
+                """p2pw_transfer_fetch_duration_seconds_count{path="rdma"} 4""",
+                """p2pw_transfer_fetch_duration_seconds_count{path="tcp"} 8""",
+                """p2pw_transfer_fetched_total{path="rdma"} 4""",
+                """p2pw_transfer_fetched_total{path="tcp"} 8""",
+                """p2pw_transfer_received_bytes_total{path="rdma"} 400000""",
+                """p2pw_transfer_received_bytes_total{path="tcp"} 800000""",
+            ],
+            Lines(receives, "failures_total", "duration_seconds_count", "fetched_total", "received_bytes_total"));
+
+        // A shard counts as served once it is sent, which may be after it has come.
+        await Eventually.HoldsAsync(() => Lines(sends, "served_total").Any(line => line.EndsWith(" 8", StringComparison.Ordinal)), "the source has counted the last shard");
+        Assert.Equal(
+            [
+                """p2pw_transfer_sent_bytes_total{path="tcp"} 800000""",
+                """p2pw_transfer_served_total{path="tcp"} 8""",
+            ],
+            Lines(sends, "sent_bytes_total", "served_total"));
+
+        static IEnumerable<string> Lines(MetricsText text, params string[] names) =>
+            text.Render().Split('\n').Where(line => names.Any(name => line.Contains($"{name}{{", StringComparison.Ordinal)));
+    }
+
+    [Fact]
+    public async Task Part_of_a_path_that_is_lost_while_the_rest_goes_on_is_counted_and_costs_no_shard()
+    {
+        _rdma.OnFetch = (count, write, _) =>
+        {
+            if (count == 4)
+            {
+                _rdma.Losses.Enqueue(FailureReasons.DeviceLost);
+                _rdma.Losses.Enqueue(FailureReasons.DeviceLost);
+            }
+
+            return Task.FromResult(_rdma.Fill(write));
+        };
+        await using var pair = await Pair.StartAsync(this);
+        using var metrics = new MetricsText(meter => meter == pair.Node.Transfer.Metrics.Meter);
+
+        var report = await pair.PullAsync();
+
+        var source = Assert.Single(report.Sources);
+        var path = Assert.Single(source.Paths);
+        Assert.Equal((PathNames.Rdma, 12), (path.Path, path.Shards));
+        Assert.Equal([KeyValuePair.Create(FailureReasons.DeviceLost, 2)], path.Failures);
+        Assert.Equal((0, 0), (source.Failures, source.Retries));
+        Assert.Contains("""p2pw_transfer_failures_total{path="rdma",reason="device-lost"} 2""", metrics.Render(), StringComparison.Ordinal);
+        Assert.Equal("proven", pair.PathStates[0].State);
     }
 
     [Fact]

@@ -12,6 +12,9 @@ internal interface IReadQueue : IAsyncDisposable
     /// <summary>Most reads posted at once.</summary>
     int Depth { get; }
 
+    /// <summary>Why nothing can be posted on it any more, as far as that is known without trying; null while it can.</summary>
+    PathFailure? Failure { get; }
+
     /// <summary>Posts one read.</summary>
     /// <param name="owner">Told of the end exactly once when this returns null, never on the calling thread.</param>
     /// <returns>Null, or why the read was not posted: then nobody is told.</returns>

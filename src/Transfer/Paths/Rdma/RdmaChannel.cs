@@ -1,4 +1,6 @@
 using System.Buffers;
+using System.Collections.Concurrent;
+using Microsoft.Extensions.Logging;
 using P2PWeights.Store;
 using P2PWeights.Transfer.Connections;
 using P2PWeights.Transfer.Leasing;
@@ -17,20 +19,25 @@ internal sealed class RdmaChannel : IPathChannel
     private readonly PeerSession _peer;
     private readonly LeaseSession _leases;
     private readonly (int Index, RdmaQueue Queue)[] _queues;
+    private readonly ConcurrentQueue<PathFailure> _unpaired;
     private readonly ReadScheduler _scheduler;
     private readonly ByteRate _rate;
     private readonly TimeProvider _time;
+    private readonly ILogger _log;
 
     // Without a timer it has nothing to free, and a fetch that comes late still links to it.
     private readonly CancellationTokenSource _stop = new();
     private readonly Task _watching;
 
     /// <param name="queues">Connected queue pairs, with the number of their pair of devices; disposed with this.</param>
+    /// <param name="unpaired">Why devices have no queue pair here that could have some.</param>
     /// <param name="readBytes">Bytes per read.</param>
     /// <param name="rate">Cap on what is received.</param>
-    public RdmaChannel(PeerSession peer, LeaseSession leases, (int Index, RdmaQueue Queue)[] queues, int readBytes, ByteRate rate, TimeProvider time)
+    public RdmaChannel(
+        PeerSession peer, LeaseSession leases, (int Index, RdmaQueue Queue)[] queues, IEnumerable<PathFailure> unpaired, int readBytes, ByteRate rate, TimeProvider time, ILogger log)
     {
-        (_peer, _leases, _queues, _rate, _time) = (peer, leases, queues, rate, time);
+        (_peer, _leases, _queues, _rate, _time, _log) = (peer, leases, queues, rate, time, log);
+        _unpaired = new ConcurrentQueue<PathFailure>(unpaired);
         _scheduler = new ReadScheduler(queues.Select(queue => queue.Queue), readBytes, time);
         _watching = WatchAsync();
     }
@@ -66,6 +73,17 @@ internal sealed class RdmaChannel : IPathChannel
         {
             return FetchOutcome.Failed(FailureReasons.LaneLost, "the channel was closed");
         }
+    }
+
+    public string? TakeLoss()
+    {
+        if ((_unpaired.TryDequeue(out var unpaired) ? unpaired : _scheduler.TakeLoss()) is not { } loss)
+        {
+            return null;
+        }
+
+        _log.RdmaPartLost(_peer.Peer.Name, loss.Reason, loss.Detail);
+        return loss.Reason;
     }
 
     public async ValueTask DisposeAsync()

@@ -30,6 +30,8 @@ internal sealed class RdmaHost : IAsyncDisposable
 
     public TransferOptions Options => _options;
 
+    public ILogger Log => _log;
+
     /// <summary>Ends when every device has been opened, or could not be.</summary>
     public Task Ready => _opening;
 
@@ -129,7 +131,7 @@ internal sealed class RdmaHost : IAsyncDisposable
             {
                 var slower = port.Port.Gbps > 0 ? fastest / port.Port.Gbps : 1;
                 var settings = new RdmaDeviceSettings((int)Math.Min(port.Distance * slower, 1_000_000), _options.RdmaTrafficClass);
-                var device = RdmaDevice.Open(port, settings, _memory, (failed, reason) => _log.RdmaDeviceFailed(failed.Name, reason));
+                var device = RdmaDevice.Open(port, settings, _memory, (failed, reason) => _log.RdmaDeviceUnusable(failed.Name, reason));
                 devices.Add(device);
                 _log.RdmaDeviceOpen(device.Name, device.Gid.ToString(), _memory.Sum(region => region.Length), device.HasWindows ? "memory windows" : "registrations");
             }

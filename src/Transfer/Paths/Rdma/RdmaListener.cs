@@ -46,8 +46,12 @@ internal sealed class RdmaListener(RdmaHost host) : IQueueListener
             }
         }
 
-        return links.Count > 0
-            ? (new QueuesConnectedMessage([.. answers]), new RdmaExporter(links))
-            : throw RdmaHost.Unavailable(problems.Count > 0 ? string.Join("; ", problems) : "no device here is on the same kind of network as one of the caller's");
+        if (links.Count == 0)
+        {
+            throw RdmaHost.Unavailable(problems.Count > 0 ? string.Join("; ", problems) : "no device here is on the same kind of network as one of the caller's");
+        }
+
+        problems.ForEach(problem => host.Log.RdmaPartLost(caller.ToString(), FailureReasons.Unreachable, problem));
+        return (new QueuesConnectedMessage([.. answers]), new RdmaExporter(links));
     }
 }

@@ -27,7 +27,8 @@ internal sealed class RdmaPath(RdmaHost host, ByteRate downloadRate, TimeProvide
             var leases = await peer.LeasesAsync(cancellationToken).ConfigureAwait(false);
             var mine = new ConnectQueuesMessage([.. made.Select((device, index) => RdmaHost.Describe(index, device.Device, device.Queues))]);
             var theirs = await leases.ConnectQueuesAsync(mine, cancellationToken).ConfigureAwait(false);
-            var problems = new List<string>();
+            var problems = made.Where((device, index) => IsLeftOut(index, device.Device, theirs))
+                .Select(device => $"{device.Device.Name} was given no partner by the peer, whose log says why").ToList();
             foreach (var device in theirs.Devices)
             {
                 Connect(device, made, used, problems);
@@ -39,7 +40,8 @@ internal sealed class RdmaPath(RdmaHost host, ByteRate downloadRate, TimeProvide
             }
 
             var readBytes = made.Min(device => (int)Math.Min(device.Device.MaxReadBytes, host.Options.RdmaReadBytes));
-            var channel = new RdmaChannel(peer, leases, [.. used], readBytes, downloadRate, time);
+            var unpaired = problems.Select(problem => new PathFailure(FailureReasons.Unreachable, problem));
+            var channel = new RdmaChannel(peer, leases, [.. used], unpaired, readBytes, downloadRate, time, host.Log);
             made = [.. made.Select(device => (device.Device, (IReadOnlyList<RdmaQueue>)[.. device.Queues.Where(queue => !used.Exists(pair => pair.Queue == queue))]))];
             return PathOpening.Open(channel);
         }
@@ -53,6 +55,10 @@ internal sealed class RdmaPath(RdmaHost host, ByteRate downloadRate, TimeProvide
             await RdmaHost.DisposeAsync(made.SelectMany(device => device.Queues)).ConfigureAwait(false);
         }
     }
+
+    /// <summary>Whether the peer connected nothing to a device that one of its own could reach: every such device is to have a partner (<see cref="PortPairing"/>).</summary>
+    private static bool IsLeftOut(int index, RdmaDevice device, QueuesConnectedMessage theirs) =>
+        !theirs.Devices.Any(their => their.Index == index) && theirs.Devices.Any(their => device.Address.Reaches(new PortAddress(their.Link, their.Gid)));
 
     /// <summary>Connects a device's queue pairs with those that the peer answered with.</summary>
     /// <exception cref="TransferException">The peer answered what was not asked.</exception>

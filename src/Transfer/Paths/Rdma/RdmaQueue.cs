@@ -46,7 +46,6 @@ internal sealed class RdmaQueue : IReadQueue
     /// <summary>What the other side needs to connect to it.</summary>
     public QueueEnd Address => new(_pair.Number, Sequence);
 
-    /// <summary>Why nothing can be posted on it any more; null while it can.</summary>
     public PathFailure? Failure => _device.Failure ?? (Volatile.Read(ref _broken) != 0 ? Closed() : null);
 
     private uint Sequence { get; }

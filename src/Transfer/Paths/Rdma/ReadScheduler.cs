@@ -21,6 +21,7 @@ internal sealed class ReadScheduler : IAsyncDisposable
     private readonly Stack<Read> _spare = new();
     private readonly List<PlannedRead> _plan = [];
     private readonly QueueLoad[] _loads;
+    private readonly Queue<PathFailure> _losses = new();
 
     /// <param name="queues">Connected queues; disposed with this.</param>
     /// <param name="readBytes">Bytes per read.</param>
@@ -69,6 +70,15 @@ internal sealed class ReadScheduler : IAsyncDisposable
         }
     }
 
+    /// <summary>Takes the reason why a queue broke whose reads the others took over; null when there is none that was not taken yet.</summary>
+    public PathFailure? TakeLoss()
+    {
+        lock (_gate)
+        {
+            return _losses.TryDequeue(out var loss) ? loss : null;
+        }
+    }
+
     /// <summary>Breaks every queue, so that all reads end: with this failure.</summary>
     public void Break(PathFailure failure)
     {
@@ -111,7 +121,7 @@ internal sealed class ReadScheduler : IAsyncDisposable
             stuck = [.. _slots.Where(slot => slot.Posted.Any(posted => posted.Owner == read))];
             foreach (var slot in stuck)
             {
-                Break(slot, new PathFailure(FailureReasons.Stall, $"{slot.Queue.Name} did not finish its reads within {DrainTime.TotalSeconds} s of a cancellation"));
+                Lose(slot, new PathFailure(FailureReasons.Stall, $"{slot.Queue.Name} did not finish its reads within {DrainTime.TotalSeconds} s of a cancellation"));
             }
 
             Pump();
@@ -183,7 +193,7 @@ internal sealed class ReadScheduler : IAsyncDisposable
                     }
                     else if (Post(slot, read) is { } failure)
                     {
-                        Break(slot, failure);
+                        Lose(slot, failure);
                         again = true;
                     }
                 }
@@ -225,14 +235,19 @@ internal sealed class ReadScheduler : IAsyncDisposable
             }
             else
             {
-                Break(slot, failure);
                 if (end.Fault == WorkFault.KeyRefused)
                 {
+                    // The read that fails tells the reason.
+                    Break(slot, failure);
                     Fail(owner, failure);
                 }
-                else if (owner.Failure is null)
+                else
                 {
-                    Assign(owner, offset, length);
+                    Lose(slot, failure);
+                    if (owner.Failure is null)
+                    {
+                        Assign(owner, offset, length);
+                    }
                 }
 
                 Pump();
@@ -249,6 +264,17 @@ internal sealed class ReadScheduler : IAsyncDisposable
             owner.Busy--;
             owner.TryEnd();
         }
+    }
+
+    /// <summary>Breaks a queue that failed by itself. As long as another works no read fails of it, and the loss is kept to be told; the loss of the last one fails the reads.</summary>
+    private void Lose(Slot slot, PathFailure failure)
+    {
+        if (slot.Failure is null && Array.Exists(_slots, other => other != slot && other.Failure is null && other.Queue.Failure is null))
+        {
+            _losses.Enqueue(failure);
+        }
+
+        Break(slot, failure);
     }
 
     /// <summary>The first reason stays; what waits goes to other queues, and what is posted will end flushed and follow.</summary>

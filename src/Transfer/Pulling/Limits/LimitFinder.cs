@@ -20,7 +20,8 @@ internal static class LimitFinder
         }
 
         var first = stages[0];
-        var term = first.Term == PullTerms.Wire && first.Path == PathNames.Tcp && cap > 0 && receivedPerSecond >= CapReached * cap ? PullTerms.DownloadCap : first.Term;
+        var isCapped = first is { Term: PullTerms.Wire, Path: { } path } && PathNames.IsCapped(path) && cap > 0 && receivedPerSecond >= CapReached * cap;
+        var term = isCapped ? PullTerms.DownloadCap : first.Term;
         var underWay = stages.Sum(stage => stage.Shards);
         var (what, help) = Words(term, first.Path, windowFull);
         var numbers = first.Shards > 0

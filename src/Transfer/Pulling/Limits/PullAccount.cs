@@ -18,7 +18,7 @@ internal sealed class PullAccount
         (_context, _planner, _sources, _held, _tally) = (context, planner, sources, held, tally);
         Stages = new StageCounts(context.Options.Paths.Count);
         _clock = new StageClock(Stages.Length);
-        _receivedBefore = context.Metrics.ReceivedByTcp;
+        _receivedBefore = context.Metrics.ReceivedUnderCap;
     }
 
     /// <summary>Where the fetches tell which stage they are in.</summary>
@@ -37,7 +37,7 @@ internal sealed class PullAccount
     public PullReport Report(TimeSpan now, IEnumerable<PullSource> sources, long settled)
     {
         Note(now);
-        var received = (_context.Metrics.ReceivedByTcp - _receivedBefore) / Math.Max(now.TotalSeconds, 1e-3);
+        var received = (_context.Metrics.ReceivedUnderCap - _receivedBefore) / Math.Max(now.TotalSeconds, 1e-3);
         var limit = LimitFinder.Find(_clock.Report(_context.Options.Paths), _clock.WindowFull, received, _context.Options.DownloadBytesPerSecond);
         return _tally.Report(now, sources, _tally.FetchedBytes > 0 || _planner.Left > 0 ? limit : null, settled);
     }

@@ -18,6 +18,9 @@ internal sealed class FakeQueue(string name, int depth = 4, int cost = 10) : IRe
     /// <summary>Ends posted reads as flushed as soon as the queue is broken, as devices do; false for one that hangs.</summary>
     public bool Flushes { get; init; } = true;
 
+    /// <summary>What is known to be wrong with its device.</summary>
+    public PathFailure? Failure { get; set; }
+
     /// <summary>What posting fails with.</summary>
     public string? RefusesPosts { get; set; }
 

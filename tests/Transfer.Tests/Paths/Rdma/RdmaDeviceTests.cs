@@ -128,6 +128,7 @@ public sealed class RdmaDeviceTests
         {
             Assert.True(failure is null, failure?.Detail);
             link.AssertArrived();
+            Assert.Equal(new PathFailure(FailureReasons.DeviceLost, "the test pulled the cable"), link.TakeLoss());
         }
         else
         {
@@ -213,6 +214,8 @@ public sealed class RdmaDeviceTests
             var read = new ShardRead(RegionOf(_memory).Address, [.. keys], () => true, count => Received?.Invoke(count));
             return await _scheduler.ReadAsync(read, 0, Size, cancellationToken).AsTask().WaitAsync(TestNode.Deadline);
         }
+
+        public PathFailure? TakeLoss() => _scheduler.TakeLoss();
 
         public void AssertArrived() => Assert.True(Target.Span.SequenceEqual(_checkpoint.Bytes[0]), _checkpoint.Seeded.ToString());
 

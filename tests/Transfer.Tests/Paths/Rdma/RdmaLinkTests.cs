@@ -30,6 +30,7 @@ public sealed class RdmaLinkTests
             await Eventually.HoldsAsync(() => DevicesOf(node).Count == 1, "the node sees that a port is down");
             await BytesAsync(progress, PathNames.Rdma, progress.Of(PathNames.Rdma) + (8 * ShardBytes));
             Assert.Equal(0, progress.Of(PathNames.Tcp));
+            await Eventually.HoldsAsync(() => RdmaOf(node).Failures.Count > 0, "what was lost with the first cable is counted, though no shard was");
             await RailAsync(1, "down");
             var report = await pulling;
 
@@ -71,6 +72,9 @@ public sealed class RdmaLinkTests
         var devices = node.Transfer.Rdma!.GetDevicesAsync(TestNode.Deadline).AsTask();
         return devices.IsCompletedSuccessfully ? devices.Result : [];
     }
+
+    /// <summary>What the path carried from the source, and lost.</summary>
+    private static PathReport RdmaOf(TestNode node) => Assert.Single(Assert.Single(node.Transfer.Peers).Paths, path => path.Carried.Path == PathNames.Rdma).Carried;
 
     private static async Task RailAsync(int rail, string state)
     {

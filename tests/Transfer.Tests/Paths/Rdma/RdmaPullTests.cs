@@ -126,6 +126,8 @@ public sealed class RdmaPullTests
                 return await channel.FetchAsync(write, received, cancellationToken);
             }
 
+            public string? TakeLoss() => channel.TakeLoss();
+
             public ValueTask DisposeAsync() => channel.DisposeAsync();
         }
     }

@@ -48,6 +48,8 @@ public sealed class ReadSchedulerTests
         bench.AssertArrived();
         Assert.True(bench.Queues[0].IsBroken);
         Assert.Null(bench.Scheduler.Broken);
+        Assert.Equal(new PathFailure(FailureReasons.LaneLost, "a: transport retry counter exceeded"), bench.Scheduler.TakeLoss());
+        Assert.Null(bench.Scheduler.TakeLoss());
     }
 
     [Fact]
@@ -60,6 +62,21 @@ public sealed class ReadSchedulerTests
 
         Assert.Null(await read);
         bench.AssertArrived();
+        Assert.Equal(new PathFailure(FailureReasons.Failed, "a: out of memory"), bench.Scheduler.TakeLoss());
+    }
+
+    [Fact]
+    public async Task Queues_that_are_lost_together_are_told_by_the_read_that_fails_and_not_as_losses_beside_it()
+    {
+        await using var bench = new Bench(new FakeQueue("a"), new FakeQueue("b"));
+        var read = bench.ReadAsync(8 << 20);
+
+        Array.ForEach(bench.Queues, queue => queue.Failure = new PathFailure(FailureReasons.DeviceLost, "the device is gone"));
+        bench.Queues[0].EndOne(WorkFault.Queue, "flushed");
+        bench.Queues[1].EndOne(WorkFault.Queue, "flushed");
+
+        Assert.Equal("a: flushed; b: flushed", (await read)?.Detail);
+        Assert.Null(bench.Scheduler.TakeLoss());
     }
 
     [Fact]
@@ -90,6 +107,7 @@ public sealed class ReadSchedulerTests
         Assert.Equal("a: remote access error", (await stale)?.Detail);
         Assert.Null(await good);
         Assert.Null(bench.Scheduler.Broken);
+        Assert.Null(bench.Scheduler.TakeLoss());
     }
 
     [Fact]
@@ -133,6 +151,7 @@ public sealed class ReadSchedulerTests
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => read);
 
         Assert.True(bench.Queues[0].IsBroken);
+        Assert.Equal(FailureReasons.Stall, bench.Scheduler.TakeLoss()?.Reason);
         var next = bench.ReadAsync(2 << 20);
         await bench.EndUntilAsync(next);
         Assert.Null(await next);

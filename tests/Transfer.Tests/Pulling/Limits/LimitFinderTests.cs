@@ -15,17 +15,21 @@ public sealed class LimitFinderTests
         Assert.NotEmpty(limit.Help);
     }
 
-    [Fact]
-    public void Network_that_gives_what_the_cap_allows_is_the_cap()
+    [Theory]
+    [InlineData("tcp")]
+    [InlineData("rdma")]
+    public void Network_that_gives_what_the_cap_allows_is_the_cap(string path)
     {
-        var limit = LimitFinder.Find([new(PullTerms.Wire, "tcp", 4, 1)], 0, 95e6, 100_000_000);
+        var limit = LimitFinder.Find([new(PullTerms.Wire, path, 4, 1)], 0, 95e6, 100_000_000);
 
         Assert.Equal((PullTerms.DownloadCap, "the node's cap on what it receives: 95 of 100 MB/s received"), (limit!.Term, limit.Text));
     }
 
     [Theory]
     [InlineData("tcp", 50e6)]
-    [InlineData("rdma", 95e6)]
+    [InlineData("rdma", 50e6)]
+    [InlineData("local", 95e6)]
+    [InlineData("nvlink", 95e6)]
     public void Network_below_the_cap_or_by_a_path_that_has_none_is_the_network(string path, double rate) =>
         Assert.Equal(PullTerms.Wire, LimitFinder.Find([new(PullTerms.Wire, path, 4, 1)], 0, rate, 100_000_000)!.Term);
 
