@@ -10,7 +10,7 @@ using P2PWeights.Transfer.Wire;
 
 namespace P2PWeights.Transfer.Tests;
 
-/// <summary>A peer that shakes hands properly, announces every shard, and then answers fetches as it was told to.</summary>
+/// <summary>A peer that shakes hands properly, announces its shards, and then answers fetches as it was told to.</summary>
 internal sealed class LyingPeer : IAsyncDisposable
 {
     private readonly Guid _id = Guid.NewGuid();
@@ -31,6 +31,9 @@ internal sealed class LyingPeer : IAsyncDisposable
 
     /// <summary>What it answers to a request for a lease, on the lane for that; else nothing.</summary>
     public Func<uint, ShardInfo, IEnumerable<byte[]>>? Locate { get; init; }
+
+    /// <summary>The ordinals that it announces; null for all.</summary>
+    public int[]? Holds { get; init; }
 
     /// <summary>An arena on this host, which it proves to be its own; else it has none.</summary>
     public ArenaInfo? Arena { get; init; }
@@ -61,15 +64,15 @@ internal sealed class LyingPeer : IAsyncDisposable
         await stream.WriteAsync(payload, cancellationToken);
     }
 
-    /// <summary>Announces every shard on the control lane, again.</summary>
+    /// <summary>Announces its shards on the control lane, again.</summary>
     public Task AnnounceAsync(CancellationToken cancellationToken) => AnnounceAsync(_checkpoint, cancellationToken);
 
-    /// <summary>Announces every shard of some checkpoint on the control lane.</summary>
+    /// <summary>Announces its shards of some checkpoint on the control lane.</summary>
     public async Task AnnounceAsync(TestCheckpoint checkpoint, CancellationToken cancellationToken)
     {
-        var all = new ShardBitmap(checkpoint.Manifest.Shards.Length);
-        Array.ForEach(checkpoint.All, ordinal => all[ordinal] = true);
-        await _control!.WriteAsync(FrameCodec.Encode(0, new BitmapMessage(checkpoint.Manifest.Digest, all, IsPublisher: false)), cancellationToken);
+        var held = new ShardBitmap(checkpoint.Manifest.Shards.Length);
+        Array.ForEach(Holds ?? checkpoint.All, ordinal => held[ordinal] = true);
+        await _control!.WriteAsync(FrameCodec.Encode(0, new BitmapMessage(checkpoint.Manifest.Digest, held, IsPublisher: false)), cancellationToken);
     }
 
     public ValueTask DisposeAsync() => _listener.DisposeAsync();

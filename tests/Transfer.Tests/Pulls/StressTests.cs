@@ -39,6 +39,58 @@ public sealed class StressTests
     }
 
     [Fact]
+    public async Task Slow_last_shard_is_asked_of_an_idle_source_too_and_the_loser_is_given_up_at_once()
+    {
+        const int Size = 100_000;
+        const int Sent = 1000;
+        var time = new VirtualTime();
+        var checkpoint = TestCheckpoint.Uniform(2, Size);
+        var (hedged, part, last) = (NewSignal(), NewSignal(), NewSignal());
+        var options = TestNode.OverTcp with { StallTimeout = TimeSpan.FromMinutes(1), NoSourceTimeout = TimeSpan.FromMinutes(1) };
+        await using var node = await TestNode.StartAsync("node", options, time: time);
+
+        // The slow one sends a little, once the shard was asked of the idle one too. What the late one has keeps the pull going when that shard is here.
+        await using var slow = new LyingPeer(checkpoint, async (stream, id, shard, bytes, token) =>
+        {
+            await hedged.Task.WaitAsync(token);
+            await LyingPeer.SendDataAsync(stream, id, shard.Size, bytes.AsMemory(0, Sent), token);
+        })
+        { Holds = [0] };
+        await using var late = new LyingPeer(checkpoint, async (stream, id, shard, bytes, token) =>
+        {
+            await last.Task.WaitAsync(token);
+            await LyingPeer.SendDataAsync(stream, id, shard.Size, bytes, token);
+        })
+        { Holds = [1] };
+        await using var idle = new LyingPeer(checkpoint, async (stream, id, shard, bytes, token) =>
+        {
+            hedged.SetResult();
+            await part.Task.WaitAsync(token);
+            await LyingPeer.SendDataAsync(stream, id, shard.Size, bytes, token);
+        })
+        { Holds = [0] };
+        node.Meet(checkpoint, slow.Info, late.Info);
+        var watch = new PullWatch();
+
+        var pull = node.Transfer.PullAsync(new PullRequest(checkpoint.Manifest, checkpoint.All, null) { Watch = watch }, null, TestNode.Deadline);
+        await Eventually.HoldsAsync(() => (slow.Fetches, late.Fetches) == (1, 1), "both shards were asked for");
+        node.Meet(checkpoint, slow.Info, late.Info, idle.Info);
+        await PassUntilAsync(time, () => hedged.Task.IsCompleted, "the slow shard was asked for again");
+        await Eventually.HoldsAsync(() => node.Transfer.Metrics.ReceivedUnderCap == Sent, "the slow source has sent a part");
+        part.SetResult();
+        await PassUntilAsync(time, () => watch.Report?.BytesWasted == Sent, "the slow source's fetch was given up while the pull goes on");
+        Assert.False(pull.IsCompleted);
+        last.SetResult();
+        var report = await pull;
+
+        await node.AssertHoldsAsync(checkpoint);
+        Assert.Equal((checkpoint.TotalBytes, Sent), (report.BytesFetched, report.BytesWasted));
+        var sources = report.Sources.ToDictionary(source => source.Peer);
+        Assert.Equal((1, 1), (sources[idle.Info.Id].Hedges, sources[idle.Info.Id].Shards));
+        Assert.Equal((0, 0, 0, null), (sources[slow.Info.Id].Shards, sources[slow.Info.Id].Failures, sources[slow.Info.Id].Stalls, sources[slow.Info.Id].Banned));
+    }
+
+    [Fact]
     public async Task Cap_of_the_node_itself_makes_no_source_look_silent()
     {
         // Twelve sources have 24 lanes, which share 1 MB/s of virtual time in turns.
@@ -206,6 +258,8 @@ public sealed class StressTests
         Assert.Equal((3, 3, 6), (source.Shards, source.Failures, failing.Fetches));
         await node.AssertHoldsAsync(checkpoint);
     }
+
+    private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     private static PeerInfo Through(FaultProxy proxy, TestNode source) => source.Info with { Endpoints = [proxy.EndPoint.ToString()] };
 
