@@ -133,7 +133,8 @@ public sealed class PeerSession : IAsyncDisposable
             await DisposeAsync(leases).ConfigureAwait(false);
         }
 
-        await _running.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        // And whoever asks knows it from here on.
+        await Closed.ConfigureAwait(false);
         _stop.Dispose();
     }
 
