@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using P2PWeights.Native.Cuda.Imports;
 
 namespace P2PWeights.Native.Cuda;
 
@@ -172,7 +173,7 @@ public sealed class CudaMarks : IDisposable
         {
             // The stream of a device that stopped may have been given up meanwhile.
             GivenUpMemory.Keep((stream, taken));
-            return failure as NativeException ?? new NativeException("CUDA", "cuEventRecord", 0, failure.Message, stream.Device.Name);
+            return failure as NativeException ?? new NativeException(Cu.Name, "cuEventRecord", 0, failure.Message, stream.Device.Name);
         }
     }
 

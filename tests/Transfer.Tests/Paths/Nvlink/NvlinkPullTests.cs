@@ -51,21 +51,12 @@ public sealed class NvlinkPullTests
     [Fact]
     public async Task Second_version_moves_what_changed_from_gpu_to_gpu_and_no_more()
     {
-        var first = TestCheckpoint.Uniform(10, 256 << 10);
-        var second = first.Change(3);
         await using var source = await StartAsync("source", GpuBytes);
         await using var node = await StartAsync("node", GpuBytes);
-        await source.HoldAsync(first);
-        node.Meet(first, source.Info);
-        await node.PullAsync(first, IntoGpu);
-        await source.HoldAsync(second, 3);
-        node.Meet(second, source.Info);
 
-        var report = await node.PullAsync(second, IntoGpu);
+        var (second, path) = await SecondVersion.PullAsync(source, node, IntoGpu);
 
-        Assert.Equal((256 << 10, 9 * (256 << 10)), (report.BytesFetched, report.BytesReused));
-        var path = Assert.Single(Assert.Single(report.Sources).Paths);
-        Assert.Equal((PathNames.Nvlink, 1, 256 << 10), (path.Path, path.Shards, path.Bytes));
+        Assert.Equal((PathNames.Nvlink, 1, SecondVersion.ShardBytes), (path.Path, path.Shards, path.Bytes));
         Assert.All(second.Manifest.Shards, shard => Assert.Equal(Tiers.Gpu, node.Store.Locate(shard.Digest)));
         await node.AssertHoldsAsync(second);
     }

@@ -34,22 +34,13 @@ public sealed class RdmaPullTests
     [PathFact]
     public async Task Second_version_moves_what_changed_by_rdma_and_no_more()
     {
-        var first = TestCheckpoint.Uniform(10, 256 << 10);
-        var second = first.Change(3);
         await using var source = await StartAsync("source", BothPaths);
         await using var node = await StartAsync("node", BothPaths);
-        await source.HoldAsync(first);
-        node.Meet(first, source.Info);
-        await node.PullAsync(first);
-        await source.HoldAsync(second, 3);
-        node.Meet(second, source.Info);
 
-        var report = await node.PullAsync(second);
+        var (second, path) = await SecondVersion.PullAsync(source, node);
 
         await node.AssertHoldsAsync(second);
-        Assert.Equal((256 << 10, 9 * (256 << 10)), (report.BytesFetched, report.BytesReused));
-        var path = Assert.Single(Assert.Single(report.Sources).Paths);
-        Assert.True((path.Path, path.Shards, path.Bytes) == (PathNames.Rdma, 1, 256 << 10), $"{path.Path}, {path.Shards} shards: {Describe(node)}");
+        Assert.True((path.Path, path.Shards, path.Bytes) == (PathNames.Rdma, 1, SecondVersion.ShardBytes), $"{path.Path}, {path.Shards} shards: {Describe(node)}");
     }
 
     [PathFact]
