@@ -19,8 +19,11 @@ public interface INodeApi
     /// Brings a checkpoint into running engines of the node's host, pulling what the node does not hold. The report says what became of each engine; look at
     /// <see cref="UpdateReport.IsComplete"/>.
     /// </summary>
-    /// <remarks>Once engines may have been changed, a cancelled update ends with its report too (<see cref="UpdateReport.Cancelled"/>), because what each holds must be known.</remarks>
-    /// <exception cref="NodeException">Nothing could be brought to any engine, or the update broke off for all; the message says what they hold.</exception>
+    /// <remarks>
+    /// Once engines may have been changed, an update ends with its report also when it was cancelled (<see cref="UpdateReport.Cancelled"/>) or broke off
+    /// (<see cref="UpdateReport.Failure"/>), because what each holds must be known. An exception means that no engine was changed.
+    /// </remarks>
+    /// <exception cref="NodeException">It could not begin: the checkpoint, the engines or the GPUs do not allow it.</exception>
     /// <exception cref="OperationCanceledException">It was cancelled before any engine was asked.</exception>
     Task<UpdateReport> UpdateAsync(UpdateRequest request, IProgress<UpdateProgress>? progress, CancellationToken cancellationToken);
 

@@ -77,6 +77,9 @@ internal static partial class NodeLog
     [LoggerMessage(31, LogLevel.Information, "updated {Updated} of {Engines} engines with {Checkpoint} in {Seconds:0.00} s; it waited most for {Limit}")]
     public static partial void UpdateDone(ILogger log, string checkpoint, int updated, int engines, double seconds, string limit);
 
+    [LoggerMessage(37, LogLevel.Warning, "the update with {Checkpoint} broke off")]
+    public static partial void UpdateBrokeOff(ILogger log, string checkpoint, Exception exception);
+
     [LoggerMessage(34, LogLevel.Warning, "{Engine} is {State} after the update with {Checkpoint}: {Reason}")]
     public static partial void EngineNotUpdated(ILogger log, string engine, string state, string checkpoint, string? reason);
 

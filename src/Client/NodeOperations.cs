@@ -14,15 +14,15 @@ internal sealed class NodeOperations(TimeProvider time) : IAsyncDisposable
 
     /// <summary>Runs one request; its token is cancelled when the caller goes away and when the node stops.</summary>
     /// <param name="name">What it is, for the measurements.</param>
-    /// <param name="wasCancelled">Whether a result is that of a request which was cancelled; null when none is.</param>
-    public async Task<T> RunAsync<T>(string name, Func<CancellationToken, Task<T>> operation, CancellationToken cancellationToken, Func<T, bool>? wasCancelled = null)
+    /// <param name="outcomeOf">What a result is counted as; null when every result is a success.</param>
+    public async Task<T> RunAsync<T>(string name, Func<CancellationToken, Task<T>> operation, CancellationToken cancellationToken, Func<T, string>? outcomeOf = null)
     {
         Enter();
         var started = time.GetTimestamp();
         try
         {
             var result = await TranslateAsync(operation, cancellationToken).ConfigureAwait(false);
-            NodeMetrics.RequestEnded(name, wasCancelled?.Invoke(result) == true ? NodeMetrics.Cancelled : NodeMetrics.Ok, time.GetElapsedTime(started));
+            NodeMetrics.RequestEnded(name, outcomeOf?.Invoke(result) ?? NodeMetrics.Ok, time.GetElapsedTime(started));
             return result;
         }
         catch (OperationCanceledException)

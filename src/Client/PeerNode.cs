@@ -141,13 +141,13 @@ public sealed class PeerNode : INodeApi, IAsyncDisposable
                 }
             },
             cancellationToken,
-            report => report.Cancelled);
+            OutcomeOf);
 
     /// <summary>Brings a checkpoint into engines of this host that are connected already.</summary>
     /// <param name="engines">Stay owned by the caller; the request's own list is for whoever reads the report.</param>
     internal Task<UpdateReport> UpdateAsync(
         UpdateRequest request, IReadOnlyList<IEngine> engines, IProgress<UpdateProgress>? progress, CancellationToken cancellationToken) =>
-        _operations.RunAsync("update", token => _updater.UpdateAsync(request, engines, progress, token), cancellationToken, report => report.Cancelled);
+        _operations.RunAsync("update", token => _updater.UpdateAsync(request, engines, progress, token), cancellationToken, OutcomeOf);
 
     public Task<VerifyReport> VerifyAsync(string folder, string checkpoint, IProgress<long>? bytesHashed, CancellationToken cancellationToken) =>
         _operations.RunAsync(
@@ -274,6 +274,8 @@ public sealed class PeerNode : INodeApi, IAsyncDisposable
             return false;
         }
     }
+
+    private static string OutcomeOf(UpdateReport report) => report.Cancelled ? NodeMetrics.Cancelled : report.Failure?.Error.ToString() ?? NodeMetrics.Ok;
 
     private static StoreOptions ForStore(NodeOptions options) => new()
     {

@@ -72,6 +72,9 @@ public sealed record UpdateReport(
     /// <summary>Whether the update, or the reading back after it, was cancelled before its end; <see cref="Engines"/> says what each engine holds.</summary>
     public bool Cancelled { get; init; }
 
+    /// <summary>What broke the update off for every engine that had not ended; null when nothing did, or when it was cancelled. An engine that failed alone has its own <see cref="EngineReport.Reason"/>.</summary>
+    public UpdateFailure? Failure { get; init; }
+
     /// <summary>Whether every engine acknowledged every bucket and everything that follows the last.</summary>
     public bool IsComplete() => Engines.All(engine => engine.State == EngineStates.Updated);
 
@@ -84,6 +87,11 @@ public sealed record UpdateReport(
     /// <summary>Bytes of the model per second.</summary>
     public double BytesPerSecond() => Bytes / Math.Max(Elapsed.TotalSeconds, 1e-9);
 }
+
+/// <summary>What broke an update off.</summary>
+/// <param name="Error">Kind, and with it the exit code of a command.</param>
+/// <param name="Message">What, which, and what to do next.</param>
+public sealed record UpdateFailure(NodeError Error, string Message);
 
 /// <summary>One stage of an update.</summary>
 /// <param name="Name">See <see cref="UpdateStages"/>.</param>

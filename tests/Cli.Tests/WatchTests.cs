@@ -14,7 +14,8 @@ public sealed class WatchTests
         var publisher = await cluster.StartNodeAsync("publisher", "--upload-limit", "6MiB");
         var consumer = await cluster.StartNodeAsync("consumer");
         var source = SmallCheckpoint.Write(cluster.Folder["source"], 24 << 20);
-        (await P2pw.RunAsync("publish", source, "small@1", "--tag", "latest", "--node", publisher.Socket)).Expect(0);
+        // Small shards: what has arrived is counted by whole ones.
+        (await P2pw.RunAsync("publish", source, "small@1", "--tag", "latest", "--max-shard", "1MiB", "--node", publisher.Socket)).Expect(0);
 
         var documents = cluster.Run("status", "--watch", "small@latest", "--json", "--tracker", cluster.Tracker);
         var lines = cluster.Run("status", "--watch", "small@1", "--rate", "12MB", "--node", consumer.Socket);

@@ -21,12 +21,11 @@ internal sealed class Updater(ShardStore store, Puller puller, CheckpointCatalog
     private CudaUpdateDevices? _gpus;
 
     /// <summary>
-    /// Updates engines. The report says what became of each, also when the update was cancelled; an exception comes only when nothing could be brought to any of them, or when the update
-    /// broke off for all.
+    /// Updates engines. The report says what became of each, also when the update was cancelled or broke off for all; an exception comes only before any engine was asked.
     /// </summary>
     /// <param name="engines">Stay owned by the caller.</param>
     /// <exception cref="OperationCanceledException">It was cancelled before it was planned: no engine was asked.</exception>
-    /// <exception cref="NodeException">Another update runs and the request does not wait, the checkpoint or the GPUs do not allow it, or it broke off; the message says what each engine holds.</exception>
+    /// <exception cref="NodeException">Another update runs and the request does not wait, or the checkpoint or the GPUs do not allow it.</exception>
     public async Task<UpdateReport> UpdateAsync(UpdateRequest request, IReadOnlyList<IEngine> engines, IProgress<UpdateProgress>? progress, CancellationToken cancellationToken)
     {
         if (!await _turn.WaitAsync(TimeSpan.Zero, cancellationToken).ConfigureAwait(false))
@@ -46,7 +45,7 @@ internal sealed class Updater(ShardStore store, Puller puller, CheckpointCatalog
         }
         catch (UpdateException failure)
         {
-            // Before any engine was asked: later failures are explained with what each holds.
+            // Before any engine was asked: later failures are in the report.
             throw new NodeException(NodeError.Failed, $"{failure.Message}; no engine was changed", failure);
         }
         finally
@@ -136,11 +135,12 @@ internal sealed class Updater(ShardStore store, Puller puller, CheckpointCatalog
             }
             else if (failure is not null)
             {
-                throw Explain(failure, report);
+                NodeLog.UpdateBrokeOff(log, name, failure);
+                report = report with { Failure = FailureOf(failure) };
             }
         }
 
-        if (report.Cancelled)
+        if (report.Cancelled || report.Failure is not null)
         {
             return report;
         }
@@ -209,40 +209,6 @@ internal sealed class Updater(ShardStore store, Puller puller, CheckpointCatalog
             session.Engines, pulled);
     }
 
-    /// <summary>What ended the update, with what each engine holds now.</summary>
-    private static NodeException Explain(Exception failure, UpdateReport report)
-    {
-        var known = NodeFailure.TryTranslate(failure, out var translated) ? translated : null;
-        return new NodeException(known?.Error ?? NodeError.Failed, $"the update of {report.Checkpoint} broke off: {(known ?? failure).Message}; {Holds(report)}", failure);
-    }
-
-    private static string Holds(UpdateReport report)
-    {
-        var (torn, updated, untouched) = (In(EngineStates.Torn), In(EngineStates.Updated), In(EngineStates.Untouched));
-        if (torn.Count + updated.Count == 0)
-        {
-            return "no engine was changed";
-        }
-
-        List<string> said = [];
-        if (updated.Count > 0)
-        {
-            said.Add($"{string.Join(", ", updated)} {(updated.Count == 1 ? "holds" : "hold")} it");
-        }
-
-        if (torn.Count > 0)
-        {
-            said.Add(
-                $"{string.Join(", ", torn)} {(torn.Count == 1 ? "holds" : "hold")} parts of two checkpoints, and must be updated again before {(torn.Count == 1 ? "it serves" : "they serve")}");
-        }
-
-        if (untouched.Count > 0)
-        {
-            said.Add($"{string.Join(", ", untouched)} {(untouched.Count == 1 ? "is" : "are")} as before");
-        }
-
-        return string.Join("; ", said);
-
-        List<string> In(string state) => [.. report.Engines.Where(engine => engine.State == state).Select(engine => engine.Name)];
-    }
+    private static UpdateFailure FailureOf(Exception failure) =>
+        NodeFailure.TryTranslate(failure, out var known) ? new UpdateFailure(known.Error, known.Message) : new UpdateFailure(NodeError.Failed, failure.Message);
 }

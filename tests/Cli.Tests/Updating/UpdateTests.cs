@@ -38,6 +38,7 @@ public sealed class UpdateTests : IAsyncLifetime
         """;
 
     private Cluster _cluster = null!;
+    private ClusterNode _publisher = null!;
     private ClusterNode _node = null!;
     private string _weights = null!;
     private int _engines;
@@ -45,11 +46,11 @@ public sealed class UpdateTests : IAsyncLifetime
     public async Task InitializeAsync()
     {
         _cluster = await Cluster.StartAsync();
-        var publisher = await _cluster.StartNodeAsync("publisher");
+        _publisher = await _cluster.StartNodeAsync("publisher");
         _node = await _cluster.StartNodeAsync("host");
         var folder = SmallCheckpoint.Write(_cluster.Folder["small"], 2 << 20);
         _weights = Path.Combine(folder, "model.safetensors");
-        (await P2pw.RunAsync("publish", folder, "small@1", "--node", publisher.Socket)).Expect(0);
+        (await P2pw.RunAsync("publish", folder, "small@1", "--node", _publisher.Socket)).Expect(0);
     }
 
     public Task DisposeAsync()
@@ -87,6 +88,30 @@ public sealed class UpdateTests : IAsyncLifetime
         Assert.Contains("no room for it here", failed.Output, StringComparison.Ordinal);
 
         (await P2pw.RunAsync("update", "small@1", "--engine", engine.Url, "--node", _node.Socket)).Expect(0);
+    }
+
+    [Theory]
+    [InlineData("--json")]
+    [InlineData("--verify")]
+    public async Task Update_whose_last_source_is_gone_breaks_off_and_reports_what_each_engine_holds(string option)
+    {
+        await using var engine = await StartEngineAsync();
+        var impatient = await _cluster.StartNodeAsync("impatient", "--no-source-timeout", "1s");
+        await _publisher.Process.KillAsync();
+
+        var outcome = (await P2pw.RunAsync("update", "small@1", "--engine", engine.Url, "--node", impatient.Socket, option)).Expect(5);
+
+        Assert.Contains("p2pw: the update broke off: ", outcome.Error, StringComparison.Ordinal);
+        if (option == "--json")
+        {
+            Assert.Equal(("no_peers", false, false), (outcome.Json.GetProperty("failure").GetProperty("error").GetString(), outcome.Json.GetProperty("complete").GetBoolean(), outcome.Json.GetProperty("cancelled").GetBoolean()));
+            Assert.Equal("untouched", Assert.Single(outcome.Json.GetProperty("engines").EnumerateArray()).GetProperty("state").GetString());
+        }
+        else
+        {
+            Assert.Contains("broken off: updated 0 of 1 engine", outcome.Output, StringComparison.Ordinal);
+            Assert.Contains($"untouched {engine.Url}", outcome.Output, StringComparison.Ordinal);
+        }
     }
 
     [Theory]

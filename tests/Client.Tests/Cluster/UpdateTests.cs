@@ -130,8 +130,9 @@ public sealed class UpdateTests
     }
 
     [Fact]
-    public async Task An_update_without_sources_ends_as_a_pull_does_and_says_what_engines_hold()
+    public async Task An_update_without_sources_breaks_off_and_its_report_says_what_engines_hold()
     {
+        using var metrics = new MetricsText();
         await using var cluster = await TestCluster.StartAsync();
         var source = cluster.WriteCheckpoint();
         var publisher = await cluster.StartNodeAsync("publisher");
@@ -140,10 +141,11 @@ public sealed class UpdateTests
         var consumer = await cluster.StartNodeAsync("consumer", noSourceTimeout: TimeSpan.FromSeconds(1));
         var (engine, _, channels) = UpdateFixture.Engine(2);
 
-        var failure = await Assert.ThrowsAsync<NodeException>(() => consumer.UpdateAsync(Request, [engine], null, default).WaitAsync(TestCluster.Deadline));
+        var report = await consumer.UpdateAsync(Request with { Verify = true }, [engine], null, default).WaitAsync(TestCluster.Deadline);
 
-        Assert.Equal(NodeError.NoPeers, failure.Error);
-        Assert.Contains("no engine was changed", failure.Message, StringComparison.Ordinal);
+        Assert.Equal((NodeError.NoPeers, false, null), (report.Failure?.Error, report.Cancelled, report.IsVerified()));
+        Assert.Equal((EngineStates.Untouched, report.Failure!.Message), (report.Engines[0].State, report.Engines[0].Reason));
+        Assert.Contains("p2pw_node_requests_total{operation=\"update\",outcome=\"NoPeers\"}", metrics.Render(), StringComparison.Ordinal);
         Assert.All(channels, channel => Assert.NotNull(channel.AbortReason));
     }
 

@@ -149,7 +149,7 @@ public sealed class NodeApiTests : IAsyncLifetime
                 Verification = new EngineVerification(VerificationOutcomes.Differs, 9, new TensorNames(2, ["a", "b"]), new TensorNames(1, ["c"]), "it went away"),
             }],
             SomePull)
-        { VerifyElapsed = TimeSpan.FromSeconds(8), Cancelled = true };
+        { VerifyElapsed = TimeSpan.FromSeconds(8), Cancelled = true, Failure = new UpdateFailure(NodeError.NoPeers, "nobody") };
         UpdateRequest? asked = null;
         _node.OnUpdate = (got, progress, _) =>
         {

@@ -8,19 +8,26 @@ namespace P2PWeights.Transfer.Tests.Pulls;
 
 public sealed class BadSourceTests
 {
+    private static TransferOptions Patient => new() { Paths = [PathNames.Tcp], StallTimeout = TestNode.Fast.StallTimeout, NoSourceTimeout = TimeSpan.FromSeconds(30) };
+
     [Fact]
     public async Task Source_of_wrong_bytes_among_three_is_banned_and_the_result_is_right()
     {
         var checkpoint = TestCheckpoint.Uniform(30, 100_000);
         await using var a = await TestNode.StartAsync("a");
         await using var b = await TestNode.StartAsync("b");
-        await using var node = await TestNode.StartAsync("node");
+        await using var node = await TestNode.StartAsync("node", Patient);
         await using var liar = new LyingPeer(checkpoint, SendWrongAsync);
-        await a.HoldAsync(checkpoint);
-        await b.HoldAsync(checkpoint);
+        int[] allButLast = [.. checkpoint.All.SkipLast(1)];
+        await a.HoldAsync(checkpoint, allButLast);
+        await b.HoldAsync(checkpoint, allButLast);
         node.Meet(checkpoint, liar.Info, a.Info, b.Info);
 
-        var report = await node.PullAsync(checkpoint);
+        // Nobody but the liar has the last shard until it is found out, so that the pull cannot end without asking it.
+        var pull = node.PullAsync(checkpoint);
+        await BannedAsync(node, liar);
+        await a.HoldAsync(checkpoint, checkpoint.All.Last());
+        var report = await pull;
 
         await node.AssertHoldsAsync(checkpoint);
         Assert.Equal(checkpoint.TotalBytes, report.BytesFetched);
@@ -58,15 +65,14 @@ public sealed class BadSourceTests
     public async Task Source_that_breaks_the_protocol_is_banned_and_others_finish(string lie)
     {
         var checkpoint = TestCheckpoint.Uniform(12, 100_000);
-        var patient = new TransferOptions { Paths = [PathNames.Tcp], StallTimeout = TestNode.Fast.StallTimeout, NoSourceTimeout = TimeSpan.FromSeconds(30) };
-        await using var net = await PullNet.StartAsync(checkpoint, pulling: patient, held: [0], publisher: "honest");
+        await using var net = await PullNet.StartAsync(checkpoint, pulling: Patient, held: [0], publisher: "honest");
         var (honest, node) = net;
         await using var liar = new LyingPeer(checkpoint, Lies[lie]);
         node.Meet(checkpoint, liar.Info, honest.Info);
 
         // The honest source holds one shard until the liar is found out, so that the pull cannot end without asking the liar.
         var pull = node.PullAsync(checkpoint);
-        await Eventually.HoldsAsync(() => node.Transfer.Peers.Any(p => p.Peer.Id == liar.Info.Id && p.Banned is not null), "the liar is banned");
+        await BannedAsync(node, liar);
         await honest.HoldAsync(checkpoint);
         var report = await pull;
 
@@ -210,6 +216,9 @@ public sealed class BadSourceTests
             }
         },
     };
+
+    private static Task BannedAsync(TestNode node, LyingPeer liar) =>
+        Eventually.HoldsAsync(() => node.Transfer.Peers.Any(p => p.Peer.Id == liar.Info.Id && p.Banned is not null), "the liar is banned");
 
     private static Task SendWrongAsync(NetworkStream stream, uint id, ShardInfo shard, byte[] bytes, CancellationToken cancellationToken)
     {

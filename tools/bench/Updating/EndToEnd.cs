@@ -115,7 +115,7 @@ internal sealed class EndToEnd(ImmutableArray<EngineDevice> devices, long size, 
         await engine.ReadyAsync(cancellationToken);
         var watch = Stopwatch.StartNew();
         var report = await node.UpdateAsync(request with { Checkpoint = checkpoint }, [engine], null, cancellationToken);
-        return report.IsComplete() ? (watch.Elapsed.TotalSeconds, report) : throw new BenchException($"the update failed: {report.Engines[0].Reason}");
+        return report.IsComplete() ? (watch.Elapsed.TotalSeconds, report) : throw new BenchException($"the update failed: {report.Failure?.Message ?? report.Engines[0].Reason}");
     }
 
     private static double Median(List<double> values)

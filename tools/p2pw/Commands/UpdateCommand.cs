@@ -65,12 +65,15 @@ internal sealed class UpdateCommand : CliCommand
         terminal.Result(JsonShapes.Of(report), text => Reports.Write(text, report));
         if (report.Cancelled)
             cancellationToken.ThrowIfCancellationRequested();
+        if (report.Failure is { } failure)
+            terminal.Note($"the update broke off: {failure.Message}");
         return ExitCode(report);
     }
 
     /// <summary>Wrong bytes in an engine come before everything else.</summary>
     private static int ExitCode(UpdateReport report) =>
         report.Engines.Any(engine => engine.Verification?.Outcome == VerificationOutcomes.Differs) ? (int)NodeError.Integrity
+        : report.Failure is { } failure ? (int)failure.Error
         : report.IsComplete() && report.IsVerified() != false && !report.Cancelled ? 0
         : (int)NodeError.Failed;
 

@@ -119,6 +119,8 @@ internal sealed class DemoRun(DemoPlan plan, Terminal terminal, TimeProvider tim
                 : null);
         if (report.Cancelled)
             cancellationToken.ThrowIfCancellationRequested();
+        if (report.Failure is { } failure)
+            throw new NodeException(failure.Error, failure.Message);
         var stages = string.Join(", ", report.Stages.Select(stage => $"{stage.Name} {Format.Time(stage.Busy)}"));
         Done("update", $"{name} into {Format.Count(report.Engines.Count, "engine")} at once, {Format.Rate(report.BytesPerSecond())} each; at work: {stages}", report.Elapsed, report.IsComplete());
         Done(

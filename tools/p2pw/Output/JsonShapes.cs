@@ -44,10 +44,12 @@ internal static class JsonShapes
         ElapsedSeconds = Format.Seconds(took),
     };
 
+    private static string KindOf(NodeError error) => JsonNamingPolicy.SnakeCaseLower.ConvertName(error.ToString());
+
     private static double Ratio(double value) => Math.Round(value, 4);
 
     public static object Of(Failure failure) =>
-        new { Error = JsonNamingPolicy.SnakeCaseLower.ConvertName(failure.Error.ToString()), failure.ExitCode, failure.Message };
+        new { Error = KindOf(failure.Error), failure.ExitCode, failure.Message };
 
     public static object Of(PublishReport report) => new
     {
@@ -86,6 +88,7 @@ internal static class JsonShapes
         Manifest = report.Manifest.ToString(),
         Complete = report.IsComplete(),
         report.Cancelled,
+        Failure = report.Failure is { } failure ? new { Error = KindOf(failure.Error), failure.Message } : null,
         Verified = report.IsVerified(),
         report.Bytes,
         report.Tensors,

@@ -44,7 +44,7 @@ internal static class Reports
     public static void Write(TextWriter text, UpdateReport report)
     {
         var updated = report.Engines.Count(engine => engine.State == EngineStates.Updated);
-        text.WriteLine($"{(report.Cancelled ? "cancelled: " : "")}updated {updated} of {Format.Count(report.Engines.Count, "engine")} with {report.Checkpoint}");
+        text.WriteLine($"{(report.Cancelled ? "cancelled: " : report.Failure is not null ? "broken off: " : "")}updated {updated} of {Format.Count(report.Engines.Count, "engine")} with {report.Checkpoint}");
         text.WriteLine($"  manifest  {report.Manifest}");
         text.WriteLine($"  content   {Format.Bytes(report.Bytes)} in {Format.Count(report.Tensors, "tensor")}, {Format.Count(report.Buckets, "bucket")}");
         text.WriteLine(

@@ -52,12 +52,12 @@ internal sealed class Terminal(TextWriter output, TextWriter error, bool json)
     }
 
     /// <summary>A remark that is not the result, on standard error.</summary>
-    public void Note(string text) => error.WriteLine($"p2pw: {text}");
+    public void Note(string text) => error.WriteLine($"p2pw: {text.ReplaceLineEndings("\n      ")}");
 
     /// <summary>Prints a failure on standard error and, with <c>--json</c>, as a document on standard output too.</summary>
     public void Fail(Failure failure)
     {
-        error.WriteLine($"p2pw: {failure.Message.ReplaceLineEndings("\n      ")}");
+        Note(failure.Message);
         if (failure.Trace is not null)
             error.WriteLine(failure.Trace);
         if (Json)
