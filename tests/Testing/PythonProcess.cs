@@ -24,7 +24,8 @@ public sealed class PythonProcess : IAsyncDisposable
             start.ArgumentList.Add(argument);
         }
 
-        start.Environment["PYTHONPATH"] = Path.Combine(AppContext.BaseDirectory, "python");
+        var inherited = Environment.GetEnvironmentVariable("PYTHONPATH");
+        start.Environment["PYTHONPATH"] = Path.Combine(AppContext.BaseDirectory, "python") + (string.IsNullOrEmpty(inherited) ? "" : $":{inherited}");
         start.Environment["PYTHONDONTWRITEBYTECODE"] = "1";
         _process = Process.Start(start)!;
         _errors = _process.StandardError.ReadToEndAsync();

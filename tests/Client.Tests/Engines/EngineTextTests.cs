@@ -13,11 +13,19 @@ public sealed class EngineTextTests
     public void Text_keeps_its_lines_and_loses_its_commands(string sent, string shown) => Assert.Equal(shown, EngineText.Clean(sent));
 
     [Fact]
-    public void What_is_no_text_is_shown_as_far_as_it_is()
+    public void What_is_no_text_is_shown_as_far_as_it_is() => Assert.Equal("a\uFFFD\\u0004b", EngineText.Clean([(byte)'a', 0xFF, 4, (byte)'b']));
+
+    [Fact]
+    public void Of_a_pickled_exception_the_names_and_texts_are_shown()
     {
-        // A pickle that a worker of another make may send: nothing of it is executed.
-        var shown = EngineText.Clean([0x80, 4, .. "cos\nsystem\n"u8, 0xFF]);
-        Assert.Equal("\uFFFD\\u0004cos\nsystem\n\uFFFD", shown);
+        // pickle.dumps(ValueError("no loader for it")) of Python 3.11.
+        byte[] pickled =
+        [
+            0x80, 4, 0x95, 0x32, 0, 0, 0, 0, 0, 0, 0, 0x8C, 8, .. "builtins"u8, 0x94, 0x8C, 10, .. "ValueError"u8, 0x94, 0x93, 0x94, 0x8C, 0x10, .. "no loader for it"u8, 0x94, 0x85, 0x94, .. "R"u8, 0x94, (byte)'.',
+        ];
+
+        Assert.Equal("builtins ValueError no loader for it", EngineText.Clean(pickled));
+        Assert.Equal("cos system [31m", EngineText.Clean([0x80, 4, .. "cos\nsystem\n\u001b[31m\u202e"u8]));
     }
 
     [Fact]

@@ -18,9 +18,15 @@ public sealed class StockEngineTests
     [InlineData("vllm", 2)]
     [InlineData("vllm", 1)]
     [InlineData("sglang", 2)]
-    public async Task Every_bucket_arrives_at_every_rank_and_success_means_that_the_engine_said_so(string kind, int ends)
+    public Task Every_bucket_arrives_at_every_rank_and_success_means_that_the_engine_said_so(string kind, int ends) =>
+        EveryBucketArrivesAsync(kind, "--ends", ends.ToString(CultureInfo.InvariantCulture));
+
+    [CheckpointEngineFact]
+    public Task Every_bucket_arrives_at_every_rank_of_checkpoint_engine_itself() => EveryBucketArrivesAsync("vllm", "--package");
+
+    private static async Task EveryBucketArrivesAsync(string kind, params string[] options)
     {
-        await using var process = new PythonProcess("stock_engine.py", kind, First, Second, "--ends", ends.ToString(CultureInfo.InvariantCulture));
+        await using var process = new PythonProcess("stock_engine.py", [kind, First, Second, .. options]);
         await using var engine = await ConnectAsync(process, kind, Options);
         using var slots = new TestSlots(64 << 10);
         var seeded = new Seeded();
@@ -64,7 +70,20 @@ public sealed class StockEngineTests
     [Fact]
     public async Task A_rank_that_raises_shows_its_traceback_and_its_neighbour_is_told()
     {
-        await using var process = new PythonProcess("stock_engine.py", "vllm", First, Second, "--fail", $"{Second}:load:1");
+        var failure = await LoadIntoRaisingRankAsync();
+        Assert.Contains("ValueError: no loader for\\u001b[31m bucket 1", failure.Message, StringComparison.Ordinal);
+        Assert.StartsWith("Traceback (most recent call last):", failure.Traceback, StringComparison.Ordinal);
+        Assert.Contains("stock_engine.py", failure.Traceback, StringComparison.Ordinal);
+    }
+
+    // Earlier versions send the exception alone.
+    [CheckpointEngineFact]
+    public async Task A_rank_of_checkpoint_engine_itself_that_raises_shows_what_it_says_and_its_neighbour_is_told() =>
+        Assert.Matches("ValueError.*no loader for", (await LoadIntoRaisingRankAsync("--package")).Message);
+
+    private static async Task<EngineException> LoadIntoRaisingRankAsync(params string[] options)
+    {
+        await using var process = new PythonProcess("stock_engine.py", ["vllm", First, Second, "--fail", $"{Second}:load:1", .. options]);
         await using var engine = await ConnectAsync(process, "vllm", Options);
         using var slots = new TestSlots(4096);
         var channels = engine.BeginUpdate("m@v1");
@@ -75,43 +94,58 @@ public sealed class StockEngineTests
 
         Assert.Equal(EngineError.Raised, failure.Error);
         Assert.Contains(Second, failure.Message, StringComparison.Ordinal);
-        Assert.Contains("ValueError: no loader for\\u001b[31m bucket 1", failure.Message, StringComparison.Ordinal);
-        Assert.StartsWith("Traceback (most recent call last):", failure.Traceback, StringComparison.Ordinal);
-        Assert.Contains("stock_engine.py", failure.Traceback, StringComparison.Ordinal);
 
         await Task.WhenAll(channels.Select(channel => channel.AbortAsync("rank 2 failed")));
         await DisposeAllAsync(channels);
         JsonElement[] told = [await process.ReadEventAsync("told"), await process.ReadEventAsync("told")];
         Assert.Equal([First, Second], told.Select(seen => seen.GetProperty("rank").GetString()).Order());
         Assert.All(told, seen => Assert.EndsWith("rank 2 failed", seen.GetProperty("message").GetString(), StringComparison.Ordinal));
+        return failure;
     }
 
     [Fact]
     public async Task A_handle_that_cannot_be_opened_fails_the_opening_with_the_traceback()
     {
-        await using var process = new PythonProcess("stock_engine.py", "sglang", First, "--fail", $"{First}:handle");
+        var failure = await OpenWrongHandleAsync();
+        Assert.Equal(EngineError.Raised, failure.Error);
+        Assert.Contains("ValueError: no such handle", failure.Message, StringComparison.Ordinal);
+    }
+
+    [CheckpointEngineFact]
+    public async Task A_handle_that_checkpoint_engine_itself_cannot_open_fails_the_opening_with_what_it_says() =>
+        Assert.Contains("AssertionError: no such handle", (await OpenWrongHandleAsync("--package")).Message, StringComparison.Ordinal);
+
+    private static async Task<EngineException> OpenWrongHandleAsync(params string[] options)
+    {
+        await using var process = new PythonProcess("stock_engine.py", ["sglang", First, "--fail", $"{First}:handle", .. options]);
         await using var engine = await ConnectAsync(process, "sglang", Options);
         using var slots = new TestSlots(4096);
         var channel = Assert.Single(engine.BeginUpdate("m@v1"));
         var failure = await Assert.ThrowsAsync<EngineException>(() => channel.OpenAsync(slots.Cuda(channel.Device), default));
         await channel.DisposeAsync();
-
-        Assert.Equal(EngineError.Raised, failure.Error);
-        Assert.Contains("ValueError: no such handle", failure.Message, StringComparison.Ordinal);
+        return failure;
     }
 
     [Theory]
     [InlineData("vllm")]
     [InlineData("sglang")]
-    public async Task A_post_hook_that_raises_fails_the_update_with_what_the_engine_says(string kind)
+    public Task A_post_hook_that_raises_fails_the_update_with_what_the_engine_says(string kind) => RaisingPostHookIsNamedAsync(kind);
+
+    [CheckpointEngineFact]
+    public Task A_post_hook_that_raises_in_checkpoint_engine_itself_fails_the_update_with_what_the_engine_says() => RaisingPostHookIsNamedAsync("vllm", "--package");
+
+    private static async Task RaisingPostHookIsNamedAsync(string kind, params string[] options)
     {
-        await using var process = new PythonProcess("stock_engine.py", kind, First, Second, "--fail", $"{First}:post_hook");
+        await using var process = new PythonProcess("stock_engine.py", [kind, First, Second, "--fail", $"{First}:post_hook", .. options]);
         await using var engine = await ConnectAsync(process, kind, Options);
         using var slots = new TestSlots(4096);
         var channels = engine.BeginUpdate("m@v1");
         await Task.WhenAll(channels.Select(channel => channel.OpenAsync(slots.Cuda(channel.Device), default)));
-        await Task.WhenAll(channels.Select(channel => channel.ReleaseAsync(default)));
-        var failures = await Task.WhenAll(channels.Select(channel => Assert.ThrowsAsync<EngineException>(() => channel.FinishAsync(default))));
+        var failures = await Task.WhenAll(channels.Select(channel => Assert.ThrowsAsync<EngineException>(async () =>
+        {
+            await channel.ReleaseAsync(default);
+            await channel.FinishAsync(default);
+        })));
         await DisposeAllAsync(channels);
 
         Assert.All(failures, failure => Assert.Equal(EngineError.Refused, failure.Error));

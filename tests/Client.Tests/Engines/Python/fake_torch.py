@@ -1,6 +1,7 @@
 """Enough of torch's names for stock pickles of checkpoint-engine's protocol to load without torch; a "CUDA IPC handle" here is the path of a file, padded
 with NULs, so that what a handle leads to can be read for real."""
 
+import math
 import mmap
 import os
 import sys
@@ -20,7 +21,21 @@ class Dtype:
 
 
 class Tensor:
-    pass
+    """Bytes of slots, seen as a tensor."""
+
+    def __init__(self, slots, start, stop, dtype=None, shape=None):
+        self.slots, self.start, self.stop, self.dtype, self.shape = slots, start, stop, dtype, shape
+
+    def view(self, what=None, dtype=None):
+        return Tensor(self.slots, self.start, self.stop, dtype or self.dtype, what if what is not None else self.shape)
+
+    def read(self):
+        return self.slots.read(self.start, self.stop - self.start)
+
+
+class Size(tuple):
+    def numel(self):
+        return math.prod(self)
 
 
 class TypedStorage:
@@ -47,10 +62,11 @@ def rebuild_cuda_tensor(
 
 
 class Slots:
-    dtype = "uint8"
-
     def __init__(self, path, offset, size):
-        self.path, self.offset, self.size = path, offset, size
+        self.path, self.offset, self.size, self.dtype = path, offset, size, uint8
+
+    def __getitem__(self, place):
+        return Tensor(self, place.start, place.stop)
 
     def read(self, offset, length):
         assert 0 <= offset and offset + length <= self.size
@@ -64,7 +80,8 @@ uint8 = Dtype("uint8")
 
 def install():
     torch = types.ModuleType("torch")
-    torch.Tensor, torch.uint8 = Tensor, uint8
+    torch.Tensor, torch.Size, torch.dtype, torch.uint8 = Tensor, Size, Dtype, uint8
+    torch.cuda = types.SimpleNamespace(is_available=lambda: True, synchronize=lambda: None, empty_cache=lambda: None, ipc_collect=lambda: None)
     for name in ITEM_BYTES:
         if name != "uint8":
             setattr(torch, name, Dtype(name))

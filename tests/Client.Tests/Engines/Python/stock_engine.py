@@ -1,14 +1,16 @@
 """An engine as vLLM with checkpoint-engine's extension, or SGLang, is seen from outside: the HTTP route, and per rank a worker that takes part in the protocol
-with pyzmq. Written from the description of the protocol.
+with pyzmq. Written from the description of the protocol; with --package the worker is that of the package checkpoint_engine itself, which must be installed.
 
-stock_engine.py vllm|sglang RANK... [--ends 1|2] [--fail RANK:WHERE] [--eager]
+stock_engine.py vllm|sglang RANK... [--ends 1|2] [--fail RANK:WHERE] [--eager] [--package]
 WHERE: handle, load:N, post_hook (raise), silent:N, die:N (at bucket N), slow:N, late (goes on at bucket N, or connects, when a line comes in), stranger (connects as a PULL socket), absent (never connects)
+With --package: handle, load:N and post_hook.
 --eager: answers at the first failure, as vLLM's executor, which looks at the ranks' results in order; later ranks go on.
 Prints one JSON object per event. Ends when its input does.
 """
 
 import argparse
 import hashlib
+import itertools
 import json
 import os
 import sys
@@ -93,6 +95,32 @@ def worker(rank, address, fail, ends):
         say(rank=rank, event="left")
 
 
+def package_worker(rank, address, fail):
+    from checkpoint_engine.worker import update_weights_from_ipc
+
+    buckets = itertools.count()
+
+    def run(weights):
+        bucket = next(buckets)
+        if fail == f"load:{bucket}":
+            raise ValueError(f"no loader for\x1b[31m bucket {bucket}")
+        for name, tensor in weights:
+            say(rank=rank, event="loaded", name=name, dtype=tensor.dtype.name, shape=list(tensor.shape), sha256=hashlib.sha256(tensor.read()).hexdigest())
+
+    def post_hook():
+        if fail == "post_hook":
+            raise ValueError("no post-processing")
+        say(rank=rank, event="post_hook")
+
+    try:
+        update_weights_from_ipc(context, address, "no such handle" if fail == "handle" else "the worker's own", run=run, post_hook=post_hook)
+    except RuntimeError as error:
+        say(rank=rank, event="told", message=str(error))
+        raise
+    finally:
+        say(rank=rank, event="left")
+
+
 def load(rank, records, slots):
     for record in records:
         length = record["dtype"].itemsize
@@ -115,7 +143,9 @@ def update(arguments, addresses):
     def run(rank):
         try:
             fail = arguments.fail.get(rank)
-            if fail != "absent":
+            if arguments.package:
+                package_worker(rank, addresses[rank], fail)
+            elif fail != "absent":
                 worker(rank, addresses[rank], fail, arguments.ends)
         except Exception as error:
             failures.append(f"{rank}: {type(error).__name__}: {error}")
@@ -165,6 +195,7 @@ def main():
     parser.add_argument("--ends", type=int, default=2)
     parser.add_argument("--fail", action="append", default=[])
     parser.add_argument("--eager", action="store_true")
+    parser.add_argument("--package", action="store_true")
     arguments = parser.parse_args()
     arguments.fail = dict(one.split(":", 1) for one in arguments.fail)
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
