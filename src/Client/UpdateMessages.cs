@@ -84,8 +84,8 @@ public sealed record UpdateReport(
     /// <summary>The stage that the update waited for most.</summary>
     public UpdateStage Limit() => Stages.MaxBy(stage => stage.Busy)!;
 
-    /// <summary>Bytes of the model per second.</summary>
-    public double BytesPerSecond() => Bytes / Math.Max(Elapsed.TotalSeconds, 1e-9);
+    /// <summary>Bytes of the model per second; 0 when no engine holds it.</summary>
+    public double BytesPerSecond() => Engines.Any(engine => engine.State == EngineStates.Updated) ? Bytes / Math.Max(Elapsed.TotalSeconds, 1e-9) : 0;
 }
 
 /// <summary>What broke an update off.</summary>

@@ -106,9 +106,11 @@ public sealed class UpdateTests : IAsyncLifetime
         {
             Assert.Equal(("no_peers", false, false), (outcome.Json.GetProperty("failure").GetProperty("error").GetString(), outcome.Json.GetProperty("complete").GetBoolean(), outcome.Json.GetProperty("cancelled").GetBoolean()));
             Assert.Equal("untouched", Assert.Single(outcome.Json.GetProperty("engines").EnumerateArray()).GetProperty("state").GetString());
+            Assert.Equal(0, outcome.Json.GetProperty("bytes_per_second").GetDouble());
         }
         else
         {
+            Assert.DoesNotContain("of model", outcome.Output, StringComparison.Ordinal);
             Assert.Contains("broken off: updated 0 of 1 engine", outcome.Output, StringComparison.Ordinal);
             Assert.Contains($"untouched {engine.Url}", outcome.Output, StringComparison.Ordinal);
         }

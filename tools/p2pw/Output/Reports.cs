@@ -49,7 +49,7 @@ internal static class Reports
         text.WriteLine($"  content   {Format.Bytes(report.Bytes)} in {Format.Count(report.Tensors, "tensor")}, {Format.Count(report.Buckets, "bucket")}");
         text.WriteLine(
             $"  slots     {report.Slots} of {Format.Bytes(report.SlotBytes)} on {Format.Count(report.Devices, "device")}{(report.Slots == 1 ? ", so that nothing overlaps" : "")}; broadcast by {report.Broadcast}");
-        text.WriteLine($"  time      {Format.Time(report.Elapsed)} ({Format.Rate(report.BytesPerSecond())} of model), most of it {report.Limit().Name}");
+        text.WriteLine($"  time      {Format.Time(report.Elapsed)}{(updated > 0 ? $" ({Format.Rate(report.BytesPerSecond())} of model), most of it {report.Limit().Name}" : "")}");
         text.WriteLine($"  stages    {string.Join(", ", report.Stages.Select(stage => $"{stage.Name} {Format.Time(stage.Busy)}"))}");
         if (report.Pull is { } pull)
             text.WriteLine($"  pulled    {Format.Bytes(pull.BytesFetched)}: {string.Join(", ", pull.Paths().Where(path => path.Bytes > 0).Select(path => $"{path.Path} {Format.Bytes(path.Bytes)}"))}");
