@@ -1,5 +1,5 @@
-using System.Diagnostics;
 using P2PWeights.Native.Cuda;
+using P2PWeights.Testing;
 
 namespace P2PWeights.Cli.Tests.Updating;
 
@@ -7,23 +7,8 @@ namespace P2PWeights.Cli.Tests.Updating;
 [AttributeUsage(AttributeTargets.Method)]
 internal sealed class TransformersFactAttribute : FactAttribute
 {
-    private const string Look = "import importlib.util as u, sys; sys.exit(not all(map(u.find_spec, ('torch', 'transformers', 'safetensors'))))";
-
     /// <param name="gpu">Whether it needs a GPU too.</param>
     public TransformersFactAttribute(bool gpu = false) => Skip =
-        (gpu ? CudaLibrary.Unavailable : null) ?? (AreThere.Value ? null : "python3 in PATH has no torch with transformers and safetensors: pip install torch transformers, in a virtual environment");
-
-    private static Lazy<bool> AreThere { get; } = new(() =>
-    {
-        try
-        {
-            using var look = Process.Start(new ProcessStartInfo("python3", ["-c", Look]))!;
-            look.WaitForExit();
-            return look.ExitCode == 0;
-        }
-        catch (System.ComponentModel.Win32Exception)
-        {
-            return false; // no python3 at all
-        }
-    });
+        (gpu ? CudaLibrary.Unavailable : null)
+        ?? (PythonModules.AreThere("python3", "torch", "transformers", "safetensors") ? null : "python3 in PATH has no torch with transformers and safetensors: pip install torch transformers, in a virtual environment");
 }

@@ -1,4 +1,5 @@
 using P2PWeights.Native.Cuda;
+using P2PWeights.Testing;
 
 namespace P2PWeights.Client.Tests.Engines;
 
@@ -8,5 +9,5 @@ internal sealed class TorchFactAttribute : FactAttribute
 {
     /// <param name="gpu">Whether it needs a GPU too.</param>
     public TorchFactAttribute(bool gpu = false) => Skip =
-        (gpu ? CudaLibrary.Unavailable : null) ?? (PythonModule.IsThere("torch") ? null : "the system's Python has no torch: apt-get install python3-torch");
+        (gpu ? CudaLibrary.Unavailable : null) ?? (PythonModules.AreThere("/usr/bin/python3", "torch") ? null : "the system's Python has no torch: apt-get install python3-torch");
 }

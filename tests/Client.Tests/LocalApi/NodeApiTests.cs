@@ -1,6 +1,4 @@
 using System.Collections.Immutable;
-using System.Net.Sockets;
-using System.Text;
 using System.Text.Json;
 using Microsoft.Extensions.Logging.Abstractions;
 using P2PWeights.Client.LocalApi;
@@ -15,6 +13,7 @@ using P2PWeights.Transfer;
 
 namespace P2PWeights.Client.Tests.LocalApi;
 
+/// <summary>What is asked and answered over the local API: requests, progress, results, failures.</summary>
 public sealed class NodeApiTests : IAsyncLifetime
 {
     private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(30);
@@ -32,7 +31,7 @@ public sealed class NodeApiTests : IAsyncLifetime
 
     public async Task InitializeAsync()
     {
-        _server = await StartAsync(_node);
+        _server = await NodeServer.StartAsync(Socket, _node, _metrics, TimeProvider.System, NullLoggerFactory.Instance, default);
         _client = new NodeClient(Socket);
     }
 
@@ -291,7 +290,7 @@ public sealed class NodeApiTests : IAsyncLifetime
     [InlineData("""{"folder":"/f","checkpoint":7}""")]
     public async Task Body_that_is_not_the_request_is_refused_with_the_reason(string body)
     {
-        var (status, answer) = await RawAsync("POST", "/v1/verify", body);
+        var (status, answer) = await RawHttp.SendAsync(Socket, "POST", "/v1/verify", body);
 
         Assert.Equal(400, status);
         Assert.Contains("\"error\":\"usage\"", answer, StringComparison.Ordinal);
@@ -300,7 +299,7 @@ public sealed class NodeApiTests : IAsyncLifetime
     [Fact]
     public async Task Body_that_is_too_long_is_refused()
     {
-        var (status, answer) = await RawAsync("POST", "/v1/verify", new string(' ', (1 << 20) + 1));
+        var (status, answer) = await RawHttp.SendAsync(Socket, "POST", "/v1/verify", new string(' ', (1 << 20) + 1));
 
         Assert.Equal(400, status);
         Assert.Contains("too large", answer, StringComparison.Ordinal);
@@ -309,7 +308,7 @@ public sealed class NodeApiTests : IAsyncLifetime
     [Fact]
     public async Task Unknown_address_is_refused_by_name()
     {
-        var (status, answer) = await RawAsync("GET", "/v1/nonsense", null);
+        var (status, answer) = await RawHttp.SendAsync(Socket, "GET", "/v1/nonsense", null);
 
         Assert.Equal(400, status);
         Assert.Contains("GET /v1/nonsense", answer, StringComparison.Ordinal);
@@ -320,86 +319,10 @@ public sealed class NodeApiTests : IAsyncLifetime
     {
         NodeMetrics.Synced(answered: true);
 
-        var (status, answer) = await RawAsync("GET", "/metrics", null);
+        var (status, answer) = await RawHttp.SendAsync(Socket, "GET", "/metrics", null);
 
         Assert.Equal(200, status);
         Assert.Contains("p2pw_node_syncs_total{outcome=\"ok\"}", answer, StringComparison.Ordinal);
-    }
-
-    [Fact]
-    public void Socket_is_for_its_owner_alone()
-    {
-        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(Socket));
-        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute, File.GetUnixFileMode(_folder["run"]));
-    }
-
-    [Fact]
-    public async Task Second_node_on_a_live_socket_refuses_to_start()
-    {
-        var refused = await Assert.ThrowsAsync<NodeException>(() => StartAsync(new ScriptedNode()));
-
-        Assert.Equal(NodeError.NotAllowed, refused.Error);
-        Assert.Contains($"another node listens on {Socket}", refused.Message, StringComparison.Ordinal);
-        _node.OnStatus = () => throw new NodeException(NodeError.Failed, "still here");
-        Assert.Equal("still here", (await Assert.ThrowsAsync<NodeException>(() => _client.StatusAsync(default))).Message);
-    }
-
-    [Fact]
-    public async Task Socket_of_a_dead_process_is_replaced()
-    {
-        var path = _folder["dead.sock"];
-        LeaveDeadSocket(path);
-        Assert.True(File.Exists(path));
-
-        await using var server = await NodeServer.StartAsync(path, _node, _metrics, TimeProvider.System, NullLoggerFactory.Instance, default);
-
-        Assert.Equal(200, (await RawAsync("GET", "/metrics", null, path)).Status);
-    }
-
-    [Fact]
-    public async Task File_in_the_place_of_the_socket_is_not_removed()
-    {
-        var path = _folder["file"];
-        await File.WriteAllTextAsync(path, string.Empty);
-
-        var refused = await Assert.ThrowsAsync<NodeException>(
-            () => NodeServer.StartAsync(path, _node, _metrics, TimeProvider.System, NullLoggerFactory.Instance, default));
-
-        Assert.Equal(NodeError.NotAllowed, refused.Error);
-        Assert.True(File.Exists(path));
-    }
-
-    [Fact]
-    public async Task Socket_of_another_kind_is_refused_and_not_removed()
-    {
-        var path = _folder["datagram.sock"];
-        using var datagrams = new Socket(AddressFamily.Unix, SocketType.Dgram, ProtocolType.Unspecified);
-        datagrams.Bind(new UnixDomainSocketEndPoint(path));
-
-        var refused = await Assert.ThrowsAsync<NodeException>(
-            () => NodeServer.StartAsync(path, _node, _metrics, TimeProvider.System, NullLoggerFactory.Instance, default));
-
-        Assert.Equal(NodeError.NotAllowed, refused.Error);
-        Assert.True(File.Exists(path));
-    }
-
-    [Fact]
-    public async Task Client_without_a_node_says_how_to_start_one()
-    {
-        using var client = new NodeClient(_folder["nobody.sock"]);
-
-        var failure = await Assert.ThrowsAsync<NodeException>(() => client.StatusAsync(default));
-
-        Assert.Equal(NodeError.NotFound, failure.Error);
-        Assert.Contains("start one with `p2pw node", failure.Message, StringComparison.Ordinal);
-    }
-
-    [Fact]
-    public void Path_too_long_for_a_socket_is_refused()
-    {
-        var failure = Assert.Throws<NodeException>(() => new NodeClient("/" + new string('x', 120)));
-
-        Assert.Equal(NodeError.Usage, failure.Error);
     }
 
     [Fact]
@@ -422,14 +345,6 @@ public sealed class NodeApiTests : IAsyncLifetime
         Assert.Contains("what was fetched is kept", failure.Message, StringComparison.Ordinal);
     }
 
-    private static void LeaveDeadSocket(string path)
-    {
-        // .NET unlinks what it bound when it disposes; a killed process does not. Binding elsewhere and renaming leaves the same file.
-        using var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
-        socket.Bind(new UnixDomainSocketEndPoint(path + ".bound"));
-        File.Move(path + ".bound", path);
-    }
-
     private static async Task SeenAsync(List<PullProgress> seen, int count)
     {
         using var deadline = new CancellationTokenSource(Deadline);
@@ -437,27 +352,6 @@ public sealed class NodeApiTests : IAsyncLifetime
         {
             await Task.Delay(5, deadline.Token);
         }
-    }
-
-    private Task<NodeServer> StartAsync(INodeApi node) => NodeServer.StartAsync(Socket, node, _metrics, TimeProvider.System, NullLoggerFactory.Instance, default);
-
-    private async Task<(int Status, string Answer)> RawAsync(string method, string address, string? body, string? socket = null)
-    {
-        using var http = new HttpClient(new SocketsHttpHandler
-        {
-            ConnectCallback = async (_, token) =>
-            {
-                var connection = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
-                await connection.ConnectAsync(new UnixDomainSocketEndPoint(socket ?? Socket), token);
-                return new NetworkStream(connection, ownsSocket: true);
-            },
-        });
-        using var request = new HttpRequestMessage(new HttpMethod(method), "http://node" + address);
-        // Refused bodies are refused before they are sent: without this the broken pipe may hide the answer.
-        request.Headers.ExpectContinue = body is not null;
-        request.Content = body is null ? null : new StringContent(body, Encoding.UTF8, "application/json");
-        using var response = await http.SendAsync(request).WaitAsync(Deadline);
-        return ((int)response.StatusCode, await response.Content.ReadAsStringAsync());
     }
 
     private sealed class ListProgress<T>(List<T> seen) : IProgress<T>

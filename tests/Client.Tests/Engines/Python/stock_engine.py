@@ -70,8 +70,7 @@ def worker(rank, address, fail, ends):
                 socket.send(b"")
             elif isinstance(message, list):
                 try:
-                    if fail == f"load:{bucket}":
-                        raise ValueError(f"no loader for\x1b[31m bucket {bucket}")
+                    refuse(fail, bucket)
                     if fail == f"die:{bucket}":
                         os._exit(9)
                     if fail == f"silent:{bucket}":
@@ -101,11 +100,9 @@ def package_worker(rank, address, fail):
     buckets = itertools.count()
 
     def run(weights):
-        bucket = next(buckets)
-        if fail == f"load:{bucket}":
-            raise ValueError(f"no loader for\x1b[31m bucket {bucket}")
+        refuse(fail, next(buckets))
         for name, tensor in weights:
-            say(rank=rank, event="loaded", name=name, dtype=tensor.dtype.name, shape=list(tensor.shape), sha256=hashlib.sha256(tensor.read()).hexdigest())
+            loaded(rank, name, tensor.dtype, tensor.shape, tensor.read())
 
     def post_hook():
         if fail == "post_hook":
@@ -126,15 +123,16 @@ def load(rank, records, slots):
         length = record["dtype"].itemsize
         for dimension in record["shape"]:
             length *= dimension
-        content = slots.read(record["offset"], length)
-        say(
-            rank=rank,
-            event="loaded",
-            name=record["name"],
-            dtype=record["dtype"].name,
-            shape=list(record["shape"]),
-            sha256=hashlib.sha256(content).hexdigest(),
-        )
+        loaded(rank, record["name"], record["dtype"], record["shape"], slots.read(record["offset"], length))
+
+
+def loaded(rank, name, dtype, shape, content):
+    say(rank=rank, event="loaded", name=name, dtype=dtype.name, shape=list(shape), sha256=hashlib.sha256(content).hexdigest())
+
+
+def refuse(fail, bucket):
+    if fail == f"load:{bucket}":
+        raise ValueError(f"no loader for\x1b[31m bucket {bucket}")
 
 
 def update(arguments, addresses):
