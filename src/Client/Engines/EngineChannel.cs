@@ -127,7 +127,8 @@ internal sealed class EngineChannel : IEngineChannel
 
         _isAborted = true;
         var isConnected = _connection is not null;
-        var farewell = _farewells.Begin(stop => TellAsync($"p2pweights: the update failed{(_hasLoaded ? ", and these weights are of two checkpoints" : " before this rank was handed any of it")}: {reason}", stop));
+        var isTold = false;
+        var farewell = _farewells.Begin(async stop => isTold = await TellAsync($"p2pweights: the update failed{(_hasLoaded ? ", and these weights are of two checkpoints" : " before this rank was handed any of it")}: {reason}", stop).ConfigureAwait(false));
 
         // One that has not connected may take long, and holds nothing of the update.
         if (isConnected)
@@ -135,7 +136,7 @@ internal sealed class EngineChannel : IEngineChannel
             await farewell.WaitAsync(_options.AbortTimeout).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
 
-        _update.Abandon(reason);
+        _update.Abandon(reason, farewell.IsCompleted && isTold);
     }
 
     public async ValueTask DisposeAsync()
@@ -159,7 +160,8 @@ internal sealed class EngineChannel : IEngineChannel
     }
 
     /// <summary>Tells the rank that its update has failed as soon as it can be told, and closes the connection. Never throws for what the engine does.</summary>
-    private async Task TellAsync(string reason, CancellationToken stop)
+    /// <returns>False when it could not be told.</returns>
+    private async Task<bool> TellAsync(string reason, CancellationToken stop)
     {
         using var deadline = CancellationTokenSource.CreateLinkedTokenSource(stop);
         deadline.CancelAfter(_options.FarewellTimeout);
@@ -169,7 +171,7 @@ internal sealed class EngineChannel : IEngineChannel
             _connection ??= await _listener.AcceptAsync(unconnected.Token).ConfigureAwait(false);
             if (_isBroken)
             {
-                return;
+                return false;
             }
 
             if (_connection.IsWaiting)
@@ -185,10 +187,13 @@ internal sealed class EngineChannel : IEngineChannel
                 await _connection.ReceiveAsync(deadline.Token).ConfigureAwait(false);
                 await _connection.SendAsync(_message.WrittenMemory, deadline.Token).ConfigureAwait(false);
             }
+
+            return true;
         }
         catch (Exception e) when (e is IOException or InvalidDataException or SocketException or OperationCanceledException)
         {
             // It is dead, does not come, or does not answer: nothing can be said to it.
+            return false;
         }
         finally
         {

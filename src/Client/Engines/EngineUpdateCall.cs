@@ -18,6 +18,7 @@ internal sealed class EngineUpdateCall : IAsyncDisposable
     private readonly TimeSpan _patience;
     private readonly bool _saysSuccess;
     private string? _abortReason;
+    private volatile bool _isRankUntold;
     private int _ranks;
 
     /// <param name="kind">Decides what an answer must say.</param>
@@ -51,8 +52,10 @@ internal sealed class EngineUpdateCall : IAsyncDisposable
     public Task<EngineException?> Verdict { get; }
 
     /// <summary>A rank was aborted, so there is no success to be had: what the engine still has to say is awaited a short while.</summary>
-    public void Abandon(string reason)
+    /// <param name="isTold">The rank knows; one that does not keeps the engine from ending the update, so that disposal need not wait for that.</param>
+    public void Abandon(string reason, bool isTold)
     {
+        _isRankUntold |= !isTold;
         if (Interlocked.CompareExchange(ref _abortReason, reason, null) is null && !Verdict.IsCompleted)
         {
             _stop.CancelAfter(_patience);
@@ -66,7 +69,12 @@ internal sealed class EngineUpdateCall : IAsyncDisposable
             return;
         }
 
-        await _stop.CancelAsync().ConfigureAwait(false);
+        if (_abortReason is null || _isRankUntold)
+        {
+            await _stop.CancelAsync().ConfigureAwait(false);
+        }
+
+        // An engine takes the next update only when it has ended this one, which ranks that were told do soon.
         await Verdict.ConfigureAwait(false);
         _stop.Dispose();
         _ended.Dispose();

@@ -5,6 +5,9 @@ namespace P2PWeights.Cli.Tests.Support;
 /// <summary>A tracker and nodes as processes on loopback, with everything they write in one temporary folder.</summary>
 public sealed class Cluster : IDisposable
 {
+    /// <summary>xUnit does not dispose a test whose InitializeAsync failed: what it had started ends with the test process then.</summary>
+    private const string EndWithTests = "--die-with-parent";
+
     private static readonly Dictionary<string, string?> NoVariables = [];
 
     private readonly List<RunningCommand> _commands = [];
@@ -24,7 +27,7 @@ public sealed class Cluster : IDisposable
     public static async Task<Cluster> StartAsync(params string[] trackerOptions)
     {
         var cluster = new Cluster();
-        cluster.TrackerProcess = cluster.Run(["tracker", "--listen", "127.0.0.1:0", "--data", cluster.Folder["tracker"], .. trackerOptions]);
+        cluster.TrackerProcess = cluster.Run(["tracker", "--listen", "127.0.0.1:0", "--data", cluster.Folder["tracker"], EndWithTests, .. trackerOptions]);
         cluster.Tracker = (await cluster.TrackerProcess.ReadyAsync())["tracker"];
         return cluster;
     }
@@ -44,7 +47,7 @@ public sealed class Cluster : IDisposable
             ["--name", name], ["--tracker", Tracker], ["--listen", "127.0.0.1:0"], ["--data", Folder[$"{name}-data"]], ["--socket", Socket(name)], ["--memory", "64MiB"], ["--disk", "256MiB"],
             ["--scrub-rate", "0"], ["--paths", "tcp"],
         ];
-        return ["node", .. usual.Where(pair => !options.Contains(pair[0])).SelectMany(pair => pair), .. options];
+        return ["node", EndWithTests, .. usual.Where(pair => !options.Contains(pair[0])).SelectMany(pair => pair), .. options];
     }
 
     public string Socket(string name) => Folder[$"{name}.sock"];

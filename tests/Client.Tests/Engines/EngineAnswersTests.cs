@@ -102,6 +102,41 @@ public sealed class EngineAnswersTests
         Assert.True(call.Failed.IsCancellationRequested && call.Ended.IsCancellationRequested);
     }
 
+    [Fact]
+    public async Task An_update_whose_ranks_all_know_that_it_failed_ends_with_the_engines_answer()
+    {
+        var answer = new TaskCompletionSource<ReadOnlyMemory<byte>>(TaskCreationOptions.RunContinuationsAsynchronously);
+        var call = new EngineUpdateCall("slow", EngineKind.Python, 2, stop => answer.Task.WaitAsync(stop), TimeSpan.FromMinutes(1));
+        call.Abandon("it was cancelled", isTold: true);
+        await call.DisposeAsync();
+        call.Abandon("it was cancelled", isTold: true);
+        var ended = call.DisposeAsync().AsTask();
+        Assert.False(ended.IsCompleted);
+
+        answer.SetResult("""{"success": false, "message": "the node gave up"}"""u8.ToArray());
+
+        await ended;
+        Assert.Contains("the node gave up", (await call.Verdict)!.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task An_update_with_a_rank_that_does_not_know_yet_ends_without_the_engines_answer()
+    {
+        var call = new EngineUpdateCall("stuck", EngineKind.Python, 2, NeverAsync, TimeSpan.FromDays(1));
+        call.Abandon("it was cancelled", isTold: false);
+        await call.DisposeAsync();
+        call.Abandon("it was cancelled", isTold: true);
+        await call.DisposeAsync();
+
+        Assert.Equal(EngineError.Died, (await call.Verdict)!.Error);
+
+        static async Task<ReadOnlyMemory<byte>> NeverAsync(CancellationToken stop)
+        {
+            await Task.Delay(Timeout.InfiniteTimeSpan, stop);
+            return default;
+        }
+    }
+
     private static Task<Engine> ConnectAsync(ScriptedListener server) => Engine.ConnectAsync(EngineAddress.Parse($"python+http://{server.EndPoint}"), [], Options, default);
 
     /// <param name="first">The answer to the first request, when it is another.</param>
