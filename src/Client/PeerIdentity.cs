@@ -16,7 +16,8 @@ internal static class PeerIdentity
         options.Name,
         options.Advertise is { } advertised ? [advertised] : [.. Reachable(listening).Select(endpoint => endpoint.ToString())],
         HostId(),
-        options.Labels);
+        options.Labels,
+        options.Ephemeral);
 
     /// <summary>A listener on all addresses is reached at those of the interfaces that are up; loopback only when there is nothing else.</summary>
     private static IEnumerable<IPEndPoint> Reachable(IPEndPoint listening)

@@ -107,8 +107,8 @@ public sealed class PeerNode : INodeApi, IAsyncDisposable
     }
 
     /// <summary>
-    /// Waits until a live peer other than this one holds every shard of a checkpoint. A node inside `p2pw publish` serves for that long, for with it
-    /// goes the only copy. The wait has no end of its own: the caller's token is its deadline.
+    /// Waits until a live peer other than this one, which is not inside a command either, holds every shard of a checkpoint. A node inside `p2pw publish` serves for that
+    /// long, for with it goes the only copy. The wait has no end of its own: the caller's token is its deadline.
     /// </summary>
     public Task WaitForCopyAsync(string checkpoint, CancellationToken cancellationToken) =>
         _operations.RunAsync(
@@ -265,8 +265,8 @@ public sealed class PeerNode : INodeApi, IAsyncDisposable
         try
         {
             var found = await _catalog.FindAsync(checkpoint, cancellationToken).ConfigureAwait(false);
-            var ownCopy = _store.FindManifest(found.Manifest) is { } manifest && manifest.Shards.All(shard => _store.Contains(shard.Digest)) ? 1 : 0;
-            return found.CompletePeers > ownCopy;
+            var ownCopy = !_options.Ephemeral && _store.FindManifest(found.Manifest) is { } manifest && manifest.Shards.All(shard => _store.Contains(shard.Digest)) ? 1 : 0;
+            return found.LastingCopies > ownCopy;
         }
         catch (TrackerException e) when (e.Error is TrackerError.Unreachable or TrackerError.Unavailable)
         {

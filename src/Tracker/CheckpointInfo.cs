@@ -14,6 +14,7 @@ namespace P2PWeights.Tracker;
 /// <param name="PublishedAt">When it became visible.</param>
 /// <param name="CompletePeers">Live peers that hold every shard.</param>
 /// <param name="AvailableShards">Distinct shards with at least one live replica.</param>
+/// <param name="LastingCopies">Complete peers that are nodes of their own: one inside a command takes its copy with it.</param>
 public sealed record CheckpointInfo(
     string Name, string Version, ImmutableArray<string> Tags, Digest Manifest, long Bytes, int Files, int Shards,
-    DateTimeOffset PublishedAt, int CompletePeers, int AvailableShards);
+    DateTimeOffset PublishedAt, int CompletePeers, int AvailableShards, int LastingCopies);

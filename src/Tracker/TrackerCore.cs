@@ -280,7 +280,7 @@ internal sealed class TrackerCore : IAsyncDisposable
         var health = _swarms.Health(version.Manifest) ?? await HealthWithoutSwarmAsync(version.Manifest).ConfigureAwait(false);
         return new CheckpointInfo(
             entry.Name, version.Version, entry.TagsOf(version.Version), version.Manifest, version.Bytes, version.Files, version.Shards,
-            version.At, health.CompletePeers, health.AvailableShards);
+            version.At, health.CompletePeers, health.AvailableShards, health.LastingCopies);
     }
 
     /// <summary>A catalog has many versions that nobody is interested in: to describe them takes no swarm, which costs memory and has to be compared with all others.</summary>

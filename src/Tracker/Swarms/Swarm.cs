@@ -50,6 +50,9 @@ internal sealed class Swarm
     /// <summary>Members that hold every shard.</summary>
     public int Complete { get; private set; }
 
+    /// <summary>Those of them that are not ephemeral.</summary>
+    public int LastingCopies { get; private set; }
+
     /// <summary>Swarms whose manifests share shards with this one, and how many; those that share most first: their members can serve newcomers here.</summary>
     public List<(Swarm Swarm, int Shared)> Related { get; } = [];
 
@@ -83,15 +86,15 @@ internal sealed class Swarm
         _members[member.Index] = last;
         last.Index = member.Index;
         _members.RemoveAt(_members.Count - 1);
-        Complete -= member.Held == Shards ? 1 : 0;
+        CountComplete(member, -1);
     }
 
     /// <summary>The member's peer gained or lost shards.</summary>
     public void Recount(Member member)
     {
-        Complete -= member.Held == Shards ? 1 : 0;
+        CountComplete(member, -1);
         member.Held = member.Peer.Held.CountCommon(Mask);
-        Complete += member.Held == Shards ? 1 : 0;
+        CountComplete(member, 1);
     }
 
     /// <summary>Whether a bitmap from outside is one of this manifest: as long as it takes, unused bits zero.</summary>
@@ -141,6 +144,15 @@ internal sealed class Swarm
         }
 
         return bytes.AsMemory(0, (Shards + 7) / 8);
+    }
+
+    private void CountComplete(Member member, int change)
+    {
+        if (member.Held == Shards)
+        {
+            Complete += change;
+            LastingCopies += member.Peer.IsEphemeral ? 0 : change;
+        }
     }
 
     /// <summary>At most 64 bits of a bitmap in bytes, from any bit on.</summary>

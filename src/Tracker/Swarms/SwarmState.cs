@@ -135,7 +135,7 @@ internal sealed class SwarmState(TimeSpan lease, int neighbours, TimeProvider ti
             }
         }
 
-        return new SwarmHealth(available, shards.Length - available, CompletePeers: 0);
+        return new SwarmHealth(available, shards.Length - available, CompletePeers: 0, LastingCopies: 0);
     }
 
     /// <summary>A swarm and its members, those that have most left to pull first; null when the manifest has no swarm.</summary>
@@ -376,7 +376,7 @@ internal sealed class SwarmState(TimeSpan lease, int neighbours, TimeProvider ti
     private SwarmHealth HealthOf(Swarm swarm)
     {
         var available = swarm.Mask.CountCommon(_ordinals.Live);
-        return new SwarmHealth(available, swarm.Shards - available, swarm.Complete);
+        return new SwarmHealth(available, swarm.Shards - available, swarm.Complete, swarm.LastingCopies);
     }
 
     private SwarmMember Describe(Member member)

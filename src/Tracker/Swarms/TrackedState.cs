@@ -8,6 +8,7 @@ internal sealed class TrackedState
     public TrackedState(PeerInfo info)
     {
         Info = info;
+        IsEphemeral = info.Ephemeral;
         Place = PeerPlace.Of(info);
         Turn = new LinkedListNode<TrackedState>(this);
     }
@@ -16,6 +17,9 @@ internal sealed class TrackedState
     public PeerInfo Info { get; private set; }
 
     public PeerPlace Place { get; private set; }
+
+    /// <summary>As it said first: a command's node has an id that no other node gets.</summary>
+    public bool IsEphemeral { get; }
 
     /// <summary>Number of the last sync that was taken.</summary>
     public long Sequence { get; set; }

@@ -10,7 +10,8 @@ namespace P2PWeights.Tracker.Wire;
 internal static class CatalogWire
 {
     private static readonly FieldNames InfoFields = new(
-        "checkpoint", "name", "version", "tags", "manifest", "bytes", "files", "shards", "publishedAt", "completePeers", "availableShards");
+        "checkpoint", "name", "version", "tags", "manifest", "bytes", "files", "shards", "publishedAt", "completePeers", "availableShards",
+        "lastingCopies");
 
     private static readonly FieldNames PublishFields = new("request to publish", "manifest");
     private static readonly FieldNames PublishedFields = new("answer to publish", "outcome", "missingShards", "existing");
@@ -39,6 +40,8 @@ internal static class CatalogWire
         writer.Write(info.CompletePeers);
         writer.Write("availableShards");
         writer.Write(info.AvailableShards);
+        writer.Write("lastingCopies");
+        writer.Write(info.LastingCopies);
     }
 
     public static CheckpointInfo ReadInfo(ref MessagePackReader reader)
@@ -47,7 +50,7 @@ internal static class CatalogWire
         ImmutableArray<string> tags = [];
         Digest manifest = default;
         long bytes = 0;
-        int files = 0, shards = 0, complete = 0, available = 0;
+        int files = 0, shards = 0, complete = 0, available = 0, lasting = 0;
         DateTimeOffset publishedAt = default;
         var fields = MapReader.Start(ref reader, InfoFields);
         while (fields.Next(ref reader) is { } field)
@@ -84,10 +87,13 @@ internal static class CatalogWire
                 case "availableShards":
                     available = reader.ReadInt32();
                     break;
+                case "lastingCopies":
+                    lasting = reader.ReadInt32();
+                    break;
             }
         }
 
-        return new CheckpointInfo(name, version, tags, manifest, bytes, files, shards, publishedAt, complete, available);
+        return new CheckpointInfo(name, version, tags, manifest, bytes, files, shards, publishedAt, complete, available, lasting);
     }
 
     public static void WritePublish(ref MessagePackWriter writer, PublishRequest request)

@@ -8,7 +8,7 @@ namespace P2PWeights.Tracker.Wire;
 /// <summary><see cref="PeerInfo"/> and <see cref="TrackedPeer"/> in MessagePack.</summary>
 internal static class PeerWire
 {
-    private static readonly FieldNames PeerFields = new("peer", "id", "name", "endpoints", "hostId", "labels");
+    private static readonly FieldNames PeerFields = new("peer", "id", "name", "endpoints", "hostId", "labels", "ephemeral");
     private static readonly FieldNames TrackedFields = new("tracked peer", "peer", "shards", "swarms", "ageMs", "loadBytesPerSecond");
 
     public static void Write(ref MessagePackWriter writer, PeerInfo peer)
@@ -29,6 +29,9 @@ internal static class PeerWire
             writer.Write(key);
             writer.Write(value);
         }
+
+        writer.Write("ephemeral");
+        writer.Write(peer.Ephemeral);
     }
 
     public static PeerInfo Read(ref MessagePackReader reader)
@@ -37,6 +40,7 @@ internal static class PeerWire
         string name = "", hostId = "";
         ImmutableArray<string> endpoints = [];
         var labels = ImmutableSortedDictionary<string, string>.Empty;
+        var ephemeral = false;
         var fields = MapReader.Start(ref reader, PeerFields);
         while (fields.Next(ref reader) is { } field)
         {
@@ -57,10 +61,13 @@ internal static class PeerWire
                 case "labels":
                     labels = ReadLabels(ref reader);
                     break;
+                case "ephemeral":
+                    ephemeral = reader.ReadBoolean();
+                    break;
             }
         }
 
-        return new PeerInfo(id, name, endpoints, hostId, labels);
+        return new PeerInfo(id, name, endpoints, hostId, labels, ephemeral);
     }
 
     public static Guid ReadId(ref MessagePackReader reader) =>

@@ -245,7 +245,7 @@ public sealed class NodeApiTests : IAsyncLifetime
             askedWhy = checkpoint;
             return why;
         };
-        var info = new CheckpointInfo("org/m", "v1", ["latest"], SomeDigest, 1, 2, 3, DateTimeOffset.UnixEpoch, 4, 5);
+        var info = new CheckpointInfo("org/m", "v1", ["latest"], SomeDigest, 1, 2, 3, DateTimeOffset.UnixEpoch, 4, 5, 3);
         string? listed = "nothing asked";
         _node.OnList = name =>
         {

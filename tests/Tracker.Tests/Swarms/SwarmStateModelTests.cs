@@ -115,7 +115,7 @@ public sealed class SwarmStateModelTests
         Expire();
         var available = manifest.Shards.Count(shard => _model.Values.Any(peer => peer.Held.Contains(shard.Digest)));
         var complete = _model.Values.Count(peer => peer.Swarms.Contains(manifest) && manifest.Shards.All(shard => peer.Held.Contains(shard.Digest)));
-        return new SwarmHealth(available, manifest.Shards.Length - available, complete);
+        return new SwarmHealth(available, manifest.Shards.Length - available, complete, complete);
     }
 
     private void Expire()

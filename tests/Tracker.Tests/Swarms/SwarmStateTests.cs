@@ -65,9 +65,9 @@ public sealed class SwarmStateTests
         _state.Sync(Make.FullSync(Make.Peer(1), 1, shards.Take(60), _manifest));
         _state.Sync(Make.FullSync(Make.Peer(1), 9, shards.Skip(50), _manifest));
 
-        Assert.Equal(new SwarmHealth(50, 50, 0), _state.Health(_manifest.Digest));
+        Assert.Equal(new SwarmHealth(50, 50, 0, 0), _state.Health(_manifest.Digest));
         _state.Sync(Make.FullSync(Make.Peer(2), 1, shards.Take(50), _manifest));
-        Assert.Equal(new SwarmHealth(100, 0, 0), _state.Health(_manifest.Digest));
+        Assert.Equal(new SwarmHealth(100, 0, 0, 0), _state.Health(_manifest.Digest));
     }
 
     [Fact]
@@ -79,7 +79,24 @@ public sealed class SwarmStateTests
         Assert.False(answer.Resync);
         Assert.Empty(answer.Swarms);
         Assert.Empty(_state.Peers());
-        Assert.Equal(new SwarmHealth(0, 100, 0), _state.Health(_manifest.Digest));
+        Assert.Equal(new SwarmHealth(0, 100, 0, 0), _state.Health(_manifest.Digest));
+    }
+
+    [Fact]
+    public void Peer_inside_a_command_is_complete_and_no_lasting_copy()
+    {
+        var passing = Make.Peer(1) with { Ephemeral = true };
+        _state.Sync(Make.FullSync(passing, 1, Make.ShardsOf(_manifest), _manifest));
+        Assert.Equal(new SwarmHealth(100, 0, 1, 0), _state.Health(_manifest.Digest));
+
+        _state.Sync(Make.FullSync(Make.Peer(2), 1, Make.ShardsOf(_manifest), _manifest));
+        Assert.Equal(new SwarmHealth(100, 0, 2, 1), _state.Health(_manifest.Digest));
+
+        _state.Sync(Make.Leave(passing, 2));
+        Assert.Equal(new SwarmHealth(100, 0, 1, 1), _state.Health(_manifest.Digest));
+
+        _state.Sync(Make.Leave(Make.Peer(2), 2));
+        Assert.Equal(new SwarmHealth(0, 100, 0, 0), _state.Health(_manifest.Digest));
     }
 
     [Fact]
@@ -89,11 +106,11 @@ public sealed class SwarmStateTests
         _state.Sync(Make.FullSync(Make.Peer(2), 1, Make.ShardsOf(_manifest), _manifest));
         _time.Advance(Lease / 2);
         _state.Sync(Make.Sync(Make.Peer(2), 2, [], []));
-        Assert.Equal(new SwarmHealth(100, 0, 2), _state.Health(_manifest.Digest));
+        Assert.Equal(new SwarmHealth(100, 0, 2, 2), _state.Health(_manifest.Digest));
 
         _time.Advance(Lease / 2);
         Assert.Equal("n2", Assert.Single(_state.Peers()).Peer.Name);
-        Assert.Equal(new SwarmHealth(100, 0, 1), _state.Health(_manifest.Digest));
+        Assert.Equal(new SwarmHealth(100, 0, 1, 1), _state.Health(_manifest.Digest));
         Assert.True(_state.Sync(Make.Sync(Make.Peer(1), 2, [], [])).Resync);
 
         _time.Advance(Lease);
@@ -114,7 +131,7 @@ public sealed class SwarmStateTests
         var second = _state.Sync(Make.Holding(Make.Peer(1), 2, Make.ShardsOf(later), later).Pulling(later));
         Assert.Equal(1, Assert.Single(second.Swarms).Peers);
         Assert.Empty(second.Unknown);
-        Assert.Equal(new SwarmHealth(5, 0, 1), _state.Health(later.Digest));
+        Assert.Equal(new SwarmHealth(5, 0, 1, 1), _state.Health(later.Digest));
     }
 
     [Fact]
@@ -219,10 +236,10 @@ public sealed class SwarmStateTests
         var other = Make.Manifest("other", 20_000);
         _state.Sync(Make.FullSync(Make.Peer(1), 1, Make.ShardsOf(other).Skip(5)));
 
-        Assert.Equal(new SwarmHealth(19_995, 5, 0), _state.HealthWithoutSwarm(other.Shards));
+        Assert.Equal(new SwarmHealth(19_995, 5, 0, 0), _state.HealthWithoutSwarm(other.Shards));
         Assert.Equal(1, _state.Counts().Swarms);
         _state.Sync(Make.Leave(Make.Peer(1), 2));
-        Assert.Equal(new SwarmHealth(0, 20_000, 0), _state.HealthWithoutSwarm(other.Shards));
+        Assert.Equal(new SwarmHealth(0, 20_000, 0, 0), _state.HealthWithoutSwarm(other.Shards));
     }
 
     [Fact]

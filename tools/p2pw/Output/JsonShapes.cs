@@ -184,6 +184,7 @@ internal static class JsonShapes
         info.PublishedAt,
         info.CompletePeers,
         info.AvailableShards,
+        info.LastingCopies,
     };
 
     public static object Of(CheckpointDetails details, bool tensors) => new

@@ -85,7 +85,10 @@ internal static class Reports
         text.WriteLine(Format.Invariant($"  published  {info.PublishedAt.UtcDateTime:yyyy-MM-dd HH:mm:ss'Z'}"));
         var shards = $"{Format.Count(info.Shards, "shard")} of at most {Format.Bytes(details.MaxShardBytes)}";
         text.WriteLine($"  content    {Format.Bytes(info.Bytes)} in {Format.Count(info.Files, "file")}, {Format.Count(details.Tensors.Count, "tensor")}, {shards}");
-        text.WriteLine($"  available  {Format.Share(info.AvailableShards, info.Shards)} of the shards; {Format.Count(info.CompletePeers, "node")} with a whole copy");
+        var passing = info.CompletePeers - info.LastingCopies;
+        text.WriteLine(
+            $"  available  {Format.Share(info.AvailableShards, info.Shards)} of the shards; {Format.Count(info.CompletePeers, "node")} with a whole copy"
+            + (passing > 0 ? $", {passing} of them only until its command ends" : ""));
         foreach (var (key, value) in details.Metadata)
             text.WriteLine($"  {key} = {value}");
         text.WriteLine();
