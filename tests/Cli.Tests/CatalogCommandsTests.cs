@@ -102,7 +102,8 @@ public sealed class CatalogCommandsTests : IAsyncLifetime
         Assert.Equal(1, (await P2pw.RunAsync("status", "--tracker", _cluster.Tracker, "--json")).Expect(0).Json.GetProperty("checkpoints").GetInt32());
         var status = (await P2pw.RunAsync("status", "--node", _publisher.Socket, "--json")).Expect(0).Json;
         Assert.Equal(_publisher.Id, status.GetProperty("id").GetString());
-        Assert.Equal(pulled.GetProperty("bytes_fetched").GetInt64(), status.GetProperty("served_bytes").GetInt64());
+        // More when a silence made the consumer ask a second time.
+        Assert.True(status.GetProperty("served_bytes").GetInt64() >= pulled.GetProperty("bytes_fetched").GetInt64());
         Assert.True((await P2pw.RunAsync("scrub", "--node", _publisher.Socket, "--json")).Expect(0).Json.GetProperty("bytes").GetInt64() > 0);
 
         // tag, rm

@@ -54,5 +54,5 @@ public sealed class GpuPullTests : IAsyncLifetime
         Assert.Contains("--memory", refused.Error, StringComparison.Ordinal);
     }
 
-    private Task<ClusterNode> StartAsync(string name, string gpu) => _cluster.StartNodeAsync(name, "--gpu-memory", $"{gpu}=64MiB", "--paths", "nvlink,tcp");
+    private Task<ClusterNode> StartAsync(string name, string gpu) => _cluster.StartNodeAsync(name, "--gpu-memory", $"{gpu}=64MiB", "--paths", "nvlink");
 }

@@ -161,9 +161,9 @@ internal sealed class TrackerSync : IAsyncDisposable
             try
             {
                 await SyncAsync(cancellationToken).ConfigureAwait(false);
-                waiters.ForEach(waiter => waiter.TrySetResult());
                 NodeMetrics.Synced(answered: true);
                 NoteReachable(failures);
+                waiters.ForEach(waiter => waiter.TrySetResult());
                 failures = 0;
                 await WaitForReasonAsync(cancellationToken).ConfigureAwait(false);
             }

@@ -33,8 +33,8 @@ public sealed class DemoTests : IDisposable
     public async Task Demo_with_a_checkpoint_of_the_users_leaves_only_that()
     {
         using var mine = new TempFolder();
-        SmallCheckpoint.Write(mine["original"], 8 << 20);
-        SmallCheckpoint.Write(mine["copy"], 8 << 20);
+        SmallCheckpoint.Write(mine["original"], 64 << 20);
+        SmallCheckpoint.Write(mine["copy"], 64 << 20);
         using var demo = P2pw.Start(Environment, "demo", "--checkpoint", mine["original"], "--peers", "1");
         var arenas = await ArenasAsync(demo, nodes: 2);
 

@@ -20,7 +20,7 @@ public sealed class PullFaultsTests : IAsyncLifetime
     public async Task InitializeAsync()
     {
         _cluster = await Cluster.StartAsync();
-        _source = await _cluster.StartNodeAsync("source", "--upload-limit", "8MiB");
+        _source = await _cluster.StartNodeAsync("source", "--upload-limit", "4MiB");
         _folder = SmallCheckpoint.Write(_cluster.Folder["source"], Bytes);
         (await P2pw.RunAsync("publish", _folder, "slow@1", "--max-shard", "1MiB", "--node", _source.Socket)).Expect(0);
     }
@@ -93,7 +93,7 @@ public sealed class PullFaultsTests : IAsyncLifetime
     public async Task All_sources_gone_is_no_peers_and_what_was_fetched_is_kept()
     {
         var target = _cluster.Folder["target"];
-        var node = await _cluster.StartNodeAsync("n1", "--no-source-timeout", "2s");
+        var node = await _cluster.StartNodeAsync("n1", "--no-source-timeout", "8s");
         using var pull = _cluster.Run("pull", "slow@1", "--to", target, "--node", node.Socket);
         var verified = await VerifiedBytesAsync(node, atLeast: 4 << 20);
 

@@ -76,7 +76,7 @@ public sealed class PullTests
     public async Task Cancelled_pull_resumes_and_fetches_nothing_twice()
     {
         await using var cluster = await TestCluster.StartAsync();
-        var a = await cluster.StartNodeAsync("a", uploadBytesPerSecond: Slow);
+        var a = await cluster.StartNodeAsync("a", uploadBytesPerSecond: Slow / 4);
         var b = await cluster.StartNodeAsync("b", memoryBytes: 0, diskBytes: 0);
         await a.PublishAsync(cluster.WriteCheckpoint(bytes: SlowBytes));
         using var cancel = new CancellationTokenSource();
@@ -93,6 +93,8 @@ public sealed class PullTests
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => b.PullAsync(cluster.Folder["target"], progress: progress, cancellationToken: cancel.Token));
         Assert.NotEmpty(Directory.EnumerateFiles(cluster.Folder["target"], "*.partial", SearchOption.AllDirectories));
         Assert.Empty((await b.StatusAsync(default)).Pulls);
+        await cluster.StopAsync(a);
+        await cluster.StartNodeAsync("a");
         var seenAgain = new ConcurrentQueue<PullProgress>();
         var resumed = await b.PullAsync(cluster.Folder["target"], progress: new ActionProgress<PullProgress>(seenAgain.Enqueue));
 
@@ -147,12 +149,14 @@ public sealed class PullTests
         await using var cluster = await TestCluster.StartAsync();
         var (a, b) = (await cluster.StartNodeAsync("a", uploadBytesPerSecond: Slow), await cluster.StartNodeAsync("b"));
         await a.PublishAsync(cluster.WriteCheckpoint(bytes: SlowBytes));
-        var first = StartPull(b, cluster.Folder["target"], out var underWay);
+        using var hold = new ManualResetEventSlim();
+        var first = StartPull(b, cluster.Folder["target"], out var underWay, hold);
         await underWay;
 
         var refused = await NodeCalls.FailsAsync(b.PullAsync(cluster.Folder["target"]), NodeError.NotAllowed);
         Assert.Contains(cluster.Folder["target"], refused.Message, StringComparison.Ordinal);
 
+        hold.Set();
         await first;
         cluster.AssertSame(cluster.Folder["source"], cluster.Folder["target"]);
     }
@@ -163,13 +167,15 @@ public sealed class PullTests
         await using var cluster = await TestCluster.StartAsync();
         var (a, b) = (await cluster.StartNodeAsync("a", uploadBytesPerSecond: Slow), await cluster.StartNodeAsync("b"));
         await a.PublishAsync(cluster.WriteCheckpoint(bytes: SlowBytes));
-        var pull = StartPull(b, cluster.Folder["target"], out var underWay);
+        using var hold = new ManualResetEventSlim();
+        var pull = StartPull(b, cluster.Folder["target"], out var underWay, hold);
         await underWay;
 
         var running = Assert.Single((await b.StatusAsync(default)).Pulls);
 
         Assert.Equal((TestCluster.Checkpoint, cluster.Folder["target"]), (running.Checkpoint, running.Folder));
         Assert.True(running.Progress.BytesTotal > 0);
+        hold.Set();
         await pull;
     }
 
@@ -196,7 +202,7 @@ public sealed class PullTests
     {
         await using var cluster = await TestCluster.StartAsync();
         var a = await cluster.StartNodeAsync("a", uploadBytesPerSecond: Slow);
-        var b = await cluster.StartNodeAsync("b", memoryBytes: 0, diskBytes: 0, noSourceTimeout: TimeSpan.FromSeconds(2));
+        var b = await cluster.StartNodeAsync("b", memoryBytes: 0, diskBytes: 0, noSourceTimeout: TimeSpan.FromSeconds(5));
         await a.PublishAsync(cluster.WriteCheckpoint(bytes: SlowBytes));
         var pull = StartPull(b, cluster.Folder["target"], out var underWay);
         await underWay;
@@ -223,7 +229,8 @@ public sealed class PullTests
     }
 
     /// <summary>Starts a pull; <paramref name="underWay"/> ends when its first shard is there, or with the pull.</summary>
-    private static Task<CheckpointPullReport> StartPull(PeerNode node, string target, out Task underWay)
+    /// <param name="hold">The pull goes no further than that until this is set.</param>
+    private static Task<CheckpointPullReport> StartPull(PeerNode node, string target, out Task underWay, ManualResetEventSlim? hold = null)
     {
         var first = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         var pull = node.PullAsync(target, progress: new ActionProgress<PullProgress>(seen =>
@@ -231,6 +238,7 @@ public sealed class PullTests
             if (seen.ShardsDone > 0)
             {
                 first.TrySetResult();
+                hold?.Wait(TestCluster.Deadline);
             }
         }));
         underWay = Task.WhenAny(first.Task, pull);

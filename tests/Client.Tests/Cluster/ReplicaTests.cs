@@ -101,7 +101,7 @@ public sealed class ReplicaTests
     {
         await using var cluster = await TestCluster.StartAsync();
         var a = await cluster.StartNodeAsync("a");
-        var b = await cluster.StartNodeAsync("b", noSourceTimeout: TimeSpan.FromSeconds(1));
+        var b = await cluster.StartNodeAsync("b", noSourceTimeout: TimeSpan.FromSeconds(5));
         var source = cluster.WriteCheckpoint();
         UseWholeSeconds(source);
         await a.PublishAsync(source);

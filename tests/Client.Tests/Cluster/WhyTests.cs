@@ -51,7 +51,7 @@ public sealed class WhyTests
     {
         await using var cluster = await TestCluster.StartAsync();
         var publisher = await cluster.StartNodeAsync("publisher");
-        var node = await cluster.StartNodeAsync("node", noSourceTimeout: TimeSpan.FromSeconds(1));
+        var node = await cluster.StartNodeAsync("node", noSourceTimeout: TimeSpan.FromSeconds(5));
         await publisher.PublishAsync(cluster.WriteCheckpoint());
         await cluster.StopAsync(publisher);
         await NodeCalls.FailsAsync(node.PullAsync(null), NodeError.NoPeers);

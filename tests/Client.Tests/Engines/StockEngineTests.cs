@@ -171,7 +171,7 @@ public sealed class StockEngineTests
     [Fact]
     public async Task A_rank_that_does_not_answer_costs_its_deadline_and_its_neighbour_goes_on()
     {
-        var options = Options with { LoadTimeout = TimeSpan.FromSeconds(1), AbortTimeout = TimeSpan.FromSeconds(1) };
+        var options = Options with { LoadTimeout = TimeSpan.FromSeconds(5), AbortTimeout = TimeSpan.FromSeconds(5) };
         await using var process = new PythonProcess("stock_engine.py", "vllm", First, Second, "--fail", $"{Second}:silent:0");
         await using var engine = await ConnectAsync(process, "vllm", options);
         using var slots = new TestSlots(4096);
@@ -264,7 +264,7 @@ public sealed class StockEngineTests
     public async Task A_socket_of_another_kind_is_turned_away_and_named()
     {
         await using var process = new PythonProcess("stock_engine.py", "vllm", First, "--fail", $"{First}:stranger");
-        await using var engine = await ConnectAsync(process, "vllm", Options with { OpenTimeout = TimeSpan.FromSeconds(2), AbortTimeout = TimeSpan.FromMilliseconds(100) });
+        await using var engine = await ConnectAsync(process, "vllm", Options with { OpenTimeout = TimeSpan.FromSeconds(10), AbortTimeout = TimeSpan.FromMilliseconds(100) });
         using var slots = new TestSlots(4096);
         var channel = Assert.Single(engine.BeginUpdate("m@v1"));
         var failure = await Assert.ThrowsAsync<EngineException>(() => channel.OpenAsync(slots.Cuda(channel.Device), default));

@@ -13,6 +13,7 @@ internal static class RawHttp
     {
         using var http = new HttpClient(new SocketsHttpHandler
         {
+            Expect100ContinueTimeout = Deadline,
             ConnectCallback = async (_, token) =>
             {
                 var connection = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);

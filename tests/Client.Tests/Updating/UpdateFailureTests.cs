@@ -12,7 +12,7 @@ namespace P2PWeights.Client.Tests.Updating;
 public sealed class UpdateFailureTests
 {
     /// <summary>Short enough for a test that waits for it to pass, and far more than a copy of 200 KB takes on a busy machine.</summary>
-    private static readonly TimeSpan DeviceTimeout = TimeSpan.FromSeconds(3);
+    private static readonly TimeSpan DeviceTimeout = TimeSpan.FromSeconds(6);
 
     [Fact]
     public async Task An_engine_that_raises_is_torn_and_the_others_are_updated()
@@ -130,7 +130,7 @@ public sealed class UpdateFailureTests
 
         var (engines, _, failure) = await fixture.UpdateAsync([first, second], UpdateFixture.Request with { Slots = 1, DeviceTimeout = DeviceTimeout }, devices);
 
-        Assert.Contains("every slot is kept by a copy that may still write into it (host-1: a copy to host-0 did not end within 3 s)", Assert.IsType<UpdateException>(failure).Message, StringComparison.Ordinal);
+        Assert.Contains("every slot is kept by a copy that may still write into it (host-1: a copy to host-0 did not end within 6 s)", Assert.IsType<UpdateException>(failure).Message, StringComparison.Ordinal);
         Assert.All(engines, engine => Assert.Equal(EngineStates.Torn, engine.State));
         fixture.AssertClean();
     }
@@ -149,7 +149,7 @@ public sealed class UpdateFailureTests
 
         Assert.Null(failure);
         Assert.Equal(EngineStates.Updated, engines[0].State);
-        Assert.Equal("host-1 failed: a copy to host-0 did not end within 3 s", engines[1].Reason);
+        Assert.Equal("host-1 failed: a copy to host-0 did not end within 6 s", engines[1].Reason);
         Assert.All(readers, fixture.AssertHolds);
         fixture.AssertClean();
     }
@@ -229,9 +229,9 @@ public sealed class UpdateFailureTests
 
     [Theory]
     [InlineData(FaultyCopy.In, DeviceFault.Fail, "injected")]
-    [InlineData(FaultyCopy.In, DeviceFault.Stall, "a copy from host memory did not end within 3 s")]
+    [InlineData(FaultyCopy.In, DeviceFault.Stall, "a copy from host memory did not end within 6 s")]
     [InlineData(FaultyCopy.Out, DeviceFault.Fail, "injected")]
-    [InlineData(FaultyCopy.Out, DeviceFault.Stall, "host-1 did not end it within 3 s")]
+    [InlineData(FaultyCopy.Out, DeviceFault.Stall, "host-1 did not end it within 6 s")]
     public async Task A_collective_that_loses_a_device_ends_the_update_for_all_and_says_what_would_not(FaultyCopy where, DeviceFault fault, string reason)
     {
         await using var fixture = await UpdateFixture.CreateAsync();
@@ -260,10 +260,10 @@ public sealed class UpdateFailureTests
         using var devices = new FaultyDevices(new HostDevices(fixture.SlotRoot), "host-1", FaultyCopy.Out, DeviceFault.Stall, goodCopies: 3) { BlocksAborts = true };
         var (engine, _, channels) = UpdateFixture.Engine("host-0", "host-1");
 
-        var (engines, _, failure) = await fixture.UpdateAsync([engine], UpdateFixture.Request with { Broadcast = BroadcastModes.Nccl, DeviceTimeout = TimeSpan.FromSeconds(1) }, devices)
+        var (engines, _, failure) = await fixture.UpdateAsync([engine], UpdateFixture.Request with { Broadcast = BroadcastModes.Nccl, DeviceTimeout = TimeSpan.FromSeconds(3) }, devices)
             .WaitAsync(TimeSpan.FromMinutes(1));
 
-        Assert.Contains("(host-1 did not end it within 1 s)", Assert.IsType<UpdateException>(failure).Message, StringComparison.Ordinal);
+        Assert.Contains("(host-1 did not end it within 3 s)", Assert.IsType<UpdateException>(failure).Message, StringComparison.Ordinal);
         Assert.All(channels, channel => Assert.Equal(failure.Message, channel.AbortReason));
         Assert.Equal(EngineStates.Torn, engines[0].State);
         fixture.AssertClean();

@@ -15,7 +15,7 @@ internal sealed class MulticastDns : IAsyncDisposable
 
     private const int MaxWaiting = 256;
     private static readonly TimeSpan LinkCheckInterval = TimeSpan.FromSeconds(5);
-    private static readonly TimeSpan FarewellWithin = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan FarewellWithin = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan PauseAfterError = TimeSpan.FromMilliseconds(100);
 
     private readonly IMulticastParty _party;
