@@ -33,7 +33,7 @@ internal sealed class DataFolder : IDisposable
             }
 
             var lockPath = System.IO.Path.Combine(path, "lock");
-            held = PosixFile.TryLockExclusive(lockPath)
+            held = PosixFile.TryLockExclusive(lockPath, PosixFile.ForkPatience)
                 ?? throw new StoreException(StoreError.Locked, $"the data folder {path} is in use by process {Holder(lockPath)}; stop that one, or give this one another folder");
             RandomAccess.SetLength(held, 0);
             RandomAccess.Write(held, Encoding.ASCII.GetBytes(Environment.ProcessId.ToString(CultureInfo.InvariantCulture)), 0);

@@ -10,7 +10,7 @@ namespace P2PWeights.Swarm.Tests;
 public sealed class FaultTests
 {
     /// <summary>Slow enough that a pull lasts for seconds, in which something can happen.</summary>
-    private static readonly SwarmShape Shape = new(Nodes: 6, ShardBytes: 64 << 10, Shards: 64, Rate: 1 << 20);
+    private static readonly SwarmShape Shape = new(Nodes: 6, ShardBytes: 64 << 10, Shards: 64, Rate: 512 << 10);
 
     [Fact]
     public async Task Slow_nodes_finish_too_and_are_nobodys_fault()
@@ -74,13 +74,15 @@ public sealed class FaultTests
         var (result, audit, cluster) = await RunAsync("poisoner");
 
         var poisoner = cluster.Consumers[^1];
-        var asked = result.Done.Where(finish => finish.Report!.Sources.Any(source => source.Peer == poisoner.Node.Id)).ToList();
+
+        // Not all that asked it: who gave a fetch up before its end cannot know.
+        var banned = result.Done.Where(finish => finish.Report!.Sources.Any(source => source.Peer == poisoner.Node.Id && source.Banned is not null)).ToList();
         Assert.Equal(Shape.Nodes - 1, result.Done.Count);
         Assert.All(result.Done, AssertWhole);
-        Assert.NotEmpty(asked);
-        Assert.Equal(asked.Select(finish => (finish.Node.Name, poisoner.Name)).Order(), audit.Banned.Order());
-        Assert.All(asked, finish => Assert.Equal(0, finish.Report!.Sources.Single(source => source.Peer == poisoner.Node.Id).Bytes));
-        Assert.All(asked, finish => Assert.True(audit.WrongBytes[finish.Node.Name] > 0, $"{finish.Node.Name} counts no wrong bytes in its metrics"));
+        Assert.NotEmpty(banned);
+        Assert.Equal(banned.Select(finish => (finish.Node.Name, poisoner.Name)).Order(), audit.Banned.Order());
+        Assert.All(result.Done.SelectMany(finish => finish.Report!.Sources).Where(source => source.Peer == poisoner.Node.Id), source => Assert.Equal(0, source.Bytes));
+        Assert.All(banned, finish => Assert.True(audit.WrongBytes[finish.Node.Name] > 0, $"{finish.Node.Name} counts no wrong bytes in its metrics"));
         Assert.Empty(audit.Wrong);
     }
 

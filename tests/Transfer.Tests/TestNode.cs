@@ -44,7 +44,7 @@ internal sealed class TestNode : IAsyncDisposable
             TimeProvider.System,
             NullLoggerFactory.Instance,
             Deadline);
-        node.Transfer = new TransferService(node.Store, options ?? Fast, time ?? TimeProvider.System, NullLoggerFactory.Instance, paths);
+        node.Transfer = new TransferService(node.Store, options ?? Steady, time ?? TimeProvider.System, NullLoggerFactory.Instance, paths);
         await node.Transfer.StartAsync(Deadline);
         return node;
     }
@@ -52,8 +52,17 @@ internal sealed class TestNode : IAsyncDisposable
     /// <summary>The default settings, over TCP alone: the nodes of a test share a host.</summary>
     public static TransferOptions OverTcp => new() { Paths = [PathNames.Tcp] };
 
-    /// <summary>The same with short patience, so that tests of failures end soon.</summary>
+    /// <summary>The same with patience for a machine that pauses: a fetch that is given up, and asked again, changes what tests count.</summary>
+    public static TransferOptions Steady => OverTcp with { StallTimeout = TimeSpan.FromSeconds(10), NoSourceTimeout = TimeSpan.FromSeconds(20) };
+
+    /// <summary>The same for a pull that is to find no sources.</summary>
+    public static TransferOptions Hopeless => Steady with { NoSourceTimeout = TimeSpan.FromSeconds(5) };
+
+    /// <summary>The same with short patience, for what takes none.</summary>
     public static TransferOptions Fast => new() { Paths = [PathNames.Tcp], StallTimeout = TimeSpan.FromMilliseconds(400), NoSourceTimeout = TimeSpan.FromSeconds(2) };
+
+    /// <summary>Waits until so many shards were served: a sender counts them after the receiver may have seen them.</summary>
+    public Task ServedAsync(int shards) => Eventually.HoldsAsync(() => Transfer.Served.Shards == shards, $"{Name} has served {shards} shards");
 
     public string this[string relative] => _folder[relative];
 

@@ -39,12 +39,13 @@ public sealed class FolderHandle : IDisposable
     public static FolderHandle Open(string path) => new(path, PosixFile.OpenFolder(path));
 
     /// <summary>Locks the folder against every other caller of this method until this handle is disposed.</summary>
+    /// <param name="patience">As of <see cref="PosixFile.TryLockExclusive"/>.</param>
     /// <returns>False when somebody else has it. True also where the file system has no locks for folders.</returns>
-    public bool TryLock()
+    public bool TryLock(TimeSpan patience = default)
     {
         try
         {
-            return PosixFile.TryFlock(_folder, Path);
+            return PosixFile.TryFlock(_folder, Path, patience);
         }
         catch (NativeException)
         {

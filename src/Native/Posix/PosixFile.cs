@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
 
@@ -7,6 +8,12 @@ namespace P2PWeights.Native.Posix;
 /// <remarks>Every method throws <see cref="NativeException"/> with the errno when the call fails, unless it says otherwise.</remarks>
 public static unsafe class PosixFile
 {
+    /// <summary>
+    /// For how long a lock that was given back may still be held: a child process that another thread is just starting has every file of this one open, and with them their
+    /// locks, until it executes its program (flock(2), fork(2)).
+    /// </summary>
+    public static readonly TimeSpan ForkPatience = TimeSpan.FromMilliseconds(500);
+
     /// <summary>
     /// Reserves disk blocks for a range, so that later writes to it cannot run out of space, and extends the file to the end of the range.
     /// What the file held stays; the rest reads as zeros.
@@ -146,8 +153,9 @@ public static unsafe class PosixFile
     /// Takes the lock file at a path, creating it when missing. The lock ends with the handle, at the latest with the process; children do not inherit it.
     /// The file stays: removing it would let two holders in.
     /// </summary>
+    /// <param name="patience">For how long a lock that somebody has is asked for again, <see cref="ForkPatience"/> say. The calling thread sleeps meanwhile.</param>
     /// <returns>The holder, to be disposed; null when another holder has it, in this process or another.</returns>
-    public static SafeFileHandle? TryLockExclusive(string path)
+    public static SafeFileHandle? TryLockExclusive(string path, TimeSpan patience = default)
     {
         var file = Libc.open(path, Libc.O_RDWR | Libc.O_CREAT | Libc.O_CLOEXEC, 0x1b4 /* 0664 */);
         if (file.IsInvalid)
@@ -155,13 +163,13 @@ public static unsafe class PosixFile
             throw Libc.LastError(path, "open");
         }
 
-        return LockOrDispose(file, path);
+        return LockOrDispose(file, path, patience);
     }
 
     /// <summary>Locks a regular file as <see cref="TryLockExclusive"/> does, but neither makes one nor follows a symlink in last place.</summary>
     /// <returns>The holder, to be disposed; null when another holder has it.</returns>
     /// <exception cref="NativeException">See <see cref="OpenRead"/>; above all, there is no such file.</exception>
-    public static SafeFileHandle? TryLockExisting(string path) => LockOrDispose(OpenRead(path, followSymlinks: false), path);
+    public static SafeFileHandle? TryLockExisting(string path) => LockOrDispose(OpenRead(path, followSymlinks: false), path, patience: default);
 
     /// <summary>The absolute path without symlinks, <c>.</c> and <c>..</c>.</summary>
     public static string RealPath(string path)
@@ -203,11 +211,11 @@ public static unsafe class PosixFile
         }
     }
 
-    private static SafeFileHandle? LockOrDispose(SafeFileHandle file, string path)
+    private static SafeFileHandle? LockOrDispose(SafeFileHandle file, string path, TimeSpan patience)
     {
         try
         {
-            if (TryFlock(file, path))
+            if (TryFlock(file, path, patience))
             {
                 return file;
             }
@@ -222,13 +230,17 @@ public static unsafe class PosixFile
         return null;
     }
 
-    internal static bool TryFlock(SafeFileHandle file, string subject)
+    internal static bool TryFlock(SafeFileHandle file, string subject, TimeSpan patience)
     {
+        var started = Stopwatch.GetTimestamp();
         while (Libc.flock(file, Libc.LOCK_EX | Libc.LOCK_NB) != 0)
         {
             switch (Marshal.GetLastPInvokeError())
             {
                 case Errno.Interrupted:
+                    continue;
+                case Errno.WouldBlock when Stopwatch.GetElapsedTime(started) < patience:
+                    Thread.Sleep(TimeSpan.FromMilliseconds(10));
                     continue;
                 case Errno.WouldBlock:
                     return false;

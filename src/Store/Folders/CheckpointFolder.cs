@@ -62,7 +62,7 @@ public sealed class CheckpointFolder : IAsyncDisposable
             // Without symlinks: the files are referenced by path for longer than a link such as "latest" stays.
             path = PosixFile.RealPath(path);
             folder = FolderHandle.Open(path);
-            if (!folder.TryLock())
+            if (!folder.TryLock(PosixFile.ForkPatience))
             {
                 throw new StoreException(StoreError.Locked, $"another pull is writing to '{path}': wait for it, or choose another folder");
             }

@@ -13,7 +13,7 @@ internal static class FolderLock
         try
         {
             Directory.CreateDirectory(folder);
-            return PosixFile.TryLockExclusive(Path.Combine(folder, "lock"))
+            return PosixFile.TryLockExclusive(Path.Combine(folder, "lock"), PosixFile.ForkPatience)
                 ?? throw new TrackerException(
                     TrackerError.Locked, $"the data folder {folder} is in use by another tracker; stop that one or choose another folder");
         }

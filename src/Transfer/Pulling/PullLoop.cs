@@ -69,9 +69,10 @@ internal sealed class PullLoop(TimeProvider time)
         while (!isDone())
         {
             await _inbox.Reader.WaitToReadAsync(CancellationToken.None).ConfigureAwait(false);
-            Stopping.ThrowIfCancellationRequested();
             while (_inbox.Reader.TryRead(out var news))
             {
+                // With each, because the post that tells of the end may come in the middle of a batch, and be the last of all.
+                Stopping.ThrowIfCancellationRequested();
                 news.CarryOut(news.About);
             }
 

@@ -89,7 +89,7 @@ public sealed class FolderHandleTests : IDisposable
         using var other = FolderHandle.Open(_temp.Path);
         Assert.False(other.TryLock());
         _folder.Dispose();
-        Assert.True(other.TryLock());
+        Assert.True(other.TryLock(TimeSpan.FromSeconds(10)));
     }
 
     private static int Code(Func<object?> call) => Assert.Throws<NativeException>(call).Code;

@@ -94,8 +94,8 @@ public sealed class PosixFileTests : IDisposable
             Assert.Equal(1, (await Shell.RunAsync("/usr/bin/flock", "-n", _folder["lock"], "true")).ExitCode);
         }
 
-        Assert.Equal(0, (await Shell.RunAsync("/usr/bin/flock", "-n", _folder["lock"], "true")).ExitCode);
-        using var again = PosixFile.TryLockExclusive(_folder["lock"]);
+        Assert.Equal(0, (await Shell.RunAsync("/usr/bin/flock", "-w", "10", _folder["lock"], "true")).ExitCode);
+        using var again = PosixFile.TryLockExclusive(_folder["lock"], TimeSpan.FromSeconds(10));
         Assert.NotNull(again);
     }
 
@@ -110,7 +110,7 @@ public sealed class PosixFileTests : IDisposable
 
         using (child)
         {
-            using var again = PosixFile.TryLockExclusive(_folder["lock"]);
+            using var again = PosixFile.TryLockExclusive(_folder["lock"], TimeSpan.FromSeconds(10));
             child.Kill();
             child.WaitForExit();
             Assert.NotNull(again);

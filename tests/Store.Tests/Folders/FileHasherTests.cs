@@ -85,8 +85,17 @@ public sealed class FileHasherTests : IDisposable
     public async Task Failure_of_the_receiver_ends_the_hashing_and_comes_through()
     {
         var given = 0;
-        await Assert.ThrowsAsync<IOException>(() => HashAsync(_seeded.Bytes(1000), [.. Enumerable.Repeat(1, 1000)], (_, _, _) =>
-            Interlocked.Increment(ref given) == 10 ? throw new IOException("no more") : default));
+        await Assert.ThrowsAsync<IOException>(() => HashAsync(_seeded.Bytes(1000), [.. Enumerable.Repeat(1, 1000)], async (_, _, cancellationToken) =>
+        {
+            var number = Interlocked.Increment(ref given);
+            if (number == 10)
+            {
+                throw new IOException("no more");
+            }
+
+            // The other workers do not get through all of it before the failure is known.
+            await Task.Delay(number > 10 ? 20 : 0, cancellationToken);
+        }));
         Assert.True(given < 1000, $"{given} extents were handed out after the failure");
     }
 

@@ -190,7 +190,7 @@ public sealed class PathChoiceTests
     {
         _rdma.OnFetch = (_, write, _) => Task.FromResult(_rdma.FillWrongly(write));
         var local = new ScriptedPath(PathNames.Local, _checkpoint) { OnFetch = (_, write, _) => Task.FromResult(_rdma.FillWrongly(write)) };
-        await using var pair = await Pair.StartAsync(this, local: local);
+        await using var pair = await Pair.StartAsync(this, local: local, patience: TestNode.Hopeless.NoSourceTimeout);
 
         await Assert.ThrowsAsync<TransferException>(() => pair.PullAsync());
 
@@ -243,7 +243,7 @@ public sealed class PathChoiceTests
     public async Task Peer_that_no_path_reaches_is_told_with_the_reason_of_each_path()
     {
         _rdma.Unreachable = "there is no device";
-        await using var pair = await Pair.StartAsync(this, paths: [PathNames.Rdma]);
+        await using var pair = await Pair.StartAsync(this, paths: [PathNames.Rdma], patience: TestNode.Hopeless.NoSourceTimeout);
 
         var failure = await Assert.ThrowsAsync<TransferException>(() => pair.PullAsync());
 
@@ -254,7 +254,7 @@ public sealed class PathChoiceTests
     public async Task Watch_shows_a_running_pull_and_keeps_the_report_of_a_failed_one()
     {
         _rdma.OnFetch = (count, write, _) => Task.FromResult(count == 1 ? _rdma.Fill(write) : new FetchOutcome(FetchStatus.NotFound));
-        await using var pair = await Pair.StartAsync(this, paths: [PathNames.Rdma]);
+        await using var pair = await Pair.StartAsync(this, paths: [PathNames.Rdma], patience: TestNode.Hopeless.NoSourceTimeout);
         var watch = new PullWatch();
 
         await Assert.ThrowsAsync<TransferException>(() => pair.PullAsync(watch: watch));
@@ -293,8 +293,8 @@ public sealed class PathChoiceTests
             var options = new TransferOptions
             {
                 Paths = paths ?? (local is null ? [PathNames.Rdma, PathNames.Tcp] : [PathNames.Local, PathNames.Rdma, PathNames.Tcp]),
-                StallTimeout = patience ?? TestNode.Fast.StallTimeout,
-                NoSourceTimeout = patience ?? TestNode.Fast.NoSourceTimeout,
+                StallTimeout = patience ?? TestNode.Steady.StallTimeout,
+                NoSourceTimeout = patience ?? TestNode.Steady.NoSourceTimeout,
             };
             pair.Node = await TestNode.StartAsync(
                 "node", options, time: time, paths: name => name == PathNames.Rdma ? test._rdma : name == PathNames.Local ? local : null);

@@ -23,7 +23,8 @@ public sealed class PullTests
         Assert.Equal((checkpoint.TotalBytes, checkpoint.TotalBytes, 0, 0), (report.BytesTotal, report.BytesFetched, report.BytesReused, report.BytesWasted));
         var source = Assert.Single(report.Sources);
         Assert.Equal(("publisher", "tcp", checkpoint.All.Length, checkpoint.TotalBytes, 0), (source.Name, source.MainPath(), source.Shards, source.Bytes, source.Failures));
-        Assert.Equal((checkpoint.All.Length, checkpoint.TotalBytes), publisher.Transfer.Served);
+        await publisher.ServedAsync(checkpoint.All.Length);
+        Assert.Equal(checkpoint.TotalBytes, publisher.Transfer.Served.Bytes);
     }
 
     [Fact]
@@ -75,7 +76,7 @@ public sealed class PullTests
         var report = await node.PullAsync(checkpoint);
 
         Assert.Equal((700_000, 300_000), (report.BytesFetched, report.BytesReused));
-        Assert.Equal(7, publisher.Transfer.Served.Shards);
+        await publisher.ServedAsync(7);
         await node.AssertHoldsAsync(checkpoint);
     }
 
@@ -138,7 +139,7 @@ public sealed class PullTests
         await lastPull;
 
         await last.AssertHoldsAsync(checkpoint);
-        Assert.Equal(2, publisher.Transfer.Served.Shards);
+        await publisher.ServedAsync(2);
     }
 
     [Fact]
@@ -151,7 +152,7 @@ public sealed class PullTests
         var reports = await Task.WhenAll(node.PullAsync(checkpoint), node.PullAsync(checkpoint), node.PullAsync(checkpoint));
 
         await node.AssertHoldsAsync(checkpoint);
-        Assert.Equal(40, publisher.Transfer.Served.Shards);
+        await publisher.ServedAsync(40);
         Assert.Equal(checkpoint.TotalBytes, reports.Sum(r => r.BytesFetched));
         Assert.All(reports, r => Assert.Equal(checkpoint.TotalBytes, r.BytesFetched + r.BytesReused));
     }
@@ -160,7 +161,7 @@ public sealed class PullTests
     public async Task Pull_that_waits_for_another_takes_over_when_that_one_is_cancelled()
     {
         var checkpoint = TestCheckpoint.Uniform(4, 1 << 20);
-        await using var net = await PullNet.StartAsync(checkpoint, publishing: new TransferOptions { UploadBytesPerSecond = 2 << 20 }, pulling: TestNode.OverTcp);
+        await using var net = await PullNet.StartAsync(checkpoint, pulling: TestNode.Steady, held: [0, 1, 2]);
         var (publisher, node) = net;
         using var cancel = new CancellationTokenSource();
 
@@ -170,6 +171,7 @@ public sealed class PullTests
         await cancel.CancelAsync();
 
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => first);
+        await publisher.HoldAsync(checkpoint, 3);
         await second;
         await node.AssertHoldsAsync(checkpoint);
     }

@@ -23,7 +23,7 @@ public sealed class ServingTests
     {
         var checkpoint = TestCheckpoint.Create(5000);
         await using var publisher = await TestNode.StartAsync("publisher", new TransferOptions { ClusterKey = serverKey });
-        await using var node = await TestNode.StartAsync("node", new TransferOptions { Paths = [PathNames.Tcp], ClusterKey = callerKey, NoSourceTimeout = TimeSpan.FromSeconds(1) });
+        await using var node = await TestNode.StartAsync("node", new TransferOptions { Paths = [PathNames.Tcp], ClusterKey = callerKey, NoSourceTimeout = TimeSpan.FromSeconds(refusal is null ? 60 : 5) });
         await publisher.HoldAsync(checkpoint);
         node.Meet(checkpoint, publisher.Info);
         if (refusal is null)
@@ -42,7 +42,7 @@ public sealed class ServingTests
     public async Task Address_where_another_node_answers_is_refused_with_both_ids()
     {
         await using var publisher = await TestNode.StartAsync("publisher");
-        await using var node = await TestNode.StartAsync("node", new TransferOptions { Paths = [PathNames.Tcp], NoSourceTimeout = TimeSpan.FromSeconds(1) });
+        await using var node = await TestNode.StartAsync("node", new TransferOptions { Paths = [PathNames.Tcp], NoSourceTimeout = TimeSpan.FromSeconds(5) });
         var checkpoint = TestCheckpoint.Create(5000);
         await publisher.HoldAsync(checkpoint);
         var expected = Guid.NewGuid();
@@ -413,7 +413,7 @@ public sealed class ServingTests
         await Eventually.HoldsAsync(
             () =>
             {
-                time.Advance(TimeSpan.FromMilliseconds(100));
+                time.Advance(TimeSpan.FromMilliseconds(10));
                 return what.IsCompleted;
             },
             "the connection is closed");

@@ -95,7 +95,7 @@ public sealed class LocalPullTests
 
         await third.AssertHoldsAsync(checkpoint);
         await remote.AssertHoldsAsync(checkpoint);
-        Assert.Equal((checkpoint.All.Length, checkpoint.TotalBytes), second.Transfer.Served);
+        await second.ServedAsync(checkpoint.All.Length);
     }
 
     [Fact]
@@ -200,7 +200,7 @@ public sealed class LocalPullTests
         var report = await node.PullAsync(checkpoint);
 
         await node.AssertHoldsAsync(checkpoint);
-        Assert.Equal((checkpoint.All.Length, checkpoint.TotalBytes), publisher.Transfer.Served);
+        await publisher.ServedAsync(checkpoint.All.Length);
         Assert.Equal(PathNames.Tcp, Assert.Single(report.Sources).MainPath());
         Assert.True(report.Paths().Single(path => path.Path == PathNames.Local).Failures.ContainsKey(FailureReasons.Unreachable));
     }
