@@ -53,6 +53,9 @@ public sealed class NodeOptions
     /// </summary>
     public bool Ephemeral { get; init; }
 
+    /// <summary>It lives inside a command, which nobody else can ask for anything: what it holds goes with it, so that its copy of a checkpoint is none to count on.</summary>
+    internal bool IsPassing => Ephemeral && Socket is null;
+
     /// <summary>Most bytes per second sent; 0 for no cap.</summary>
     public long UploadBytesPerSecond { get; init; }
 

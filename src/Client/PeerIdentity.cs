@@ -17,7 +17,7 @@ internal static class PeerIdentity
         options.Advertise is { } advertised ? [advertised] : [.. Reachable(listening).Select(endpoint => endpoint.ToString())],
         HostId(),
         options.Labels,
-        options.Ephemeral);
+        options.IsPassing);
 
     /// <summary>A listener on all addresses is reached at those of the interfaces that are up; loopback only when there is nothing else.</summary>
     private static IEnumerable<IPEndPoint> Reachable(IPEndPoint listening)

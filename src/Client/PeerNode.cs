@@ -265,7 +265,7 @@ public sealed class PeerNode : INodeApi, IAsyncDisposable
         try
         {
             var found = await _catalog.FindAsync(checkpoint, cancellationToken).ConfigureAwait(false);
-            var ownCopy = !_options.Ephemeral && _store.FindManifest(found.Manifest) is { } manifest && manifest.Shards.All(shard => _store.Contains(shard.Digest)) ? 1 : 0;
+            var ownCopy = !_options.IsPassing && _store.FindManifest(found.Manifest) is { } manifest && manifest.Shards.All(shard => _store.Contains(shard.Digest)) ? 1 : 0;
             return found.LastingCopies > ownCopy;
         }
         catch (TrackerException e) when (e.Error is TrackerError.Unreachable or TrackerError.Unavailable)

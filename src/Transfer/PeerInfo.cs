@@ -8,6 +8,6 @@ namespace P2PWeights.Transfer;
 /// <param name="Endpoints"><c>host:port</c> of its peer protocol, best first.</param>
 /// <param name="HostId">Identity of the machine (a hint; the local path proves it).</param>
 /// <param name="Labels"><c>zone</c>, <c>rack</c>, <c>rail</c> and others.</param>
-/// <param name="Ephemeral">It lives inside a command, and what it holds goes with it: no copy to count on.</param>
+/// <param name="Passing">It lives inside a command, and what it holds goes with it: no copy to count on.</param>
 public sealed record PeerInfo(
-    Guid Id, string Name, ImmutableArray<string> Endpoints, string HostId, ImmutableSortedDictionary<string, string> Labels, bool Ephemeral = false);
+    Guid Id, string Name, ImmutableArray<string> Endpoints, string HostId, ImmutableSortedDictionary<string, string> Labels, bool Passing = false);

@@ -16,7 +16,7 @@ internal sealed record EngineOptions
     public TimeSpan UpdateTimeout { get; init; } = TimeSpan.FromHours(1);
 
     /// <summary>
-    /// For the answer that is outstanding when an update is aborted, and for what an engine that left the update says of it; a rank that does not answer for that long is told later
+    /// For the answer that is outstanding when an update is aborted, for the engine's end of that update, without which it refuses the next one, and for what an engine that left the update says of it; a rank that does not answer for that long is told later
     /// (<see cref="FarewellTimeout"/>), and the update ends without it.
     /// </summary>
     public TimeSpan AbortTimeout { get; init; } = TimeSpan.FromSeconds(5);

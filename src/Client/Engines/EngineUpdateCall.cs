@@ -52,12 +52,18 @@ internal sealed class EngineUpdateCall : IAsyncDisposable
     public Task<EngineException?> Verdict { get; }
 
     /// <summary>A rank was aborted, so there is no success to be had: what the engine still has to say is awaited a short while.</summary>
-    /// <param name="isTold">The rank knows; one that does not keeps the engine from ending the update, so that disposal need not wait for that.</param>
+    /// <param name="isTold">The rank knows. With one that does not, or has left, disposal does not wait for the engine's answer, which may never come.</param>
     public void Abandon(string reason, bool isTold)
     {
-        _isRankUntold |= !isTold;
-        if (Interlocked.CompareExchange(ref _abortReason, reason, null) is null && !Verdict.IsCompleted)
+        if (!isTold)
         {
+            _isRankUntold = true;
+        }
+
+        Interlocked.CompareExchange(ref _abortReason, reason, null);
+        if (!Verdict.IsCompleted)
+        {
+            // From the last rank on: the engine cannot end the update before that one knows.
             _stop.CancelAfter(_patience);
         }
     }

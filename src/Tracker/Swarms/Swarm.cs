@@ -50,7 +50,7 @@ internal sealed class Swarm
     /// <summary>Members that hold every shard.</summary>
     public int Complete { get; private set; }
 
-    /// <summary>Those of them that are not ephemeral.</summary>
+    /// <summary>Those of them that are not passing.</summary>
     public int LastingCopies { get; private set; }
 
     /// <summary>Swarms whose manifests share shards with this one, and how many; those that share most first: their members can serve newcomers here.</summary>
@@ -151,7 +151,7 @@ internal sealed class Swarm
         if (member.Held == Shards)
         {
             Complete += change;
-            LastingCopies += member.Peer.IsEphemeral ? 0 : change;
+            LastingCopies += member.Peer.Info.Passing ? 0 : change;
         }
     }
 

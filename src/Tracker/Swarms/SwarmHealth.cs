@@ -4,7 +4,7 @@ namespace P2PWeights.Tracker.Swarms;
 /// <param name="AvailableShards">Distinct shards with at least one live replica.</param>
 /// <param name="MissingShards">Distinct shards without one.</param>
 /// <param name="CompletePeers">Live peers that hold every shard.</param>
-/// <param name="LastingCopies">Those of them that are not ephemeral.</param>
+/// <param name="LastingCopies">Those of them that are not passing.</param>
 internal readonly record struct SwarmHealth(int AvailableShards, int MissingShards, int CompletePeers, int LastingCopies);
 
 /// <summary>Sizes of the soft state, for status and metrics.</summary>

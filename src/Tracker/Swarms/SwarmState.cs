@@ -94,6 +94,13 @@ internal sealed class SwarmState(TimeSpan lease, int neighbours, TimeProvider ti
                 return Answer(resync: false);
             }
 
+            // One that has become another kind of peer begins anew.
+            if (known is not null && known.Info.Passing != request.Peer.Passing)
+            {
+                Forget(known);
+                known = null;
+            }
+
             // The same number again is the same sync again, sent twice because the answer was lost; taking it twice changes nothing.
             if (!request.Full && (known is null || (request.Sequence != known.Sequence && request.Sequence != known.Sequence + 1)))
             {

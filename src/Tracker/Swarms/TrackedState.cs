@@ -8,18 +8,14 @@ internal sealed class TrackedState
     public TrackedState(PeerInfo info)
     {
         Info = info;
-        IsEphemeral = info.Ephemeral;
         Place = PeerPlace.Of(info);
         Turn = new LinkedListNode<TrackedState>(this);
     }
 
-    /// <summary>The peer as it described itself last.</summary>
+    /// <summary>The peer as it described itself last. <see cref="PeerInfo.Passing"/> never changes: swarms have counted by it.</summary>
     public PeerInfo Info { get; private set; }
 
     public PeerPlace Place { get; private set; }
-
-    /// <summary>As it said first: a command's node has an id that no other node gets.</summary>
-    public bool IsEphemeral { get; }
 
     /// <summary>Number of the last sync that was taken.</summary>
     public long Sequence { get; set; }

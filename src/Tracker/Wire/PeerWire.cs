@@ -8,7 +8,7 @@ namespace P2PWeights.Tracker.Wire;
 /// <summary><see cref="PeerInfo"/> and <see cref="TrackedPeer"/> in MessagePack.</summary>
 internal static class PeerWire
 {
-    private static readonly FieldNames PeerFields = new("peer", "id", "name", "endpoints", "hostId", "labels", "ephemeral");
+    private static readonly FieldNames PeerFields = new("peer", "id", "name", "endpoints", "hostId", "labels", "passing");
     private static readonly FieldNames TrackedFields = new("tracked peer", "peer", "shards", "swarms", "ageMs", "loadBytesPerSecond");
 
     public static void Write(ref MessagePackWriter writer, PeerInfo peer)
@@ -30,8 +30,8 @@ internal static class PeerWire
             writer.Write(value);
         }
 
-        writer.Write("ephemeral");
-        writer.Write(peer.Ephemeral);
+        writer.Write("passing");
+        writer.Write(peer.Passing);
     }
 
     public static PeerInfo Read(ref MessagePackReader reader)
@@ -40,7 +40,7 @@ internal static class PeerWire
         string name = "", hostId = "";
         ImmutableArray<string> endpoints = [];
         var labels = ImmutableSortedDictionary<string, string>.Empty;
-        var ephemeral = false;
+        var passing = false;
         var fields = MapReader.Start(ref reader, PeerFields);
         while (fields.Next(ref reader) is { } field)
         {
@@ -61,13 +61,13 @@ internal static class PeerWire
                 case "labels":
                     labels = ReadLabels(ref reader);
                     break;
-                case "ephemeral":
-                    ephemeral = reader.ReadBoolean();
+                case "passing":
+                    passing = reader.ReadBoolean();
                     break;
             }
         }
 
-        return new PeerInfo(id, name, endpoints, hostId, labels, ephemeral);
+        return new PeerInfo(id, name, endpoints, hostId, labels, passing);
     }
 
     public static Guid ReadId(ref MessagePackReader reader) =>

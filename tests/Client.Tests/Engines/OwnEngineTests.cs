@@ -256,7 +256,6 @@ public sealed class OwnEngineTests : IDisposable
         return (state.GetProperty("state").GetString(), state.GetProperty("checkpoint").GetString());
     }
 
-    /// <summary>The engine learns of a failure when the channel goes, a moment later.</summary>
     private async Task UpdateAsync(Engine engine)
     {
         await using var channel = Assert.Single(engine.BeginUpdate("m@v2"));

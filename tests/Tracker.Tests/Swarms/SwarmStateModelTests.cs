@@ -1,6 +1,7 @@
 using P2PWeights.Store.Content;
 using P2PWeights.Testing;
 using P2PWeights.Tracker.Swarms;
+using P2PWeights.Transfer;
 
 namespace P2PWeights.Tracker.Tests.Swarms;
 
@@ -54,12 +55,12 @@ public sealed class SwarmStateModelTests
                 _time.Advance(Lease / 3);
                 break;
             case 1 when known is not null:
-                state.Sync(Make.Leave(Make.Peer(number), known.Sequence + 1));
+                state.Sync(Make.Leave(PeerOf(number), known.Sequence + 1));
                 _model.Remove(number);
                 break;
             case 2:
                 _model[number] = new Known(random.Next(100), [.. SomeShards()], SomeSwarms(), _time.GetTimestamp());
-                Check(state.Sync(Make.FullSync(Make.Peer(number), _model[number].Sequence, _model[number].Held, _model[number].Swarms).Pulling(_model[number].Swarms)), _model[number]);
+                Check(state.Sync(Make.FullSync(PeerOf(number), _model[number].Sequence, _model[number].Held, _model[number].Swarms).Pulling(_model[number].Swarms)), _model[number]);
                 break;
             default:
                 Digest[] gained = [.. SomeShards()];
@@ -71,7 +72,7 @@ public sealed class SwarmStateModelTests
                 Manifest[] told = [.. swarms.Where(manifest => known?.Swarms.Contains(manifest) != true || random.Next(2) == 0)];
                 var covered = told.SelectMany(manifest => Make.ShardsOf(manifest)).ToHashSet();
                 var answer = state.Sync(
-                    (Make.Sync(Make.Peer(number), (known?.Sequence ?? 0) + 1, gained.Except(covered), lost.Except(covered)) with
+                    (Make.Sync(PeerOf(number), (known?.Sequence ?? 0) + 1, gained.Except(covered), lost.Except(covered)) with
                     {
                         Swarms = [.. told.Select(manifest => new SwarmHoldings(manifest.Digest, Make.Bits(manifest, held.Contains)))],
                         Left = [.. (known?.Swarms ?? []).Except(swarms).Select(manifest => manifest.Digest)],
@@ -114,9 +115,11 @@ public sealed class SwarmStateModelTests
     {
         Expire();
         var available = manifest.Shards.Count(shard => _model.Values.Any(peer => peer.Held.Contains(shard.Digest)));
-        var complete = _model.Values.Count(peer => peer.Swarms.Contains(manifest) && manifest.Shards.All(shard => peer.Held.Contains(shard.Digest)));
-        return new SwarmHealth(available, manifest.Shards.Length - available, complete, complete);
+        var complete = _model.Where(peer => peer.Value.Swarms.Contains(manifest) && manifest.Shards.All(shard => peer.Value.Held.Contains(shard.Digest))).ToList();
+        return new SwarmHealth(available, manifest.Shards.Length - available, complete.Count, complete.Count(peer => !PeerOf(peer.Key).Passing));
     }
+
+    private static PeerInfo PeerOf(int number) => Make.Peer(number) with { Passing = number % 2 == 1 };
 
     private void Expire()
     {

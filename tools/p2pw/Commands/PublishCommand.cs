@@ -38,7 +38,7 @@ internal sealed class PublishCommand : CliCommand
     private readonly Option<string?> _serveFor = new("--serve-for")
     {
         HelpName = "DURATION",
-        Description = "With --tracker: how long to serve at most while no other node holds a whole copy. Default: until one does.",
+        Description = "With --tracker: how long to serve at most while no other node holds a whole copy; a pull with --tracker is none. Default: until one does.",
     };
 
     private readonly EphemeralNodeOptions _ephemeral = new();

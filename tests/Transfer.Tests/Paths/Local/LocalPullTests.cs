@@ -96,6 +96,7 @@ public sealed class LocalPullTests
         await third.AssertHoldsAsync(checkpoint);
         await remote.AssertHoldsAsync(checkpoint);
         await second.ServedAsync(checkpoint.All.Length);
+        Assert.Equal(checkpoint.TotalBytes, second.Transfer.Served.Bytes);
     }
 
     [Fact]
@@ -201,6 +202,7 @@ public sealed class LocalPullTests
 
         await node.AssertHoldsAsync(checkpoint);
         await publisher.ServedAsync(checkpoint.All.Length);
+        Assert.Equal(checkpoint.TotalBytes, publisher.Transfer.Served.Bytes);
         Assert.Equal(PathNames.Tcp, Assert.Single(report.Sources).MainPath());
         Assert.True(report.Paths().Single(path => path.Path == PathNames.Local).Failures.ContainsKey(FailureReasons.Unreachable));
     }
