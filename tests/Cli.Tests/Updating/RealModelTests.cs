@@ -16,15 +16,19 @@ public sealed class RealModelTests
     [TransformersFact(gpu: true)]
     public Task Logits_of_a_model_updated_on_a_gpu_are_those_of_the_published_one_bit_for_bit() => UpdateAsync("cuda:0");
 
-    private static async Task UpdateAsync(string device)
+    [TransformersFact(gpu: true, "zmq", "checkpoint_engine")]
+    public Task Logits_of_a_model_that_checkpoint_engine_s_worker_updated_are_those_of_the_published_one_bit_for_bit() => UpdateAsync("cuda:0", "checkpoint_engine");
+
+    private static async Task UpdateAsync(string device, string worker = "p2pweights")
     {
-        var start = new ProcessStartInfo("python3", [Path.Combine(AppContext.BaseDirectory, "Updating", "real_model.py"), "--p2pw", P2pw.Executable, "--device", device])
+        string[] arguments = [Path.Combine(AppContext.BaseDirectory, "Updating", "real_model.py"), "--p2pw", P2pw.Executable, "--device", device, "--worker", worker];
+        var start = new ProcessStartInfo("python3", arguments)
         {
             RedirectStandardInput = true,
             RedirectStandardOutput = true,
             RedirectStandardError = true,
         };
-        start.Environment["PYTHONPATH"] = Path.Combine(AppContext.BaseDirectory, "python");
+        start.Environment["PYTHONPATH"] = string.Join(':', Path.Combine(AppContext.BaseDirectory, "python"), Environment.GetEnvironmentVariable("PYTHONPATH")).TrimEnd(':');
         start.Environment["PYTHONDONTWRITEBYTECODE"] = "1";
         using var process = Process.Start(start)!;
         var (output, errors) = (process.StandardOutput.ReadToEndAsync(), process.StandardError.ReadToEndAsync());
@@ -44,7 +48,7 @@ public sealed class RealModelTests
         {
             Assert.True(result.GetProperty("differed_before").GetBoolean(), "the second process started from other weights");
             Assert.True(result.GetProperty("equal").GetBoolean(), result.ToString());
-            Assert.True(result.GetProperty("verified").GetBoolean(), result.ToString());
+            Assert.Equal(worker == "p2pweights", result.GetProperty("verified").GetBoolean());
             Assert.True(result.GetProperty("files").GetInt32() > 1, "several files");
         });
     }

@@ -8,7 +8,10 @@ namespace P2PWeights.Cli.Tests.Updating;
 internal sealed class TransformersFactAttribute : FactAttribute
 {
     /// <param name="gpu">Whether it needs a GPU too.</param>
-    public TransformersFactAttribute(bool gpu = false) => Skip =
+    /// <param name="more">Modules that it needs too.</param>
+    public TransformersFactAttribute(bool gpu = false, params string[] more) => Skip =
         (gpu ? CudaLibrary.Unavailable : null)
-        ?? (PythonModules.AreThere("python3", "torch", "transformers", "safetensors") ? null : "python3 in PATH has no torch with transformers and safetensors: pip install torch transformers, in a virtual environment");
+        ?? (PythonModules.AreThere("python3", ["torch", "transformers", "safetensors", .. more])
+            ? null
+            : $"python3 in PATH does not have all of torch, transformers, safetensors{string.Concat(more.Select(one => $", {one}"))}: pip install them, in a virtual environment");
 }

@@ -1,8 +1,10 @@
 """A real model, whole: transformers builds a small one with random weights, it is saved, published, pulled by another node, and updated into a second process
 that started from other weights. Its logits must then be the first one's, bit for bit, and must not have been before.
 
-    PYTHONPATH=src/Client/python real_model.py --p2pw PATH [--device cpu|cuda:0]        needs torch and transformers
+    PYTHONPATH=src/Client/python real_model.py --p2pw PATH [--device cpu|cuda:0] [--worker checkpoint_engine]
 
+Needs torch and transformers. With --worker checkpoint_engine (and a GPU) the second process is what vLLM with that package, which must be installed with pyzmq,
+is from outside: vLLM's HTTP route, and the package's own worker on the memory that torch opens.
 Prints one JSON object per model; ends with 1 when one of them is not equal.
 """
 
@@ -13,6 +15,9 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
+import traceback
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 # Before torch: cuBLAS gives the same bits every time only with a workspace of its own.
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
@@ -57,9 +62,50 @@ def engine(arguments):
     # Parameters that are shared appear once, as in the checkpoint.
     with Engine(StateDict(dict(model.named_parameters())), listen=f"unix://{arguments.socket}", device=arguments.device) as listening:
         listening.start()
-        print(listening.url, flush=True)
-        for _ in sys.stdin:
-            print(logits(model, arguments.device), flush=True)
+        answer(listening.url, model, arguments.device)
+
+
+def stock_engine(arguments):
+    """The same with vLLM's route and checkpoint_engine's worker."""
+    import zmq
+    from checkpoint_engine.worker import update_weights_from_ipc
+
+    model = build(arguments.engine, seed=2, device=arguments.device)
+    weights, device, context = dict(model.named_parameters()), torch.device(arguments.device), zmq.Context()
+    gpu = f"GPU-{torch.cuda.get_device_properties(device).uuid}"
+
+    def load(received):
+        with torch.no_grad():
+            for name, tensor in received:
+                weights[name].copy_(tensor)
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            try:
+                assert self.path == "/collective_rpc" and body["method"] == "update_weights_from_ipc", f"{self.path} {body}"
+                update_weights_from_ipc(context, body["args"][0][gpu], device.index, run=load)
+                status, content = 200, json.dumps({"results": [None]}).encode()
+            except Exception:
+                status, content = 500, traceback.format_exc().encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_):
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        answer(f"vllm+http://127.0.0.1:{server.server_address[1]}?gpus={gpu}", model, arguments.device)
+        server.shutdown()
+
+
+def answer(url, model, device):
+    print(url, flush=True)
+    for _ in sys.stdin:
+        print(logits(model, device), flush=True)
 
 
 class Process:
@@ -119,21 +165,24 @@ def try_model(name, arguments, folder):
     with tracker:
         publisher, publishing = node(arguments.p2pw, folder, "publisher", ready["tracker"])
         consumer, consuming = node(arguments.p2pw, folder, "consumer", ready["tracker"])
-        second = Process(sys.executable, os.path.abspath(__file__), "--engine", name, "--socket", socket, "--device", arguments.device)
+        second = Process(sys.executable, os.path.abspath(__file__), "--engine", name, "--socket", socket, "--device", arguments.device, "--worker", arguments.worker)
         with publisher, consumer, second:
             url = second.line()
             before = second.ask()
             p2pw("publish", saved, f"{name}@1", "--node", publishing)
             p2pw("pull", f"{name}@1", "--node", consuming)
-            report = json.loads(p2pw("update", f"{name}@1", "--engine", url, "--node", consuming, "--verify", "--json"))
+            # Only our own package's worker can say what it holds.
+            verify = ["--verify"] if arguments.worker == "p2pweights" else []
+            report = json.loads(p2pw("update", f"{name}@1", "--engine", url, "--node", consuming, "--json", *verify))
             after = second.ask()
     return {
         "model": name,
         "device": arguments.device,
+        "worker": arguments.worker,
         "files": len([file for file in os.listdir(saved) if file.endswith(".safetensors")]),
         "tensors": report["tensors"],
         "bytes": report["bytes"],
-        "verified": report["verified"],
+        "verified": report.get("verified") is True,
         "differed_before": before != expected,
         "equal": after == expected,
     }
@@ -143,20 +192,21 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--p2pw")
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--worker", choices=["p2pweights", "checkpoint_engine"], default="p2pweights")
     parser.add_argument("--engine")
     parser.add_argument("--socket")
     arguments = parser.parse_args()
     # The same number of threads adds in the same order.
     torch.set_num_threads(1)
     if arguments.engine:
-        engine(arguments)
+        engine(arguments) if arguments.worker == "p2pweights" else stock_engine(arguments)
         return 0
     good = True
     for name in MODELS:
         with tempfile.TemporaryDirectory() as folder:
             result = try_model(name, arguments, folder)
         print(json.dumps(result), flush=True)
-        good = good and result["equal"] and result["differed_before"] and result["verified"]
+        good = good and result["equal"] and result["differed_before"] and result["verified"] == (arguments.worker == "p2pweights")
     return 0 if good else 1
 
 
