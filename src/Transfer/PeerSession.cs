@@ -60,12 +60,7 @@ public sealed class PeerSession : IAsyncDisposable
     /// <summary>Opens another connection to the same peer, for a path's payload.</summary>
     internal Task<OpenLane> OpenDataLaneAsync(CancellationToken cancellationToken) => _dialler.OpenAsync(Peer, LaneKind.Data, cancellationToken);
 
-    /// <summary>Opens another session with the same peer, for what outlives this one.</summary>
-    /// <exception cref="TransferException">The peer answered, and one side refuses the other.</exception>
-    /// <exception cref="IOException">The peer cannot be reached.</exception>
-    internal Task<PeerSession> OpenAnotherAsync(CancellationToken cancellationToken) => OpenAsync(Peer, _dialler, _time, cancellationToken);
-
-    /// <summary>The lane for leases: opened on the first call, shared by all paths, closed with the session; opened anew when it has ended.</summary>
+    /// <summary>The lane for leases: opened on the first call, shared by all paths, closed with the session unless somebody shares it beyond that; opened anew when it has ended.</summary>
     /// <exception cref="TransferException">One side refuses the other, or the peer knows no leases.</exception>
     /// <exception cref="IOException">The peer cannot be reached.</exception>
     internal async ValueTask<LeaseSession> LeasesAsync(CancellationToken cancellationToken)

@@ -166,6 +166,7 @@ public sealed class TransferService : IAsyncDisposable
     {
         await _stop.CancelAsync().ConfigureAwait(false);
         await _pulls.WaitAsync().ConfigureAwait(false);
+        await _pulling.Sessions.DisposeAsync().ConfigureAwait(false);
         await _local.DisposeAsync().ConfigureAwait(false);
         await _server.DisposeAsync().ConfigureAwait(false);
         await _watch.DisposeAsync().ConfigureAwait(false);

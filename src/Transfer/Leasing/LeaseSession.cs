@@ -7,7 +7,7 @@ namespace P2PWeights.Transfer.Leasing;
 
 /// <summary>
 /// Caller's side of a lease lane: asks for leases, renews all of them together, and gives them back in batches. When the lane ends, the leases that are out hold
-/// until they run out, and nothing renews them. Thread-safe. Got by <see cref="PeerSession.LeasesAsync"/>, closed with the session.
+/// until they run out, and nothing renews them. Thread-safe. Got by <see cref="PeerSession.LeasesAsync"/>; closed with the session, unless somebody else shares it.
 /// </summary>
 internal sealed class LeaseSession : IAsyncDisposable
 {
@@ -33,7 +33,7 @@ internal sealed class LeaseSession : IAsyncDisposable
     private readonly Task _keeping;
     private uint _lastId;
     private Exception? _closed;
-    private int _disposed;
+    private int _users = 1;
 
     /// <param name="lane">The connection; disposed with this.</param>
     /// <param name="peer">The peer's name, for messages.</param>
@@ -106,12 +106,24 @@ internal sealed class LeaseSession : IAsyncDisposable
         }
     }
 
-    /// <summary>Closes the lane.</summary>
+    /// <summary>Adds a user, who disposes of this too: for leases that outlive the session. False when the lane is closed.</summary>
+    public bool TryShare()
+    {
+        lock (_gate)
+        {
+            return _users > 0 && _users++ > 0;
+        }
+    }
+
+    /// <summary>Ends one use; the last one closes the lane.</summary>
     public async ValueTask DisposeAsync()
     {
-        if (Interlocked.Exchange(ref _disposed, 1) != 0)
+        lock (_gate)
         {
-            return;
+            if (--_users != 0)
+            {
+                return; // others use it, or it is closed
+            }
         }
 
         await _stop.CancelAsync().ConfigureAwait(false);

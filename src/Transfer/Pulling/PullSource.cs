@@ -129,7 +129,7 @@ internal sealed class PullSource(PeerInfo known, PullContext context, int shards
                     return;
                 }
 
-                await using (session.ConfigureAwait(false))
+                using (session)
                 {
                     var reason = await FollowAsync(session, manifest, owner, post, cancellationToken).ConfigureAwait(false);
                     context.Log.SourceDown(Peer.Name, reason.Message);

@@ -4,17 +4,21 @@ using P2PWeights.Transfer.Wire;
 
 namespace P2PWeights.Transfer.Sessions;
 
-/// <summary>The sessions with peers that pulls need now: one per peer, shared by all pulls, with the paths to the peer. Thread-safe.</summary>
+/// <summary>
+/// The sessions with peers that pulls need now: one per peer, shared by all pulls, with the paths to the peer. They are closed on the side, so that no pull waits for that; disposing waits, once all
+/// are given back. Thread-safe.
+/// </summary>
 /// <param name="paths">The allowed paths, best first.</param>
-internal sealed class SessionPool(Dialler dialler, IReadOnlyList<ITransferPath> paths, PeerBook peers, TimeProvider time)
+internal sealed class SessionPool(Dialler dialler, IReadOnlyList<ITransferPath> paths, PeerBook peers, TimeProvider time) : IAsyncDisposable
 {
     /// <summary>For one path to be set up with one peer; each of its connections has the handshake's deadline.</summary>
     private static readonly TimeSpan OpenDeadline = 2 * WireLimits.HandshakeTimeout;
 
     private readonly Lock _gate = new();
     private readonly Dictionary<Guid, Shared> _shared = [];
+    private readonly OwnedTasks _closing = new();
 
-    /// <summary>Borrows the session with a peer, opening it if need be; disposing the result gives it back, and the last one back closes it.</summary>
+    /// <summary>Borrows the session with a peer, opening it if need be; disposing the result gives it back, and with the last one it closes.</summary>
     /// <exception cref="TransferException">The peer answered, and one side refuses the other.</exception>
     /// <exception cref="IOException">The peer cannot be reached.</exception>
     public async Task<BorrowedSession> BorrowAsync(PeerInfo peer, CancellationToken cancellationToken)
@@ -34,14 +38,16 @@ internal sealed class SessionPool(Dialler dialler, IReadOnlyList<ITransferPath> 
         try
         {
             var (session, channel) = await shared.Opening.WaitAsync(cancellationToken).ConfigureAwait(false);
-            return new BorrowedSession(session, channel, () => ReturnAsync(peer, shared));
+            return new BorrowedSession(session, channel, () => Return(peer, shared));
         }
         catch
         {
-            await ReturnAsync(peer, shared).ConfigureAwait(false);
+            Return(peer, shared);
             throw;
         }
     }
+
+    public async ValueTask DisposeAsync() => await _closing.WaitAsync().ConfigureAwait(false);
 
     private async Task<(PeerSession Session, PeerChannel Channel)> OpenAsync(PeerInfo peer)
     {
@@ -51,7 +57,7 @@ internal sealed class SessionPool(Dialler dialler, IReadOnlyList<ITransferPath> 
         return (session, new PeerChannel(session, paths, peers.PathsOf(peer), OpenDeadline));
     }
 
-    private async Task ReturnAsync(PeerInfo peer, Shared shared)
+    private void Return(PeerInfo peer, Shared shared)
     {
         lock (_gate)
         {
@@ -66,6 +72,11 @@ internal sealed class SessionPool(Dialler dialler, IReadOnlyList<ITransferPath> 
             }
         }
 
+        _closing.Start(() => CloseAsync(peer, shared));
+    }
+
+    private async Task CloseAsync(PeerInfo peer, Shared shared)
+    {
         await ((Task)shared.Opening).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         if (shared.Opening.IsCompletedSuccessfully)
         {
@@ -90,7 +101,7 @@ internal sealed class SessionPool(Dialler dialler, IReadOnlyList<ITransferPath> 
 /// <summary>A session borrowed from the pool.</summary>
 /// <param name="Session">The conversation.</param>
 /// <param name="Channel">The paths to the peer.</param>
-internal sealed record BorrowedSession(PeerSession Session, PeerChannel Channel, Func<Task> Return) : IAsyncDisposable
+internal sealed record BorrowedSession(PeerSession Session, PeerChannel Channel, Action Return) : IDisposable
 {
-    public async ValueTask DisposeAsync() => await Return().ConfigureAwait(false);
+    public void Dispose() => Return();
 }

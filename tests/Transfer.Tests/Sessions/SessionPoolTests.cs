@@ -18,7 +18,7 @@ public sealed class SessionPoolTests
         var dialler = new Dialler(new Identity(Guid.NewGuid(), "caller", null), watch, TimeProvider.System);
         var pool = new SessionPool(dialler, [new ScriptedPath(PathNames.Tcp, TestCheckpoint.Create(5000))], book, TimeProvider.System);
         var info = publisher.Info;
-        await using (var borrowed = await pool.BorrowAsync(info, TestNode.Deadline))
+        using (var borrowed = await pool.BorrowAsync(info, TestNode.Deadline))
         {
             Assert.True(Assert.Single(book.Statuses).Connected);
             await publisher.StopServingAsync();
@@ -26,6 +26,7 @@ public sealed class SessionPoolTests
             await Assert.ThrowsAsync<IOException>(() => pool.BorrowAsync(info, TestNode.Deadline));
         }
 
+        await pool.DisposeAsync();
         Assert.False(Assert.Single(book.Statuses).Connected);
     }
 }

@@ -7,14 +7,13 @@ using P2PWeights.Transfer.Leasing;
 namespace P2PWeights.Transfer.Paths.Local;
 
 /// <summary>
-/// A peer on this host that gives leases on its files and its arena, over a session of its own: what is borrowed outlives the pull that borrowed it, and with it the session.
-/// When the peer goes away or wants its memory back, or a lease is about to run out without having been renewed, the borrowed shards are copied into this node's tiers. The session ends when
+/// A peer on this host that gives leases on its files and its arena, over a lane that is kept beyond the session in which it was opened, because what is borrowed outlives the pull that borrowed it.
+/// When the peer goes away or wants its memory back, or a lease is about to run out without having been renewed, the borrowed shards are copied into this node's tiers. The lane ends when
 /// nobody uses it and nothing is borrowed. Thread-safe.
 /// </summary>
-/// <param name="session">Taken over.</param>
-/// <param name="leases">Of that session.</param>
+/// <param name="leases">In use by this, from the start.</param>
 /// <param name="arena">The peer's arena, proved; null when it has none. Taken over.</param>
-internal sealed class LendingPeer(ShardStore store, PeerSession session, LeaseSession leases, ForeignArena? arena, TimeProvider time, ILogger log)
+internal sealed class LendingPeer(ShardStore store, PeerInfo peer, LeaseSession leases, ForeignArena? arena, TimeProvider time, ILogger log)
 {
     private const int CopiesAtOnce = 2;
 
@@ -29,7 +28,7 @@ internal sealed class LendingPeer(ShardStore store, PeerSession session, LeaseSe
     private int _users = 1;
 
     /// <summary>The peer's node id.</summary>
-    public Guid Id => session.Peer.Id;
+    public Guid Id => peer.Id;
 
     /// <summary>The peer's arena; null when it has none.</summary>
     public ForeignArena? Arena => arena;
@@ -83,7 +82,7 @@ internal sealed class LendingPeer(ShardStore store, PeerSession session, LeaseSe
         }
     }
 
-    /// <summary>Looks after what is borrowed until nobody needs it, or until cancelled; then ends the session.</summary>
+    /// <summary>Looks after what is borrowed until nobody needs it, or until cancelled; then ends the lane.</summary>
     public async Task RunAsync(CancellationToken cancellationToken)
     {
         try
@@ -101,7 +100,7 @@ internal sealed class LendingPeer(ShardStore store, PeerSession session, LeaseSe
                 catch (Exception failure) when (failure is not OperationCanceledException || !cancellationToken.IsCancellationRequested)
                 {
                     // Whatever it was, nobody else looks after what is borrowed: what was not kept is tried again at the next look.
-                    log.KeepingFailed(session.Peer.Name, failure);
+                    log.KeepingFailed(peer.Name, failure);
                 }
             }
         }
@@ -109,7 +108,7 @@ internal sealed class LendingPeer(ShardStore store, PeerSession session, LeaseSe
         {
         }
 
-        await session.DisposeAsync().ConfigureAwait(false);
+        await leases.DisposeAsync().ConfigureAwait(false);
         arena?.Dispose();
     }
 
@@ -147,7 +146,7 @@ internal sealed class LendingPeer(ShardStore store, PeerSession session, LeaseSe
         var reason = hasEnded ? (await leases.Ended.ConfigureAwait(false)).Message
             : ending.Exists(lease => lease.IsRecalled) ? "it wants its memory back"
             : "its leases were not renewed in time";
-        log.BorrowedKept(session.Peer.Name, kept, lost, reason);
+        log.BorrowedKept(peer.Name, kept, lost, reason);
     }
 
     private bool IsEnding(BorrowedLease lease) => lease.IsRecalled || leases.Ended.IsCompleted || lease.Remaining < TooLittleLeft;

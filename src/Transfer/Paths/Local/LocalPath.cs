@@ -30,12 +30,9 @@ internal sealed class LocalPath(ShardStore store, TimeProvider time, ILogger log
 
         var leases = await peer.LeasesAsync(cancellationToken).ConfigureAwait(false);
         var (arena, problem) = await PeerArena.OpenAsync(leases, peer.Peer.Id, cancellationToken).ConfigureAwait(false);
-        if (problem is not null)
-        {
-            return PathOpening.Unreachable(problem);
-        }
-
-        return PathOpening.Open(new LocalChannel(store, await BeginAsync(peer, arena, cancellationToken).ConfigureAwait(false)));
+        return problem is null
+            ? PathOpening.Open(new LocalChannel(store, Begin(peer.Peer, leases, arena)))
+            : PathOpening.Unreachable(problem);
     }
 
     public async ValueTask DisposeAsync()
@@ -45,7 +42,7 @@ internal sealed class LocalPath(ShardStore store, TimeProvider time, ILogger log
         _stop.Dispose();
     }
 
-    /// <summary>Whether a session with the peer is up for leases, which may be for them alone.</summary>
+    /// <summary>Whether a lane to the peer is up for leases, which may be all that there is between the two.</summary>
     public bool IsLending(Guid peer)
     {
         lock (_gate)
@@ -63,33 +60,23 @@ internal sealed class LocalPath(ShardStore store, TimeProvider time, ILogger log
         }
     }
 
-    /// <summary>A new conversation with the peer for leases.</summary>
+    /// <summary>Keeps the session's lane for leases beyond the session.</summary>
     /// <param name="arena">The peer's, proved; taken over.</param>
-    private async Task<LendingPeer> BeginAsync(PeerSession peer, ForeignArena? arena, CancellationToken cancellationToken)
+    /// <exception cref="IOException">The lane ended meanwhile.</exception>
+    private LendingPeer Begin(PeerInfo peer, LeaseSession leases, ForeignArena? arena)
     {
-        PeerSession? session = null;
-        try
+        lock (_gate)
         {
-            session = await peer.OpenAnotherAsync(cancellationToken).ConfigureAwait(false);
-            var opened = new LendingPeer(store, session, await session.LeasesAsync(cancellationToken).ConfigureAwait(false), arena, time, log);
-            lock (_gate)
+            if (_stop.IsCancellationRequested || !leases.TryShare())
             {
-                ObjectDisposedException.ThrowIf(_stop.IsCancellationRequested, this);
-                _lending[peer.Peer.Id] = opened;
-                _running.Start(() => RunAsync(opened));
+                arena?.Dispose();
+                throw new IOException($"the lease lane to {peer.Name} was closed");
             }
 
-            return opened;
-        }
-        catch
-        {
-            arena?.Dispose();
-            if (session is not null)
-            {
-                await session.DisposeAsync().ConfigureAwait(false);
-            }
-
-            throw;
+            var begun = new LendingPeer(store, peer, leases, arena, time, log);
+            _lending[peer.Id] = begun;
+            _running.Start(() => RunAsync(begun));
+            return begun;
         }
     }
 
