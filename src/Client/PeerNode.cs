@@ -134,6 +134,7 @@ public sealed class PeerNode : INodeApi, IAsyncDisposable
             "update",
             async token =>
             {
+                UpdateRequestCheck.Require(request);
                 var engines = await EngineGroup.ConnectAsync(request.Engines, _farewells, token).ConfigureAwait(false);
                 await using (engines)
                 {

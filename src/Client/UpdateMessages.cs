@@ -8,19 +8,31 @@ namespace P2PWeights.Client;
 /// <param name="Engines">Their URLs.</param>
 public sealed record UpdateRequest(string Checkpoint, IReadOnlyList<string> Engines)
 {
+    /// <summary>The least <see cref="SlotBytes"/>: below it an update is nothing but telling the engine.</summary>
+    public const long MinSlotBytes = 1L << 20;
+
+    /// <summary>The most <see cref="Slots"/>.</summary>
+    public const int MaxSlots = 64;
+
+    /// <summary>The shortest <see cref="DeviceTimeout"/>: one that healthy copies do not keep gives up a good GPU, and its slots with it until the node ends.</summary>
+    public static readonly TimeSpan MinDeviceTimeout = TimeSpan.FromSeconds(1);
+
+    /// <summary>The longest <see cref="DeviceTimeout"/>.</summary>
+    public static readonly TimeSpan MaxDeviceTimeout = TimeSpan.FromHours(1);
+
     /// <summary>How GPUs get each other's slices; see <see cref="BroadcastModes"/>.</summary>
     public string Broadcast { get; init; } = BroadcastModes.Peer;
 
-    /// <summary>Bytes of a slot, at most, unless a tensor is larger. 1 GiB.</summary>
+    /// <summary>Bytes of a slot, at most, unless a tensor is larger; <see cref="MinSlotBytes"/> or more. 1 GiB.</summary>
     public long SlotBytes { get; init; } = 1L << 30;
 
-    /// <summary>Slots per GPU, at most.</summary>
+    /// <summary>Slots per GPU, at most; 1 to <see cref="MaxSlots"/>.</summary>
     public int Slots { get; init; } = 4;
 
-    /// <summary>The part of the GPUs' free memory that slots may take, 0 to 1.</summary>
+    /// <summary>The part of the GPUs' free memory that slots may take, above 0 and at most 1.</summary>
     public double MemoryFraction { get; init; } = 0.9;
 
-    /// <summary>How long a copy between host and GPU, or between GPUs, may take before the GPU is left behind.</summary>
+    /// <summary>How long a copy between host and GPU, or between GPUs, may take before the GPU is left behind; <see cref="MinDeviceTimeout"/> to <see cref="MaxDeviceTimeout"/>.</summary>
     public TimeSpan DeviceTimeout { get; init; } = TimeSpan.FromSeconds(30);
 
     /// <summary>Whether to wait for an update that runs already; otherwise it is refused.</summary>

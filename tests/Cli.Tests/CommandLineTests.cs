@@ -65,6 +65,7 @@ public sealed class CommandLineTests
     [InlineData("node --paths rdma,tcp --no-local")]
     [InlineData("pull name@version --to DIR --tracker URL --paths tcp --no-rdma")]
     [InlineData("status --tracker URL")]
+    [InlineData("update name@version --engine URL --slot 1MiB --slots 64 --gpu-fraction 1 --gpu-timeout 1s --node SOCKET")]
     [InlineData("verify DIR name@version --node SOCKET")]
     [InlineData("scrub --node SOCKET")]
     [InlineData("doctor --tracker URL")]
@@ -72,6 +73,18 @@ public sealed class CommandLineTests
     [InlineData("demo --checkpoint DIR --peers 3")]
     [InlineData("demo --size 512MiB")]
     public void Documented_form_parses(string line) => Assert.Empty(CommandLine.Build().Parse(line.Split(' ')).Errors);
+
+    [Theory]
+    [InlineData("update")]
+    [InlineData("why")]
+    [InlineData("scrub")]
+    public void Command_that_only_a_node_can_answer_offers_no_tracker(string name)
+    {
+        var options = CommandLine.Build().Subcommands.Single(command => command.Name == name).Options.Select(option => option.Name).ToList();
+
+        Assert.Contains("--node", options);
+        Assert.Empty(options.Intersect(["--tracker", "--discover", "--cluster", "--cluster-key-file"]));
+    }
 
     [Fact]
     public async Task Help_of_a_command_shows_examples()
@@ -94,6 +107,13 @@ public sealed class CommandLineTests
     [Theory]
     [InlineData("nonsense")]
     [InlineData("update x@1")]
+    [InlineData("update x@1 --engine vllm+http://127.0.0.1:1 --node /nowhere.sock --slot 0")]
+    [InlineData("update x@1 --engine vllm+http://127.0.0.1:1 --node /nowhere.sock --slot 1023KiB")]
+    [InlineData("update x@1 --engine vllm+http://127.0.0.1:1 --node /nowhere.sock --slots 0")]
+    [InlineData("update x@1 --engine vllm+http://127.0.0.1:1 --node /nowhere.sock --gpu-fraction 0")]
+    [InlineData("update x@1 --engine vllm+http://127.0.0.1:1 --node /nowhere.sock --gpu-timeout 0s")]
+    [InlineData("update x@1 --engine vllm+http://127.0.0.1:1 --node /nowhere.sock --gpu-timeout 999ms")]
+    [InlineData("update x@1 --engine vllm+http://127.0.0.1:1 --node /nowhere.sock --gpu-timeout 61m")]
     [InlineData("publish")]
     [InlineData("publish DIR")]
     [InlineData("publish DIR no-version --node /nowhere.sock")]

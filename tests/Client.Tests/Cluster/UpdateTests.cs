@@ -129,6 +129,41 @@ public sealed class UpdateTests
         Assert.Contains("p2pw_node_requests_total{operation=\"update\",outcome=\"cancelled\"}", metrics.Render(), StringComparison.Ordinal);
     }
 
+    public static TheoryData<UpdateRequest, string> Faults
+    {
+        get
+        {
+            var request = new UpdateRequest(TestCluster.Checkpoint, ["python+unix:///nowhere.sock"]);
+            return new TheoryData<UpdateRequest, string>
+            {
+                { request with { SlotBytes = 0 }, "slots of 0 bytes" },
+                { request with { SlotBytes = UpdateRequest.MinSlotBytes - 1 }, "less than 1 MiB" },
+                { request with { Slots = 0 }, "0 slots per GPU" },
+                { request with { Slots = 65 }, "between 1 and 64" },
+                { request with { MemoryFraction = 0 }, "0 is no part" },
+                { request with { MemoryFraction = 1.5 }, "1.5 is no part" },
+                { request with { MemoryFraction = double.NaN }, "NaN is no part" },
+                { request with { DeviceTimeout = TimeSpan.Zero }, "00:00:00 for a GPU's copies" },
+                { request with { DeviceTimeout = TimeSpan.FromDays(365) }, "365.00:00:00 for a GPU's copies" },
+                { request with { Broadcast = "shout" }, "'shout' is no way to broadcast" },
+                { request with { Slots = 0, Broadcast = "" }, "; 0 slots per GPU" },
+            };
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Faults), DisableDiscoveryEnumeration = true)]
+    public async Task A_request_beyond_the_limits_is_refused_before_an_engine_is_asked(UpdateRequest request, string fault)
+    {
+        await using var cluster = await TestCluster.StartAsync();
+        var node = await cluster.StartNodeAsync("node");
+
+        var failure = await Assert.ThrowsAsync<NodeException>(() => node.UpdateAsync(request, null, default).WaitAsync(TestCluster.Deadline));
+
+        Assert.Equal(NodeError.Usage, failure.Error);
+        Assert.Contains(fault, failure.Message, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task An_update_without_sources_breaks_off_and_its_report_says_what_engines_hold()
     {

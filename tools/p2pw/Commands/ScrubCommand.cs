@@ -12,15 +12,11 @@ internal sealed class ScrubCommand : CliCommand
 
     public ScrubCommand()
         : base("scrub", "Hash all that a node holds again; repair from peers what is wrong (exit code 4 if it cannot).", "p2pw scrub --node /run/p2pweights/node.sock") =>
-        _target.AddTo(this);
+        _target.AddNodeTo(this);
 
     protected override async Task<int> RunAsync(ParseResult arguments, Terminal terminal, CancellationToken cancellationToken)
     {
         var target = await _target.ReadAsync(arguments, cancellationToken);
-        if (target.Socket is null)
-            throw new NodeException(
-                NodeError.Usage,
-                "a scrub needs the node whose store it reads: --node SOCKET. A tracker stores no shards.");
         using var node = target.OpenNode();
         var latest = new Latest<NodeScrubReport>();
         var report = await new ProgressView(terminal, TimeProvider.System).WatchAsync(

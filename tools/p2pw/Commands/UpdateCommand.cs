@@ -25,10 +25,10 @@ internal sealed class UpdateCommand : CliCommand
         Description = $"{BroadcastModes.Peer}: GPUs copy from each other, and one that stalls is left behind. {BroadcastModes.Nccl}: collective operations. Default: {BroadcastModes.Peer}.",
     };
 
-    private readonly Option<string?> _slot = new("--slot") { HelpName = "SIZE", Description = "GPU memory of one slot, at most; a larger tensor makes it larger. Default: 1GiB." };
-    private readonly Option<int?> _slots = new("--slots") { HelpName = "N", Description = "Slots per GPU, at most. Default: 4." };
+    private readonly Option<string?> _slot = new("--slot") { HelpName = "SIZE", Description = "GPU memory of one slot, at most, 1MiB or more; a larger tensor makes it larger. Default: 1GiB." };
+    private readonly Option<int?> _slots = new("--slots") { HelpName = "N", Description = "Slots per GPU, at most, 1 to 64. Default: 4." };
     private readonly Option<double?> _fraction = new("--gpu-fraction") { HelpName = "PART", Description = "The part of the GPUs' free memory that slots may take. Default: 0.9." };
-    private readonly Option<string?> _timeout = new("--gpu-timeout") { HelpName = "DURATION", Description = "A GPU whose copies do not end for this long is left behind. Default: 30s." };
+    private readonly Option<string?> _timeout = new("--gpu-timeout") { HelpName = "DURATION", Description = "A GPU whose copies do not end for this long is left behind, 1s to 1h. Default: 30s." };
     private readonly Option<bool> _wait = new("--wait") { Description = "Wait for an update that runs already, instead of being refused." };
     private readonly Option<bool> _verify = new("--verify")
     {
@@ -48,15 +48,13 @@ internal sealed class UpdateCommand : CliCommand
         Add(_checkpoint);
         foreach (var option in (Option[])[_engines, _broadcast, _slot, _slots, _fraction, _timeout, _wait, _verify])
             Add(option);
-        _target.AddTo(this);
+        _target.AddNodeTo(this);
     }
 
     protected override async Task<int> RunAsync(ParseResult arguments, Terminal terminal, CancellationToken cancellationToken)
     {
         var request = Read(arguments);
         var target = await _target.ReadAsync(arguments, cancellationToken);
-        if (target.Socket is null)
-            throw new NodeException(NodeError.Usage, "an update needs the node of the engines' host, which keeps the checkpoint's bytes ready for the GPUs: --node SOCKET");
         using var node = target.OpenNode();
         var latest = new Latest<UpdateProgress>();
         var report = await new ProgressView(terminal, TimeProvider.System).WatchAsync(
@@ -83,10 +81,10 @@ internal sealed class UpdateCommand : CliCommand
         return request with
         {
             Broadcast = arguments.GetValue(_broadcast) is { } mode ? Texts.Option(_broadcast.Name, mode, ParseMode) : request.Broadcast,
-            SlotBytes = arguments.GetValue(_slot) is { } slot ? Texts.Option(_slot.Name, slot, text => ByteSize.Parse(text)) : request.SlotBytes,
+            SlotBytes = arguments.GetValue(_slot) is { } slot ? Texts.Option(_slot.Name, slot, ParseSlot) : request.SlotBytes,
             Slots = arguments.GetValue(_slots) is { } slots ? Texts.Option(_slots.Name, slots.ToString(CultureInfo.InvariantCulture), ParseSlots) : request.Slots,
             MemoryFraction = arguments.GetValue(_fraction) is { } part ? Texts.Option(_fraction.Name, part.ToString(CultureInfo.InvariantCulture), ParseFraction) : request.MemoryFraction,
-            DeviceTimeout = arguments.GetValue(_timeout) is { } timeout ? Texts.Option(_timeout.Name, timeout, Texts.ParseDuration) : request.DeviceTimeout,
+            DeviceTimeout = arguments.GetValue(_timeout) is { } timeout ? Texts.Option(_timeout.Name, timeout, ParseTimeout) : request.DeviceTimeout,
             Wait = arguments.GetValue(_wait),
             Verify = arguments.GetValue(_verify),
         };
@@ -96,13 +94,21 @@ internal sealed class UpdateCommand : CliCommand
         ? text
         : throw new FormatException($"'{text}' is no way to broadcast; write {BroadcastModes.Peer} or {BroadcastModes.Nccl}");
 
-    private static int ParseSlots(string text) => int.Parse(text, CultureInfo.InvariantCulture) is var slots and > 0 and <= 64
+    private static long ParseSlot(string text) => ByteSize.Parse(text) is var size and >= UpdateRequest.MinSlotBytes
+        ? size
+        : throw new FormatException($"'{text}' is less than 1MiB");
+
+    private static int ParseSlots(string text) => int.Parse(text, CultureInfo.InvariantCulture) is var slots and > 0 and <= UpdateRequest.MaxSlots
         ? slots
         : throw new FormatException($"'{text}' is no number of slots; write 1 to 64");
 
     private static double ParseFraction(string text) => double.Parse(text, CultureInfo.InvariantCulture) is var part and > 0 and <= 1
         ? part
         : throw new FormatException($"'{text}' is no part; write a number above 0 and at most 1");
+
+    private static TimeSpan ParseTimeout(string text) => Texts.ParseDuration(text) is var timeout && timeout >= UpdateRequest.MinDeviceTimeout && timeout <= UpdateRequest.MaxDeviceTimeout
+        ? timeout
+        : throw new FormatException($"'{text}' is not between 1s and 1h");
 
     private static ProgressFrame Frame(string checkpoint, UpdateProgress progress)
     {

@@ -2,7 +2,6 @@ using System.CommandLine;
 using P2PWeights.Cli.Output;
 using P2PWeights.Cli.Settings;
 using P2PWeights.Cli.Targets;
-using P2PWeights.Client;
 
 namespace P2PWeights.Cli.Commands;
 
@@ -20,17 +19,13 @@ internal sealed class WhyCommand : CliCommand
             "p2pw why llama-3/8b@step-100 --node /run/p2pweights/node.sock --json")
     {
         Add(_checkpoint);
-        _target.AddTo(this);
+        _target.AddNodeTo(this);
     }
 
     protected override async Task<int> RunAsync(ParseResult arguments, Terminal terminal, CancellationToken cancellationToken)
     {
         var checkpoint = Texts.Checkpoint(arguments.GetRequiredValue(_checkpoint)).ToString();
         var target = await _target.ReadAsync(arguments, cancellationToken);
-        if (target.Socket is null)
-            throw new NodeException(
-                NodeError.Usage,
-                "the node that pulled explains its pulls: --node SOCKET. A tracker sees none of them.");
         using var node = target.OpenNode();
         var explanation = await node.WhyAsync(checkpoint, cancellationToken);
         terminal.Result(JsonShapes.Of(explanation), text => WhyReport.Write(text, explanation));

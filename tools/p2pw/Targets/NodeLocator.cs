@@ -25,7 +25,7 @@ internal static class NodeLocator
         return places.FirstOrDefault(exists) ?? throw new NodeException(
             NodeError.NotFound,
             $"no node runs on this machine: looked for {string.Join(" and ", places)}; {Variable} is not set.\n"
-            + "Name a node's socket with --node SOCKET, go to a tracker with --tracker URL, or start a node: p2pw node --tracker URL --data DIR --socket SOCKET");
+            + "Name a node's socket with --node SOCKET, go to a tracker with --tracker URL where the command takes it, or start a node: p2pw node --tracker URL --data DIR --socket SOCKET");
     }
 
     private static string? UserSocket(IReadOnlyDictionary<string, string> environment) =>

@@ -37,14 +37,18 @@ internal sealed class TargetOptions
         Description = $"With --discover: name of the cluster whose trackers are meant. Default: {DiscoveryOptions.DefaultCluster}.",
     };
 
+    /// <summary>For a command that trackers can answer as well.</summary>
     public void AddTo(Command command)
     {
-        command.Add(_node);
+        AddNodeTo(command);
         command.Add(_tracker);
         command.Add(_discover);
         command.Add(_cluster);
         command.Add(_clusterKeyFile);
     }
+
+    /// <summary>For a command that only a node can answer: its target is always one.</summary>
+    public void AddNodeTo(Command command) => command.Add(_node);
 
     /// <summary>Whom the command line names; else the node of this machine.</summary>
     /// <exception cref="NodeException">More than one is named, there is no node, or no tracker is found.</exception>
