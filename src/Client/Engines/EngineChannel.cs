@@ -18,6 +18,7 @@ internal sealed class EngineChannel : IEngineChannel
     private readonly Farewells _farewells;
     private ZmtpConnection? _connection;
     private SlotMemory? _memory;
+    private CancellationTokenSource? _finishing;
     private bool _isFinished;
     private bool _isAborted;
     private bool _isBroken;
@@ -50,12 +51,12 @@ internal sealed class EngineChannel : IEngineChannel
         }
 
         _memory = memory;
-        using (var deadline = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _update.Ended))
+        using var opening = After(_options.OpenTimeout);
+        using (var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _update.Ended, opening.Token))
         {
-            deadline.CancelAfter(_options.OpenTimeout);
             try
             {
-                _connection = await _listener.AcceptAsync(deadline.Token).ConfigureAwait(false);
+                _connection = await _listener.AcceptAsync(stop.Token).ConfigureAwait(false);
             }
             catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
             {
@@ -65,10 +66,10 @@ internal sealed class EngineChannel : IEngineChannel
 
         _listener.Dispose();
         EngineMessages.WriteMemory(Begin(), memory);
-        await AskAsync("opening the slots", _options.OpenTimeout, _options.AbortTimeout, cancellationToken).ConfigureAwait(false);
+        await AskAsync("opening the slots", _options.OpenTimeout, opening, _options.AbortTimeout, cancellationToken).ConfigureAwait(false);
     }
 
-    public Task LoadAsync(ImmutableArray<TensorRecord> tensors, CancellationToken cancellationToken)
+    public async Task LoadAsync(ImmutableArray<TensorRecord> tensors, CancellationToken cancellationToken)
     {
         foreach (var tensor in tensors)
         {
@@ -80,14 +81,16 @@ internal sealed class EngineChannel : IEngineChannel
 
         EngineMessages.WriteTensors(Begin(), tensors);
         _hasLoaded = true;
-        return AskAsync("loading a bucket", _options.LoadTimeout, _options.AbortTimeout, cancellationToken);
+        using var loading = After(_options.LoadTimeout);
+        await AskAsync("loading a bucket", _options.LoadTimeout, loading, _options.AbortTimeout, cancellationToken).ConfigureAwait(false);
     }
 
-    // Versions of checkpoint-engine before two end markers do all that follows the last bucket before they answer this one, hence the longer deadline.
+    // Versions of checkpoint-engine before two end markers do all that follows the last bucket before they answer this one, hence one deadline for both.
     public Task ReleaseAsync(CancellationToken cancellationToken)
     {
         EngineMessages.WriteEnd(Begin());
-        return AskAsync("letting go of the slots", _options.FinishTimeout, _options.AbortTimeout, cancellationToken);
+        _finishing = After(_options.FinishTimeout);
+        return AskAsync("letting go of the slots", _options.FinishTimeout, _finishing, _options.AbortTimeout, cancellationToken);
     }
 
     public async Task FinishAsync(CancellationToken cancellationToken)
@@ -96,23 +99,24 @@ internal sealed class EngineChannel : IEngineChannel
         try
         {
             // A rank may be done long before the others, on whom the verdict waits.
-            await AskAsync("finishing", _options.FinishTimeout, _options.LoadTimeout, cancellationToken).ConfigureAwait(false);
+            await AskAsync("finishing", _options.FinishTimeout, _finishing!, _options.LoadTimeout, cancellationToken).ConfigureAwait(false);
         }
         catch (EngineException e) when (e.Error == EngineError.Died && _update.Verdict is { IsCompletedSuccessfully: true, Result: null })
         {
             // One of those versions: it went away after the first end marker, and its engine reports success.
         }
 
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _finishing!.Token);
         try
         {
-            if (await _update.Verdict.WaitAsync(_options.FinishTimeout, cancellationToken).ConfigureAwait(false) is { } failure)
+            if (await _update.Verdict.WaitAsync(stop.Token).ConfigureAwait(false) is { } failure)
             {
                 throw failure;
             }
         }
-        catch (TimeoutException e)
+        catch (OperationCanceledException e) when (!cancellationToken.IsCancellationRequested)
         {
-            throw new EngineException(EngineError.Deadline, $"engine {Name}: every bucket is loaded, but its request did not end within {_options.FinishTimeout}; look at its log", e);
+            throw new EngineException(EngineError.Deadline, $"engine {Name}: every bucket is loaded, but its request did not end within {Seconds(_options.FinishTimeout)}; look at its log", e);
         }
 
         _isFinished = true;
@@ -157,6 +161,7 @@ internal sealed class EngineChannel : IEngineChannel
         }
 
         await _update.DisposeAsync().ConfigureAwait(false);
+        _finishing?.Dispose();
     }
 
     /// <summary>Tells the rank that its update has failed as soon as it can be told, and closes the connection. Never throws for what the engine does.</summary>
@@ -217,26 +222,26 @@ internal sealed class EngineChannel : IEngineChannel
     }
 
     /// <summary>Sends the message and examines the answer: empty for success, else the traceback of what the engine's code raised.</summary>
+    /// <param name="timeout">What <paramref name="late"/> was made with, for the message: one deadline may hold for several questions.</param>
     /// <param name="patience">How long the engine's verdict is awaited when the rank goes away instead.</param>
-    private async Task AskAsync(string doing, TimeSpan timeout, TimeSpan patience, CancellationToken cancellationToken)
+    private async Task AskAsync(string doing, TimeSpan timeout, CancellationTokenSource late, TimeSpan patience, CancellationToken cancellationToken)
     {
         // Before anything is sent: then the engine can still be told that there is no more to come.
         cancellationToken.ThrowIfCancellationRequested();
-        using var deadline = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _update.Failed);
-        deadline.CancelAfter(timeout);
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _update.Failed, late.Token);
         byte[] reply;
         try
         {
             _isBroken = true;
-            await _connection!.SendAsync(_message.WrittenMemory, deadline.Token).ConfigureAwait(false);
+            await _connection!.SendAsync(_message.WrittenMemory, stop.Token).ConfigureAwait(false);
             (_isBroken, _hasSpoken) = (false, true);
-            reply = await _connection.ReceiveAsync(deadline.Token).ConfigureAwait(false);
+            reply = await _connection.ReceiveAsync(stop.Token).ConfigureAwait(false);
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
             throw _update.Failed.IsCancellationRequested
                 ? Wrapped(doing, await _update.Verdict.ConfigureAwait(false))
-                : Failure(EngineError.Deadline, doing, $"no answer within {timeout}{Torn}; restart it or update it again");
+                : Failure(EngineError.Deadline, doing, $"no answer within {Seconds(timeout)}{Torn}; restart it or update it again");
         }
         catch (InvalidDataException e)
         {
@@ -281,9 +286,13 @@ internal sealed class EngineChannel : IEngineChannel
         return Failure(
             EngineError.Deadline,
             "asked to begin",
-            $"no process connected to {_listener.Address} within {_options.OpenTimeout}; " + (_listener.LastRefusal
+            $"no process connected to {_listener.Address} within {Seconds(_options.OpenTimeout)}; " + (_listener.LastRefusal
                 ?? "does the engine use this GPU (name those it uses with ?gpus=), and does it share the network name space of this node?"));
     }
+
+    private CancellationTokenSource After(TimeSpan timeout) => new(timeout, _options.Time);
+
+    private static string Seconds(TimeSpan time) => FormattableString.Invariant($"{time.TotalSeconds:0.#} s");
 
     private EngineException Wrapped(string doing, EngineException? verdict) => new(verdict!.Error, $"rank {Device}, {doing}: {verdict.Message}", verdict) { Traceback = verdict.Traceback };
 

@@ -3,13 +3,16 @@ namespace P2PWeights.Client.Engines;
 /// <summary>How long engines are waited for.</summary>
 internal sealed record EngineOptions
 {
-    /// <summary>From the request to begin until a rank has opened the slot memory; an engine that serves may first finish what it is computing.</summary>
+    /// <summary>The clock of <see cref="OpenTimeout"/>, <see cref="LoadTimeout"/> and <see cref="FinishTimeout"/>.</summary>
+    public TimeProvider Time { get; init; } = TimeProvider.System;
+
+    /// <summary>From the request to begin until a rank has connected and opened the slot memory; an engine that serves may first finish what it is computing.</summary>
     public TimeSpan OpenTimeout { get; init; } = TimeSpan.FromMinutes(2);
 
-    /// <summary>For one bucket, and for letting go of the slot memory.</summary>
+    /// <summary>For one bucket.</summary>
     public TimeSpan LoadTimeout { get; init; } = TimeSpan.FromMinutes(1);
 
-    /// <summary>For what follows the last bucket, until the engine reports the end of the update. Quantisation of a large model takes minutes.</summary>
+    /// <summary>For all that follows the last bucket: letting go of the slot memory, whatever the rank does then, and the engine's report of the end. Quantisation of a large model takes minutes.</summary>
     public TimeSpan FinishTimeout { get; init; } = TimeSpan.FromMinutes(10);
 
     /// <summary>For the whole update, as the engine's own request to update sees it.</summary>
