@@ -8,7 +8,7 @@ using P2PWeights.Store.Leasing;
 namespace P2PWeights.Store;
 
 /// <summary>
-/// A promise that a shard's bytes stay where they are until it is disposed. Every lease but those of <see cref="ShardStore.LeaseInGpuAsync"/> has a file position (the arena is a file too), so that
+/// A promise that a shard's bytes stay where they are until it is disposed. Every lease but those on a GPU has a file position (the arena is a file too), so that
 /// sendfile serves all tiers alike. A value, whose copies are one lease: disposing one of them ends it for all, disposing it again does nothing, and whatever else is asked of an ended lease
 /// throws <see cref="ObjectDisposedException"/>. A lease allocates nothing.
 /// </summary>

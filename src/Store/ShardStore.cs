@@ -34,6 +34,7 @@ public sealed class ShardStore : IAsyncDisposable
     private readonly ReferenceJournal _journal;
     private readonly ReferenceTier _references;
     private readonly PinTable _pins = new();
+    private readonly PinTable _arriving = new();
     private readonly Evictor _evictor;
     private readonly LeaseDesk _leases;
     private readonly ShardPlacer _placer;
@@ -52,10 +53,10 @@ public sealed class ShardStore : IAsyncDisposable
         (_index, _changes, _memory, _gpu, _disk, _journal, _references, _manifests) =
             (parts.Index, parts.Changes, parts.Memory, parts.Gpu, parts.Disk, parts.Journal, parts.References, parts.Manifests);
         _diskKeeper = new DiskKeeper(_disk, _index, time);
-        _evictor = new Evictor(_index, _memory, _gpu, _disk, _diskKeeper, _pins, options.LowWatermark, time, log, _metrics);
+        _evictor = new Evictor(_index, _memory, _gpu, _disk, _diskKeeper, _pins, _arriving, options.LowWatermark, time, log, _metrics);
         _leases = new LeaseDesk(_index, _memory, _gpu, _disk, _diskKeeper, _references, time, log, _metrics);
         _placer = new ShardPlacer(_index, _memory, _gpu, _disk, _diskKeeper, _references, _evictor, _metrics, options.RoomTimeout, time);
-        _loader = new MemoryLoader(_leases, _placer, _pins);
+        _loader = new MemoryLoader(_leases, _placer, _arriving);
         _adopter = new Adopter(_index, _diskKeeper, _references, _evictor, _placer, log);
         _gpuAdopter = _gpu is null ? null : new GpuAdopter(_index, _gpu, _evictor, time);
         if (_gpu?.Register(_placer.Staging) is { } problem)
@@ -144,6 +145,11 @@ public sealed class ShardStore : IAsyncDisposable
 
     /// <summary>Leases the shard on the GPU that holds it, proved as for <see cref="LeaseAsync"/>; null when none does. Such a lease has no file.</summary>
     public ValueTask<ShardLease?> LeaseInGpuAsync(Digest digest, CancellationToken cancellationToken) => _leases.LeaseAsync(digest, Tiers.Gpu, cancellationToken);
+
+    /// <summary>
+    /// Leases the shard as <see cref="LeaseAsync"/> does, but what only a GPU holds is leased there, and has no file: it takes no room in the memory tier. Null when no replica is left.
+    /// </summary>
+    public ValueTask<ShardLease?> LeaseWhereItLiesAsync(Digest digest, CancellationToken cancellationToken) => _leases.LeaseWhereItLiesAsync(digest, cancellationToken);
 
     /// <summary>
     /// Leases the shard in the memory tier, where devices can read it, and brings it there first, hashed again, when only files or a GPU hold it. Null when no replica is left.
@@ -246,7 +252,10 @@ public sealed class ShardStore : IAsyncDisposable
     /// <returns>Whether the shard is held now.</returns>
     public ValueTask<bool> KeepBorrowedAsync(Digest digest, CancellationToken cancellationToken) => _adopter.KeepAsync(digest, cancellationToken);
 
-    /// <summary>Keeps shards from eviction until the returned pin is disposed. Shards that are not held yet are kept once they come.</summary>
+    /// <summary>
+    /// Keeps shards from eviction until the returned pin is disposed. Shards that are not held yet are kept once they come. Of a shard that a GPU holds, proven, the replica in memory may
+    /// go all the same: others need the room, and it can be brought again.
+    /// </summary>
     public IDisposable Pin(IEnumerable<Digest> shards) => _pins.Pin(shards);
 
     /// <summary>Drops every unleased, unpinned replica of the shard in the tiers given. Reference files are never touched, only forgotten. Returns the tiers dropped.</summary>

@@ -35,6 +35,20 @@ public sealed class GpuPullTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Engine_is_updated_from_a_gpu_by_a_node_with_memory_for_one_shard()
+    {
+        var publisher = await _cluster.StartNodeAsync("n1");
+        var node = await _cluster.StartNodeAsync("n2", "--memory", "16MiB", "--disk", "0", "--gpu-memory", "host-0=64MiB");
+        (await P2pw.RunAsync("publish", SmallCheckpoint.Write(_cluster.Folder["source"], 48 << 20), "m@v1", "--node", publisher.Socket)).Expect(0);
+        (await P2pw.RunAsync("pull", "m@v1", "--into", "gpu:host-0", "--node", node.Socket)).Expect(0);
+        var engine = (await _cluster.Run("engine", "--socket", _cluster.Folder["engine.sock"]).ReadyAsync())["engine"];
+
+        var report = (await P2pw.RunAsync("update", "m@v1", "--engine", engine, "--verify", "--node", node.Socket, "--json")).Expect(0).Json;
+
+        Assert.True(report.GetProperty("verified").GetBoolean());
+    }
+
+    [Fact]
     public async Task Pull_onto_a_gpu_that_the_node_does_not_have_says_which_it_has()
     {
         var node = await StartAsync("n1", "host-0");

@@ -30,7 +30,9 @@ internal sealed class ShardFeed : IDisposable
             // Before the look, so that nothing that comes in between is missed.
             var isOver = _pull.IsCompleted;
             var arrival = _awaited.GetOrAdd(digest, _ => new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously));
-            if (await _store.LeaseAsync(digest, cancellationToken).ConfigureAwait(false) is { } lease)
+
+            // Not brought to memory: buckets are leased whole, several at a time, and a node whose shards are on a GPU may have memory for few of them.
+            if (await _store.LeaseWhereItLiesAsync(digest, cancellationToken).ConfigureAwait(false) is { } lease)
             {
                 _awaited.TryRemove(digest, out _);
                 return lease;

@@ -9,10 +9,12 @@ namespace P2PWeights.Store.Eviction;
 
 /// <summary>
 /// Makes room: asks the planner and carries its plan out, one plan at a time. A memory victim that is, as far as known, the last replica of its shard moves
-/// to the disk tier when that has room to spare; it is never worth evicting another shard for.
+/// to the disk tier when that has room to spare; it is never worth evicting another shard for. What is pinned keeps every replica, but the one in memory when a GPU has a proven one.
 /// </summary>
+/// <param name="pins">Shards that must stay.</param>
+/// <param name="arriving">Shards whose replica in memory must stay, wherever else they are.</param>
 internal sealed class Evictor(
-    ShardIndex index, MemoryTier? memory, GpuTier? gpu, DiskTier disk, DiskKeeper diskKeeper, PinTable pins, double lowWatermark, TimeProvider time, StoreLog log, StoreMetrics metrics) : IDisposable
+    ShardIndex index, MemoryTier? memory, GpuTier? gpu, DiskTier disk, DiskKeeper diskKeeper, PinTable pins, PinTable arriving, double lowWatermark, TimeProvider time, StoreLog log, StoreMetrics metrics) : IDisposable
 {
     /// <summary>Longer than any peer takes to ask for the renewal of its leases, and so to hear that memory is wanted.</summary>
     private static readonly TimeSpan WantedTime = TimeSpan.FromSeconds(5);
@@ -140,12 +142,12 @@ internal sealed class Evictor(
         }
     }
 
-    /// <summary>Drops a replica from memory unless it is pinned or leased.</summary>
+    /// <summary>Drops a replica from memory unless it is leased, or pinned and its content not safe on a GPU.</summary>
     public bool TryDropFromMemory(Digest digest)
     {
         using var slot = index.Lock(digest);
         var record = slot.Record;
-        if (!record.Has(Tiers.Memory) || memory!.IsLeased(record.MemoryUnit) || pins.IsPinned(digest))
+        if (!record.Has(Tiers.Memory) || memory!.IsLeased(record.MemoryUnit) || MustStayInMemory(digest, record))
         {
             return false;
         }
@@ -246,10 +248,10 @@ internal sealed class Evictor(
     private IEnumerable<EvictionCandidate> MemoryCandidates()
     {
         // A pull may pin all that it brings: then there is a plan for every shard, and the pinned must cost next to nothing.
-        foreach (var digest in memory!.Published().Where(digest => !pins.IsPinned(digest)))
+        foreach (var digest in memory!.Published().Where(digest => gpu is not null || !pins.IsPinned(digest)))
         {
             var record = index.Find(digest);
-            if (record.Has(Tiers.Memory))
+            if (record.Has(Tiers.Memory) && !MustStayInMemory(digest, record))
             {
                 var kept = memory.IsLeased(record.MemoryUnit);
                 yield return new EvictionCandidate(digest, MemoryTier.BlockBytes(record.Size), record.LastUse, kept, OtherReplicas(digest, record, Tiers.Memory));
@@ -281,6 +283,10 @@ internal sealed class Evictor(
             }
         }
     }
+
+    /// <summary>Whether a pin keeps the replica in memory. A proven one on a GPU keeps the shard as well, and cannot go itself while the pin lasts.</summary>
+    private bool MustStayInMemory(Digest digest, in ShardRecord record) =>
+        arriving.IsPinned(digest) || (pins.IsPinned(digest) && !record.IsProven(Tiers.Gpu));
 
     private int OtherReplicas(Digest digest, in ShardRecord record, Tiers tier) =>
         ReplicasElsewhere(digest) + ((record.Tiers & ~tier) != Tiers.None ? 1 : 0);

@@ -52,6 +52,10 @@ internal sealed class LeaseDesk(
         }
     }
 
+    /// <summary>A lease on any good replica where it lies: in a file when there is one, else on a GPU. Null when there is none.</summary>
+    public async ValueTask<ShardLease?> LeaseWhereItLiesAsync(Digest digest, CancellationToken cancellationToken) =>
+        await LeaseAsync(digest, cancellationToken).ConfigureAwait(false) ?? await LeaseAsync(digest, Tiers.Gpu, cancellationToken).ConfigureAwait(false);
+
     /// <summary>A lease on the replica in one tier, or null when that tier has no good one.</summary>
     public async ValueTask<ShardLease?> LeaseAsync(Digest digest, Tiers tier, CancellationToken cancellationToken) =>
         (await TryLeaseAsync(digest, tier, evenIfProven: false, cancellationToken).ConfigureAwait(false)).Lease;

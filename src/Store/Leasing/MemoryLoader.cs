@@ -8,7 +8,8 @@ namespace P2PWeights.Store.Leasing;
 /// Leases shards in the memory tier, and brings there, a bounded number at a time, those that only files or GPUs hold. What is brought is written as if it had been received:
 /// hashed before it is visible.
 /// </summary>
-internal sealed class MemoryLoader(LeaseDesk leases, ShardPlacer placer, PinTable pins)
+/// <param name="arriving">Keeps replicas in memory from eviction until they are leased.</param>
+internal sealed class MemoryLoader(LeaseDesk leases, ShardPlacer placer, PinTable arriving)
 {
     /// <summary>Whoever wants a shard that is being brought waits for it.</summary>
     private readonly DigestTurns _turns = new();
@@ -24,7 +25,7 @@ internal sealed class MemoryLoader(LeaseDesk leases, ShardPlacer placer, PinTabl
         using var turn = await _turns.EnterAsync(digest, cancellationToken).ConfigureAwait(false);
 
         // From its commit to the lease on it, nobody may evict it.
-        using var pin = pins.Pin([digest]);
+        using var pin = arriving.Pin([digest]);
 
         // Ends: each round returns, or drops a replica that turned out to be wrong.
         while (true)
@@ -34,8 +35,7 @@ internal sealed class MemoryLoader(LeaseDesk leases, ShardPlacer placer, PinTabl
                 return inMemory;
             }
 
-            if ((await leases.LeaseAsync(digest, cancellationToken).ConfigureAwait(false)
-                ?? await leases.LeaseAsync(digest, Tiers.Gpu, cancellationToken).ConfigureAwait(false)) is not { } source)
+            if (await leases.LeaseWhereItLiesAsync(digest, cancellationToken).ConfigureAwait(false) is not { } source)
             {
                 return null;
             }

@@ -19,7 +19,8 @@ public sealed class ShardFeedTests : IAsyncLifetime
     public async Task InitializeAsync()
     {
         _store = await ShardStore.OpenAsync(
-            new StoreOptions { DataDirectory = _folder["data"], MemoryBytes = 0, DiskBytes = 1 << 20 }, TimeProvider.System, NullLoggerFactory.Instance, default);
+            new StoreOptions { DataDirectory = _folder["data"], ArenaRoot = _folder.Path, MemoryBytes = 16 << 20, DiskBytes = 1 << 20, GpuMemory = [new GpuMemory("host-0", 16 << 20)] },
+            TimeProvider.System, NullLoggerFactory.Instance, default);
         _feed = new ShardFeed(_store, _manifest, _pull.Task);
     }
 
@@ -45,6 +46,19 @@ public sealed class ShardFeedTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_shard_that_only_a_gpu_holds_is_leased_there_and_takes_no_memory()
+    {
+        await WriteAsync(1, ShardTarget.InGpu(0));
+
+        using var lease = await _feed.TakeAsync(0, default);
+
+        Assert.Equal((Tiers.Gpu, Tiers.Gpu), (lease.Tier, _store.Locate(lease.Shard.Digest)));
+        var read = new byte[1];
+        await lease.ReadAsync(read, default);
+        Assert.Equal(1, read[0]);
+    }
+
+    [Fact]
     public async Task A_pull_that_fails_fails_whoever_waits()
     {
         var waiting = _feed.TakeAsync(0, default).AsTask();
@@ -63,9 +77,9 @@ public sealed class ShardFeedTests : IAsyncLifetime
         Assert.Equal((StoreError.Full, _manifest.Shards[0].Digest), (failure.Error, failure.Shard));
     }
 
-    private async Task WriteAsync(byte number)
+    private async Task WriteAsync(byte number, ShardTarget target = default)
     {
-        using var write = await _store.BeginWriteAsync(ManifestFactory.Shard(number, 1), null, default);
+        using var write = await _store.BeginWriteAsync(ManifestFactory.Shard(number, 1), target, default);
         write.Buffer.Span[0] = number;
         await write.CommitAsync(default);
     }

@@ -70,6 +70,23 @@ public sealed class GpuAdoptionTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Pinned_shard_stays_in_memory_until_what_was_adopted_of_it_is_proven()
+    {
+        var (shard, bytes, lease, gpus) = await OfferAsync();
+        using (lease)
+        {
+            await _taker.Store.PutAsync(shard, bytes);
+            Assert.True(await AdoptAsync(shard, gpus, lease));
+        }
+
+        using var pin = _taker.Store.Pin([shard.Digest]);
+        Assert.Equal(Tiers.None, await _taker.Store.EvictAsync(shard.Digest, Tiers.Memory, StoreFixture.Deadline));
+        (await _taker.Store.LeaseInGpuAsync(shard.Digest, StoreFixture.Deadline))!.Value.Dispose();
+        Assert.Equal(Tiers.Memory, await _taker.Store.EvictAsync(shard.Digest, Tiers.Memory, StoreFixture.Deadline));
+        gpus.EndUse();
+    }
+
+    [Fact]
     public async Task Right_bytes_from_elsewhere_take_the_place_of_adopted_ones()
     {
         var (shard, bytes, lease, gpus) = await OfferAsync();

@@ -57,6 +57,36 @@ public sealed class GpuTierTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Pinned_shards_of_a_gpu_pass_through_memory_that_holds_one_of_them_and_stay_on_the_gpu()
+    {
+        var store = await _fixture.OpenAsync(memory: 16 * MiB, disk: 0, gpus: Host);
+        var (first, firstBytes) = _fixture.NewShard(16 * MiB);
+        var (second, secondBytes) = _fixture.NewShard(16 * MiB);
+        await store.PutAsync(first, firstBytes, ShardTarget.InGpu(0));
+        await store.PutAsync(second, secondBytes, ShardTarget.InGpu(0));
+        using var pin = store.Pin([first.Digest, second.Digest]);
+
+        await ReadAsync(first, firstBytes);
+        await ReadAsync(second, secondBytes);
+        await ReadAsync(first, firstBytes);
+
+        Assert.Equal((Tiers.Memory | Tiers.Gpu, Tiers.Gpu), (store.Locate(first.Digest), store.Locate(second.Digest)));
+        Assert.Equal(Tiers.Memory, await store.EvictAsync(first.Digest, Tiers.Memory | Tiers.Gpu, StoreFixture.Deadline));
+        var (next, nextBytes) = _fixture.NewShard(16 * MiB);
+        Assert.Equal(StoreError.Full, (await Assert.ThrowsAsync<StoreException>(() => store.PutAsync(next, nextBytes, ShardTarget.InGpu(0)))).Error);
+
+        async Task ReadAsync(ShardInfo shard, byte[] bytes)
+        {
+            using var lease = await store.LeaseAsync(shard.Digest, StoreFixture.Deadline);
+            Assert.Equal(Tiers.Memory, lease!.Value.Tier);
+            Assert.True(lease.Value.Memory.Span.SequenceEqual(bytes), _fixture.Seeded.ToString());
+
+            // Whoever reads it here keeps it here.
+            Assert.Equal(Tiers.None, await store.EvictAsync(shard.Digest, Tiers.Memory, StoreFixture.Deadline));
+        }
+    }
+
+    [Fact]
     public async Task Full_gpu_gives_up_what_was_used_least_lately_but_nothing_pinned_or_leased()
     {
         var store = await _fixture.OpenAsync(gpus: [Host, new GpuMemory("host-7", 16 * MiB)]);
