@@ -138,7 +138,7 @@ public sealed class PeerNode : INodeApi, IAsyncDisposable
                 var engines = await EngineGroup.ConnectAsync(request.Engines, _farewells, token).ConfigureAwait(false);
                 await using (engines)
                 {
-                    return await _updater.UpdateAsync(request, engines.Engines, progress, token).ConfigureAwait(false);
+                    return Explain(await _updater.UpdateAsync(request, engines.Engines, progress, token).ConfigureAwait(false), cancellationToken);
                 }
             },
             cancellationToken,
@@ -148,7 +148,8 @@ public sealed class PeerNode : INodeApi, IAsyncDisposable
     /// <param name="engines">Stay owned by the caller; the request's own list is for whoever reads the report.</param>
     internal Task<UpdateReport> UpdateAsync(
         UpdateRequest request, IReadOnlyList<IEngine> engines, IProgress<UpdateProgress>? progress, CancellationToken cancellationToken) =>
-        _operations.RunAsync("update", token => _updater.UpdateAsync(request, engines, progress, token), cancellationToken, OutcomeOf);
+        _operations.RunAsync(
+            "update", async token => Explain(await _updater.UpdateAsync(request, engines, progress, token).ConfigureAwait(false), cancellationToken), cancellationToken, OutcomeOf);
 
     public Task<VerifyReport> VerifyAsync(string folder, string checkpoint, IProgress<long>? bytesHashed, CancellationToken cancellationToken) =>
         _operations.RunAsync(
@@ -275,6 +276,11 @@ public sealed class PeerNode : INodeApi, IAsyncDisposable
             return false;
         }
     }
+
+    /// <summary>A report of an update that was cancelled, and not by its caller, says by whom: a node that stops cancels what runs.</summary>
+    private static UpdateReport Explain(UpdateReport report, CancellationToken caller) => report.Cancelled && !caller.IsCancellationRequested
+        ? report with { Cancelled = false, Failure = new UpdateFailure(NodeError.Failed, "the node is stopping; start it again, and update again") }
+        : report;
 
     private static string OutcomeOf(UpdateReport report) => report.Cancelled ? NodeMetrics.Cancelled : report.Failure?.Error.ToString() ?? NodeMetrics.Ok;
 

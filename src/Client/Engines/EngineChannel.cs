@@ -116,7 +116,7 @@ internal sealed class EngineChannel : IEngineChannel
         }
         catch (OperationCanceledException e) when (!cancellationToken.IsCancellationRequested)
         {
-            throw new EngineException(EngineError.Deadline, $"engine {Name}: every bucket is loaded, but its request did not end within {Seconds(_options.FinishTimeout)}; look at its log", e);
+            throw new EngineException(EngineError.Deadline, $"engine {Name}: every bucket is loaded, but its request did not end within {_options.FinishTimeout.TotalSeconds:0.#} s; look at its log", e);
         }
 
         _isFinished = true;
@@ -241,7 +241,7 @@ internal sealed class EngineChannel : IEngineChannel
         {
             throw _update.Failed.IsCancellationRequested
                 ? Wrapped(doing, await _update.Verdict.ConfigureAwait(false))
-                : Failure(EngineError.Deadline, doing, $"no answer within {Seconds(timeout)}{Torn}; restart it or update it again");
+                : Failure(EngineError.Deadline, doing, $"no answer within {timeout.TotalSeconds:0.#} s{Torn}; restart it or update it again");
         }
         catch (InvalidDataException e)
         {
@@ -286,13 +286,11 @@ internal sealed class EngineChannel : IEngineChannel
         return Failure(
             EngineError.Deadline,
             "asked to begin",
-            $"no process connected to {_listener.Address} within {Seconds(_options.OpenTimeout)}; " + (_listener.LastRefusal
+            $"no process connected to {_listener.Address} within {_options.OpenTimeout.TotalSeconds:0.#} s; " + (_listener.LastRefusal
                 ?? "does the engine use this GPU (name those it uses with ?gpus=), and does it share the network name space of this node?"));
     }
 
     private CancellationTokenSource After(TimeSpan timeout) => new(timeout, _options.Time);
-
-    private static string Seconds(TimeSpan time) => FormattableString.Invariant($"{time.TotalSeconds:0.#} s");
 
     private EngineException Wrapped(string doing, EngineException? verdict) => new(verdict!.Error, $"rank {Device}, {doing}: {verdict.Message}", verdict) { Traceback = verdict.Traceback };
 

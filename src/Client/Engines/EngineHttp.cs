@@ -68,18 +68,25 @@ internal sealed class EngineHttp : IDisposable
         }
         catch (OperationCanceledException e) when (!cancellationToken.IsCancellationRequested)
         {
-            throw new EngineException(EngineError.Deadline, $"engine {_name}, {doing}, did not answer within {timeout}", e);
+            throw new EngineException(EngineError.Deadline, $"engine {_name}, {doing}, did not answer within {timeout.TotalSeconds:0.#} s", e);
         }
         catch (HttpRequestException e)
         {
-            throw new EngineException(EngineError.Died, $"engine {_name}, {doing}, cannot be reached, or ended: {Why(e)}; is it running, and is this its address?", e);
+            throw new EngineException(EngineError.Died, $"engine {_name}, {doing}, {Why(e)}", e);
         }
     }
 
     public void Dispose() => _http.Dispose();
 
-    /// <summary>.NET has no word of its own for a socket that is not there.</summary>
-    private string Why(HttpRequestException failure) => _socket is { } path && !File.Exists(path) ? $"there is no socket {path}" : failure.Message;
+    /// <summary>.NET has no word of its own for a socket that is not there, and names a socket after a host that there is not.</summary>
+    private string Why(HttpRequestException failure) => failure.HttpRequestError switch
+    {
+        HttpRequestError.ConnectionError or HttpRequestError.NameResolutionError =>
+            $"cannot be reached: {(_socket is not { } path ? failure.Message : File.Exists(path) ? $"{path}: {failure.InnerException?.Message ?? failure.Message}" : $"there is no socket {path}")}; is it running, and is this its address?",
+        HttpRequestError.ResponseEnded => "went away before it answered: its process ended, or closed the connection; look at its log",
+        _ when failure.InnerException is IOException => $"went away before it answered: its process ended, or closed the connection ({failure.InnerException.Message}); look at its log",
+        _ => $"gave no answer that can be read: {failure.Message}; is this its address?",
+    };
 
     private static ByteArrayContent Json(Action<Utf8JsonWriter> body)
     {

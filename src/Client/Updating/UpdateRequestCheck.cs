@@ -34,7 +34,7 @@ internal static class UpdateRequestCheck
 
         if (request.MemoryFraction is not (> 0 and <= 1))
         {
-            yield return FormattableString.Invariant($"{request.MemoryFraction} is no part of a GPU's memory, which is above 0 and at most 1");
+            yield return $"{request.MemoryFraction} is no part of a GPU's memory, which is above 0 and at most 1";
         }
 
         if (request.DeviceTimeout < UpdateRequest.MinDeviceTimeout || request.DeviceTimeout > UpdateRequest.MaxDeviceTimeout)

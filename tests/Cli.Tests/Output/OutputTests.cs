@@ -109,6 +109,12 @@ public sealed class OutputTests
         Assert.Equal(24, bar.Filled.Length + bar.Empty.Length);
     }
 
+    [Theory]
+    [InlineData(0, 0, "3 sources")]
+    [InlineData(0, 100, "0 %  0 B of 100 B  0 kB/s  3 sources")]
+    [InlineData(50, 0, "50 B  0 kB/s  3 sources")]
+    public void Numbers_of_nothing_are_left_out(long done, long total, string expected) => Assert.Equal(expected, new ProgressFrame("t", done, total, ["3 sources"]).Numbers(new RateMeter()));
+
     [Fact]
     public void Json_has_snake_case_keys_and_digests_in_hex()
     {

@@ -129,6 +129,31 @@ public sealed class UpdateTests
         Assert.Contains("p2pw_node_requests_total{operation=\"update\",outcome=\"cancelled\"}", metrics.Render(), StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task An_update_whose_node_stops_says_so_in_its_report()
+    {
+        await using var cluster = await TestCluster.StartAsync();
+        var (consumer, _) = await PublishedAsync(cluster);
+        var loading = new TaskCompletionSource();
+        var (engine, _, _) = UpdateFixture.Engine(1, async (_, step, token) =>
+        {
+            if (step == "load 1")
+            {
+                loading.SetResult();
+                await Task.Delay(Timeout.Infinite, token);
+            }
+        });
+        var updating = consumer.UpdateAsync(Request, [engine], null, default);
+        await loading.Task.WaitAsync(TestCluster.Deadline);
+
+        await cluster.StopAsync(consumer).WaitAsync(TestCluster.Deadline);
+
+        var report = await updating.WaitAsync(TestCluster.Deadline);
+        Assert.Equal((NodeError.Failed, false), (report.Failure?.Error, report.Cancelled));
+        Assert.Contains("the node is stopping", report.Failure!.Message, StringComparison.Ordinal);
+        Assert.Equal(EngineStates.Torn, report.Engines[0].State);
+    }
+
     public static TheoryData<UpdateRequest, string> Faults
     {
         get

@@ -111,6 +111,8 @@ public sealed class OwnEngineTests : IDisposable
         await channel.DisposeAsync();
 
         Assert.Equal(EngineError.Died, failure.Error);
+        Assert.Contains("its process ended", failure.Message, StringComparison.Ordinal);
+        Assert.DoesNotContain("cannot be reached", failure.Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -239,6 +241,8 @@ public sealed class OwnEngineTests : IDisposable
         }
 
         Assert.True(File.Exists(socket));
+        var failure = await Assert.ThrowsAsync<EngineException>(() => Engine.ConnectAsync(EngineAddress.Parse($"python+unix://{socket}"), [], Options, default));
+        Assert.Contains($"cannot be reached: {socket}: Connection refused;", failure.Message, StringComparison.Ordinal);
         await using var process = Start();
         await process.ReadEventAsync("listening");
         Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(socket));

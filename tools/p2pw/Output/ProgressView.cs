@@ -38,7 +38,7 @@ internal sealed class ProgressView(Terminal terminal, TimeProvider time)
             await RepeatAsync(work, LineInterval, () =>
             {
                 if (Sample() is { } newest)
-                    terminal.Note($"{newest.Title}  {newest.Numbers(meter)}");
+                    terminal.Note($"{newest.Title}  {newest.Numbers(meter)}".TrimEnd());
             });
         }
 
