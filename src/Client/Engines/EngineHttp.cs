@@ -84,8 +84,8 @@ internal sealed class EngineHttp : IDisposable
         HttpRequestError.ConnectionError or HttpRequestError.NameResolutionError =>
             $"cannot be reached: {(_socket is not { } path ? failure.Message : File.Exists(path) ? $"{path}: {failure.InnerException?.Message ?? failure.Message}" : $"there is no socket {path}")}; is it running, and is this its address?",
         HttpRequestError.ResponseEnded => "went away before it answered: its process ended, or closed the connection; look at its log",
-        _ when failure.InnerException is IOException => $"went away before it answered: its process ended, or closed the connection ({failure.InnerException.Message}); look at its log",
-        _ => $"gave no answer that can be read: {failure.Message}; is this its address?",
+        _ when failure.InnerException is IOException => $"went away before it answered: its process ended, or closed the connection ({failure.InnerException.Message.TrimEnd('.')}); look at its log",
+        _ => $"gave no answer that can be read: {failure.Message.TrimEnd('.')}; is this its address?",
     };
 
     private static ByteArrayContent Json(Action<Utf8JsonWriter> body)
