@@ -10,8 +10,8 @@ namespace P2PWeights.Transfer;
 public sealed record PullRequest(Manifest Manifest, IReadOnlyList<int> Wanted, ShardTarget Target)
 {
     /// <summary>
-    /// For whoever uses the shards while they come: they are asked for in the order of <see cref="Wanted"/>, about this many bytes ahead of the first that is missing, so that the
-    /// next ones needed are not the last to arrive. 0 for all at once, the rarest first, which is best for the swarm.
+    /// For whoever uses the shards while they come: they are asked for in the order of <see cref="Wanted"/>, about this many bytes ahead of the first that is missing (more only as
+    /// long as a source would have nothing to do otherwise), so that the next ones needed are not the last to arrive. 0 for all at once, the rarest first, which is best for the swarm.
     /// </summary>
     public long LookAheadBytes { get; init; }
 

@@ -43,8 +43,8 @@ internal sealed class Pull
         _planner = new PullPlanner(
             request.Manifest.Shards, request.Wanted, new PlannerOptions(window, context.Options.LanesPerPeer)
             {
-                // Less than the window would leave sources idle.
-                LookAheadBytes = request.LookAheadBytes > 0 ? Math.Max(request.LookAheadBytes, 2 * window) : 0,
+                LookAheadBytes = request.LookAheadBytes > 0 ? request.LookAheadBytes : long.MaxValue,
+                IdleLookAheadBytes = Math.Max(request.LookAheadBytes, 2 * window),
                 FirstBytesOnHost = isToGpu ? window : 0,
             },
             random);

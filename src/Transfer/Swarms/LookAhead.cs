@@ -7,16 +7,30 @@ namespace P2PWeights.Transfer.Swarms;
 /// Lets the shards of a pull in, in their order, as far ahead of what is verified as is allowed: what is needed first comes first. Part of the <see cref="PullPlanner"/>.
 /// </summary>
 /// <param name="shards">The manifest's shard table.</param>
-/// <param name="bytes">Bytes let in and not verified; 0 for everything at once.</param>
-internal sealed class LookAhead(ImmutableArray<ShardInfo> shards, long bytes)
+internal sealed class LookAhead(ImmutableArray<ShardInfo> shards)
 {
     private readonly Queue<int> _order = new();
     private readonly ShardBitmap _later = new(shards.Length);
-    private readonly long _most = bytes > 0 ? bytes : long.MaxValue;
     private long _admitted;
 
     /// <summary>Whether every shard was let in.</summary>
     public bool IsOver => _order.Count == 0;
+
+    /// <summary>Whether any of these is wanted and not let in yet.</summary>
+    public bool HasLater(ShardBitmap held)
+    {
+        var words = held.Words;
+        var later = _later.Words;
+        for (var w = 0; w < later.Length; w++)
+        {
+            if ((words[w] & later[w]) != 0)
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
 
     /// <summary>A shard is wanted behind those before.</summary>
     public void Add(int ordinal)
@@ -49,9 +63,10 @@ internal sealed class LookAhead(ImmutableArray<ShardInfo> shards, long bytes)
     }
 
     /// <summary>Lets the next shard in; -1 when none may be, for now.</summary>
-    public int Next()
+    /// <param name="most">Bytes let in and not verified, from which on none may.</param>
+    public int Next(long most)
     {
-        while (_order.TryPeek(out var next) && (!_later[next] || _admitted < _most))
+        while (_order.TryPeek(out var next) && (!_later[next] || _admitted < most))
         {
             _order.Dequeue();
             if (_later[next])

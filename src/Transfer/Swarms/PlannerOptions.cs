@@ -20,8 +20,11 @@ internal sealed record PlannerOptions(long WindowBytes, int LanesPerSource)
     /// </summary>
     public long FirstBytesOnHost { get; init; }
 
-    /// <summary>Shards are let in in their order, as long as those let in and not verified have fewer bytes; 0 for all at once.</summary>
-    public long LookAheadBytes { get; init; }
+    /// <summary>Shards are let in in their order, as long as those let in and not verified have fewer bytes.</summary>
+    public long LookAheadBytes { get; init; } = long.MaxValue;
+
+    /// <summary>The same while a source has nothing to do otherwise.</summary>
+    public long IdleLookAheadBytes { get; init; }
 
     /// <summary>Most shards asked of one source at a time; a lane takes <see cref="Wire.WireLimits.MaxOutstandingFetches"/>.</summary>
     public int MaxShardsPerSource { get; init; } = LanesPerSource * 64;

@@ -46,7 +46,7 @@ internal sealed class PullPlanner
         _missing = new RarityIndex(shards.Length, random);
         _holders = new int[shards.Length];
         _open = new ShardBitmap(shards.Length);
-        _lookAhead = new LookAhead(shards, options.LookAheadBytes);
+        _lookAhead = new LookAhead(shards);
         foreach (var ordinal in wanted)
         {
             if (_open[ordinal])
@@ -153,21 +153,20 @@ internal sealed class PullPlanner
             return null;
         }
 
-        _others.Clear();
-        _publishers.Clear();
-        foreach (var source in _sources)
+        while (true)
         {
-            if (source.Useful > 0 && CanAsk(source, now) && Load(source) < 1)
+            if (Decide(now) is { } decision)
             {
-                (source.IsPublisher ? _publishers : _others).Add(source);
+                return decision;
             }
-        }
 
-        // What only publishers hold comes first: others wait until it is passed on. What others hold is asked of publishers last.
-        return Next(_publishers, Part.OnlyPublishers, now)
-            ?? Next(_others, Part.Others, now)
-            ?? Next(_publishers, Part.Uncovered, now)
-            ?? (_missing.Count == 0 && _lookAhead.IsOver ? Hedge(now) : null);
+            if (!HasIdleSource(now) || _lookAhead.Next(_options.IdleLookAheadBytes) is not (>= 0 and var further))
+            {
+                return _missing.Count == 0 && _lookAhead.IsOver ? Hedge(now) : null;
+            }
+
+            PutBack(further);
+        }
     }
 
     /// <summary>The shard is not to be asked for, for now: somebody else brings it, or it is copied from the store.</summary>
@@ -226,9 +225,42 @@ internal sealed class PullPlanner
         }
     }
 
+    /// <summary>The best decision about the shards that are let in.</summary>
+    private Assignment? Decide(TimeSpan now)
+    {
+        _others.Clear();
+        _publishers.Clear();
+        foreach (var source in _sources)
+        {
+            if (source.Useful > 0 && CanAsk(source, now) && Load(source) < 1)
+            {
+                (source.IsPublisher ? _publishers : _others).Add(source);
+            }
+        }
+
+        // What only publishers hold comes first: others wait until it is passed on. What others hold is asked of publishers last.
+        return Next(_publishers, Part.OnlyPublishers, now)
+            ?? Next(_others, Part.Others, now)
+            ?? Next(_publishers, Part.Uncovered, now);
+    }
+
+    /// <summary>Whether a source could be asked for one of the shards that are not let in yet.</summary>
+    private bool HasIdleSource(TimeSpan now)
+    {
+        foreach (var source in _sources)
+        {
+            if (CanAsk(source, now) && Fits(source, _largestShard) && _lookAhead.HasLater(source.Held))
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
     private void Admit()
     {
-        while (_lookAhead.Next() is var next and >= 0)
+        while (_lookAhead.Next(_options.LookAheadBytes) is var next and >= 0)
         {
             PutBack(next);
         }
@@ -241,7 +273,7 @@ internal sealed class PullPlanner
         {
             var best = Least(candidates, left);
             var source = candidates[best];
-            if (Choose(source, part, now) is var ordinal and >= 0 && Fits(source, ordinal))
+            if (Choose(source, part, now) is var ordinal and >= 0 && Fits(source, _shards[ordinal].Size))
             {
                 Take(ordinal);
                 return Begin(source, ordinal, hedge: false, now);
@@ -327,12 +359,8 @@ internal sealed class PullPlanner
     }
 
     /// <summary>Within both windows; a window that is empty takes a shard of any size.</summary>
-    private bool Fits(PlannedSource source, int ordinal)
-    {
-        var size = _shards[ordinal].Size;
-        return (source.Outstanding == 0 || source.OutstandingBytes + size <= Window(source))
-            && (_flights.Bytes == 0 || _flights.Bytes + size <= _options.WindowBytes);
-    }
+    private bool Fits(PlannedSource source, int size) =>
+        (source.Outstanding == 0 || source.OutstandingBytes + size <= Window(source)) && (_flights.Bytes == 0 || _flights.Bytes + size <= _options.WindowBytes);
 
     /// <summary>Asks an idle source for a slow last shard as well, if that pays.</summary>
     private Assignment? Hedge(TimeSpan now)

@@ -401,6 +401,39 @@ public sealed class PullPlannerTests
         Assert.Equal(0, Assert.Single(Drain(planner, TimeSpan.Zero)).Ordinal);
     }
 
+    [Fact]
+    public void With_a_look_ahead_a_source_that_is_busy_with_the_next_shards_is_not_asked_for_later_ones_and_an_idle_one_is()
+    {
+        int[] wanted = [.. Enumerable.Range(0, 40).OrderBy(_ => _seeded.Random.Next())];
+        var table = wanted.Select(_ => new ShardInfo(new Digest(_seeded.Bytes(Digest.Size)), Size)).ToImmutableArray();
+        var planner = new PullPlanner(
+            table, wanted, new PlannerOptions(16 * Size, LanesPerSource: 2) { LookAheadBytes = 6 * Size, IdleLookAheadBytes = 32 * Size }, _seeded.Random);
+
+        // One that has told nothing yet is no reason to look further ahead.
+        Add(planner, []);
+        Assert.Empty(Drain(planner, TimeSpan.Zero));
+
+        // Asked for less than the look-ahead at a time: what comes is never further from the first that is missing.
+        var all = Add(planner, wanted);
+        var flying = new List<Assignment>();
+        for (var done = 0; done < 12; done++)
+        {
+            flying.AddRange(Drain(planner, TimeSpan.Zero));
+            Assert.InRange(flying.Count, 1, 5);
+            Assert.All(flying, fetch => Assert.True(Array.IndexOf(wanted, fetch.Ordinal) < done + 6, $"{_seeded}: shard {fetch.Ordinal} of {string.Join(' ', wanted)} with {done} done"));
+            var end = flying[_seeded.Random.Next(flying.Count)];
+            flying.Remove(end);
+            planner.Received(end);
+            planner.Done(end);
+        }
+
+        // One that holds only what comes last is asked for that, and the other still for what is next.
+        var last = Add(planner, wanted[^10..]);
+        var more = Drain(planner, TimeSpan.Zero);
+        Assert.Contains(more, fetch => fetch.Source == last);
+        Assert.All(more.Where(fetch => fetch.Source == all), fetch => Assert.True(Array.IndexOf(wanted, fetch.Ordinal) < 30, $"{_seeded}"));
+    }
+
     private static PlannedSource Add(PullPlanner planner, params int[] held) => Add(planner, isPublisher: false, held);
 
     private static PlannedSource AddPublisher(PullPlanner planner, params int[] held) => Add(planner, isPublisher: true, held);
