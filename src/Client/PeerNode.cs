@@ -64,7 +64,7 @@ public sealed class PeerNode : INodeApi, IAsyncDisposable
         _puller = new Puller(store, transfer, _catalog, _sync, time, log);
         _scrubber = new Scrubber(store, transfer, _sync, log);
         _farewells = teardown.Add(new Farewells());
-        _updater = teardown.AddSync(new Updater(store, _puller, _catalog, options.ArenaRoot, time, log));
+        _updater = teardown.Add(new Updater(store, _puller, _catalog, options.ArenaRoot, time, log));
     }
 
     /// <summary>Opens the store, starts to serve, joins the tracker. A tracker that does not answer yet is no failure: the node serves and keeps trying.</summary>

@@ -1,4 +1,5 @@
 using P2PWeights.Store.Content;
+using P2PWeights.Transfer;
 
 namespace P2PWeights.Client.Pulling;
 
@@ -30,9 +31,10 @@ internal sealed class PullHistory(TimeProvider time)
     /// <summary>Takes up a pull, until <see cref="Leave"/>.</summary>
     /// <param name="checkpoint">As it was asked for.</param>
     /// <param name="folder">Full path of the target; null for the tiers.</param>
-    public PullRecord Enter(string checkpoint, string? folder)
+    /// <param name="watch">Where the transfer shows its report; null for one that nobody else has.</param>
+    public PullRecord Enter(string checkpoint, string? folder, PullWatch? watch = null)
     {
-        var pull = new PullRecord(checkpoint, folder, time);
+        var pull = new PullRecord(checkpoint, folder, watch ?? new PullWatch(), time);
         lock (_gate)
         {
             _running.Add(pull);

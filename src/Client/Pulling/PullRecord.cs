@@ -6,7 +6,8 @@ namespace P2PWeights.Client.Pulling;
 /// <summary>What is known of one pull while it runs and after it ended. Written by the pull, read by anybody; thread-safe.</summary>
 /// <param name="asked">The checkpoint as it was asked for.</param>
 /// <param name="folder">Full path of the target; null for the tiers.</param>
-internal sealed class PullRecord(string asked, string? folder, TimeProvider time)
+/// <param name="watch">Where the transfer shows its report.</param>
+internal sealed class PullRecord(string asked, string? folder, PullWatch watch, TimeProvider time)
 {
     private readonly Lock _gate = new();
     private readonly DateTimeOffset _startedAt = time.GetUtcNow();
@@ -22,7 +23,7 @@ internal sealed class PullRecord(string asked, string? folder, TimeProvider time
     private TimeSpan? _ended;
 
     /// <summary>Where the transfer shows its report.</summary>
-    public PullWatch Watch { get; } = new();
+    public PullWatch Watch => watch;
 
     public string? Folder => folder;
 

@@ -26,16 +26,17 @@ internal sealed class Puller(ShardStore store, TransferService transfer, Checkpo
     {
         var folder = request.Folder is null ? null : LocalPath.RequireTarget(request.Folder, "the target folder");
         var gpu = request.Gpu is null ? default : OnGpu(request.Gpu, folder);
-        return await RecordAsync(request.Checkpoint, folder, record => PullAsync(request, folder, gpu, record, progress, cancellationToken)).ConfigureAwait(false);
+        return await RecordAsync(request.Checkpoint, folder, watch: null, record => PullAsync(request, folder, gpu, record, progress, cancellationToken)).ConfigureAwait(false);
     }
 
     /// <summary>Brings shards of a checkpoint into the tiers in the order in which they are wanted, for whoever uses them while they come.</summary>
     /// <param name="name"><c>name@version</c>.</param>
     /// <param name="wanted">Ordinals. What is held already costs nothing.</param>
     /// <param name="lookAheadBytes">See <see cref="PullRequest.LookAheadBytes"/>.</param>
+    /// <param name="watch">Shows what was pulled, however that ended.</param>
     public Task<PullReport> PullInOrderAsync(
-        string name, Manifest manifest, IReadOnlyList<int> wanted, long lookAheadBytes, IProgress<PullProgress>? progress, CancellationToken cancellationToken) =>
-        RecordAsync(name, target: null, async record =>
+        string name, Manifest manifest, IReadOnlyList<int> wanted, long lookAheadBytes, PullWatch watch, IProgress<PullProgress>? progress, CancellationToken cancellationToken) =>
+        RecordAsync(name, target: null, watch, async record =>
         {
             record.Resolved(name, manifest.Digest);
             NodeLog.PullStarted(log, name, manifest.Digest, "the tiers, for an update");
@@ -53,9 +54,9 @@ internal sealed class Puller(ShardStore store, TransferService transfer, Checkpo
         });
 
     /// <summary>Keeps the pull in the history, with how it ended.</summary>
-    private async Task<T> RecordAsync<T>(string asked, string? target, Func<PullRecord, Task<T>> pull)
+    private async Task<T> RecordAsync<T>(string asked, string? target, PullWatch? watch, Func<PullRecord, Task<T>> pull)
     {
-        var record = _history.Enter(asked, target);
+        var record = _history.Enter(asked, target, watch);
         var failure = (State: PullState.Failed, Message: (string?)null);
         try
         {

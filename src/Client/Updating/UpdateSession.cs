@@ -131,32 +131,43 @@ internal sealed class UpdateSession : IAsyncDisposable
         await pipeline.RunAsync(cancellationToken).ConfigureAwait(false);
     }
 
-    /// <summary>Ends the conversations with the engines, takes the exchange down, and frees the devices' memory, in this order and whatever goes wrong in between.</summary>
+    /// <summary>Ends the conversations with the engines, then <see cref="TakeDown"/>, whatever goes wrong in between.</summary>
     public async ValueTask DisposeAsync()
     {
         try
         {
-            foreach (var run in _runs)
-            {
-                await run.DisposeAsync().ConfigureAwait(false);
-            }
+            await EndEnginesAsync().ConfigureAwait(false);
         }
         finally
         {
-            // After the engines, which have no part in it: to take communicators of NCCL down takes a third of a second.
-            _slices?.Dispose();
-            _lanes.ForEach(lane => lane.Settle(_lanes));
-            _lanes.ForEach(lane => lane.Dispose());
-            foreach (var device in _opened.Skip(_lanes.Count))
-            {
-                device.Dispose();
-            }
+            TakeDown();
+        }
+    }
 
-            if (_lanes.Exists(lane => lane.Failure is not null))
-            {
-                NodeLog.MemoryGivenUp(
-                    _context.Log, string.Join(", ", _lanes.Where(lane => lane.Failure is not null).Select(lane => $"{lane.Device.Name} ({lane.Failure})")), GivenUpMemory.Bytes);
-            }
+    /// <summary>Ends the conversations with the engines: they let go of the slots.</summary>
+    public async ValueTask EndEnginesAsync()
+    {
+        foreach (var run in _runs)
+        {
+            await run.DisposeAsync().ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>Takes the exchange down and frees the devices' memory: after the engines, which have no part in it (communicators of NCCL take a third of a second). Calls the driver.</summary>
+    public void TakeDown()
+    {
+        _slices?.Dispose();
+        _lanes.ForEach(lane => lane.Settle(_lanes));
+        _lanes.ForEach(lane => lane.Dispose());
+        foreach (var device in _opened.Skip(_lanes.Count))
+        {
+            device.Dispose();
+        }
+
+        if (_lanes.Exists(lane => lane.Failure is not null))
+        {
+            NodeLog.MemoryGivenUp(
+                _context.Log, string.Join(", ", _lanes.Where(lane => lane.Failure is not null).Select(lane => $"{lane.Device.Name} ({lane.Failure})")), GivenUpMemory.Bytes);
         }
     }
 

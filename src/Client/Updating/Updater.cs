@@ -3,6 +3,7 @@ using P2PWeights.Client.Catalog;
 using P2PWeights.Client.Engines;
 using P2PWeights.Client.Pulling;
 using P2PWeights.Client.Updating.Devices;
+using P2PWeights.Client.Updating.Pipeline;
 using P2PWeights.Client.Updating.Verifying;
 using P2PWeights.Store;
 using P2PWeights.Store.Content;
@@ -14,10 +15,17 @@ namespace P2PWeights.Client.Updating;
 /// Brings checkpoints into running engines: catalog -> manifest -> plan -> pull and pipeline beside each other. One update at a time, because two would fight for the same
 /// GPU memory and links. The arena is registered with the GPUs at the first update, which takes a while, and stays registered.
 /// </summary>
-internal sealed class Updater(ShardStore store, Puller puller, CheckpointCatalog catalog, string slotRoot, TimeProvider time, ILogger log) : IDisposable
+internal sealed class Updater(ShardStore store, Puller puller, CheckpointCatalog catalog, string slotRoot, TimeProvider time, ILogger log) : IAsyncDisposable
 {
+    /// <summary>For devices to open, with all that comes before the first copy: the first update registers the arena, at 10 GB/s or more.</summary>
+    private static readonly TimeSpan OpeningTimeout = TimeSpan.FromMinutes(5);
+
+    /// <summary>For a driver that has not come back when the node stops.</summary>
+    private static readonly TimeSpan ClosingTimeout = TimeSpan.FromSeconds(5);
+
     private readonly SemaphoreSlim _turn = new(1);
     private readonly ArenaRegistration _arenaOnGpus = new(store, log);
+    private readonly DriverCalls _gpuCalls = new(time);
     private CudaUpdateDevices? _gpus;
 
     /// <summary>
@@ -54,11 +62,14 @@ internal sealed class Updater(ShardStore store, Puller puller, CheckpointCatalog
         }
     }
 
-    public void Dispose()
+    public async ValueTask DisposeAsync()
     {
-        _arenaOnGpus.Dispose();
-        _gpus?.Dispose();
         _turn.Dispose();
+        if (await _gpuCalls.WaitAsync(ClosingTimeout).ConfigureAwait(false))
+        {
+            _arenaOnGpus.Dispose();
+            _gpus?.Dispose();
+        }
     }
 
     private async Task<UpdateReport> UpdateAloneAsync(
@@ -75,18 +86,25 @@ internal sealed class Updater(ShardStore store, Puller puller, CheckpointCatalog
         var pulling = new TaskCompletionSource<PullReport>();
         using var feed = new ShardFeed(store, manifest, pulling.Task);
         var devices = DevicesOf(engines);
-        var session = new UpdateSession(new UpdateContext(name, manifest, engines, devices, store.Arena, feed.TakeAsync, request, time, log));
+        var calls = devices == _gpus ? _gpuCalls : new DriverCalls(time);
+        var session = await calls.RunAsync(
+            "open",
+            () => new UpdateSession(new UpdateContext(name, manifest, engines, devices, store.Arena, feed.TakeAsync, request, time, log)),
+            late: static opened => opened.TakeDown(),
+            calls.IsIdle ? OpeningTimeout : request.DeviceTimeout,
+            cancellationToken).ConfigureAwait(false);
         UpdateReport report;
-        await using (session)
+        try
         {
             var (plan, wanted) = (session.Plan, session.Map.InOrderOfNeed(session.Plan));
             NodeLog.UpdateStarted(log, name, engines.Count, session.Devices, plan.TensorBytes, plan.Buckets.Length, plan.Slots.Count, plan.Slots.SlotBytes);
             var landed = 0;
+            var watch = new PullWatch();
             PullProgress? pulled = null;
             void Show() => progress?.Report(new UpdateProgress(Volatile.Read(ref landed), plan.Buckets.Length, plan.TensorBytes, Volatile.Read(ref pulled)));
 
             // First of all: what has to come from afar comes while memory is registered and slots are made.
-            var pull = puller.PullInOrderAsync(name, manifest, wanted, 2 * plan.Slots.SlotBytes, new ProgressRelay<PullProgress>(seen =>
+            var pull = puller.PullInOrderAsync(name, manifest, wanted, 2 * plan.Slots.SlotBytes, watch, new ProgressRelay<PullProgress>(seen =>
             {
                 Volatile.Write(ref pulled, seen);
                 Show();
@@ -96,12 +114,8 @@ internal sealed class Updater(ShardStore store, Puller puller, CheckpointCatalog
             var prepared = TimeSpan.Zero;
             try
             {
-                if (devices == _gpus && !await Task.Run(() => _arenaOnGpus.TryRegister(devices), CancellationToken.None).ConfigureAwait(false))
-                {
-                    session.StageAll();
-                }
-
-                var exchange = session.Prepare(out var filler);
+                var (exchange, filler) = await calls.RunAsync(
+                    "make room for the slots", () => Prepare(session, devices), late: static _ => { }, OpeningTimeout, cancellationToken).ConfigureAwait(false);
                 prepared = time.GetElapsedTime(started);
                 await session.RunAsync(exchange, filler, new ProgressRelay<int>(buckets =>
                 {
@@ -121,7 +135,7 @@ internal sealed class Updater(ShardStore store, Puller puller, CheckpointCatalog
             }
 
             await ((Task)pull).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            report = Report(name, manifest, session, request, pull, prepared, time.GetElapsedTime(started));
+            report = Report(name, manifest, session, request, watch.Report, prepared, time.GetElapsedTime(started));
             NodeLog.UpdateDone(log, name, report.Engines.Count(engine => engine.State == EngineStates.Updated), engines.Count, report.Elapsed.TotalSeconds, report.Limit().Name);
             foreach (var engine in report.Engines.Where(engine => engine.State != EngineStates.Updated))
             {
@@ -139,6 +153,10 @@ internal sealed class Updater(ShardStore store, Puller puller, CheckpointCatalog
                 report = report with { Failure = FailureOf(failure) };
             }
         }
+        finally
+        {
+            await EndAsync(session, calls, request.DeviceTimeout).ConfigureAwait(false);
+        }
 
         if (report.Cancelled || report.Failure is not null)
         {
@@ -147,6 +165,36 @@ internal sealed class Updater(ShardStore store, Puller puller, CheckpointCatalog
 
         // When the slots are gone: an engine needs memory of its own to read back.
         return request.Verify ? await VerifyAsync(report, engines, session, new TensorHasher(session.Map, feed.TakeAsync), progress, cancellationToken).ConfigureAwait(false) : report;
+    }
+
+    private (IExchange Exchange, SliceFiller Filler) Prepare(UpdateSession session, IUpdateDevices devices)
+    {
+        if (devices == _gpus && !_arenaOnGpus.TryRegister(devices))
+        {
+            session.StageAll();
+        }
+
+        return (session.Prepare(out var filler), filler);
+    }
+
+    /// <summary>Lets go of the engines, then of the devices, which is not waited for when their driver has not come back from before.</summary>
+    private async ValueTask EndAsync(UpdateSession session, DriverCalls calls, TimeSpan deadline)
+    {
+        try
+        {
+            await session.EndEnginesAsync().ConfigureAwait(false);
+        }
+        finally
+        {
+            try
+            {
+                await calls.EndAsync("free the slots", session.TakeDown, calls.IsIdle ? deadline : TimeSpan.Zero).ConfigureAwait(false);
+            }
+            catch (UpdateException late)
+            {
+                NodeLog.DevicesNotFreed(log, late.Message);
+            }
+        }
     }
 
     /// <summary>Has the engines that were updated read back what they hold.</summary>
@@ -196,9 +244,9 @@ internal sealed class Updater(ShardStore store, Puller puller, CheckpointCatalog
     }
 
     private static UpdateReport Report(
-        string name, Manifest manifest, UpdateSession session, UpdateRequest request, Task<PullReport> pull, TimeSpan prepared, TimeSpan elapsed)
+        string name, Manifest manifest, UpdateSession session, UpdateRequest request, PullReport? pull, TimeSpan prepared, TimeSpan elapsed)
     {
-        var pulled = pull.IsCompletedSuccessfully && pull.Result.BytesFetched > 0 ? pull.Result : null;
+        var pulled = pull?.BytesFetched > 0 ? pull : null;
         UpdateStage[] stages =
         [
             new(UpdateStages.Prepare, prepared), .. pulled is null ? [] : new UpdateStage[] { new(UpdateStages.Pull, pulled.Elapsed) }, .. session.Stages,

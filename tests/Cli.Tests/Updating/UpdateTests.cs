@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using System.Text.Json;
 using P2PWeights.Cli.Tests.Support;
+using P2PWeights.Client;
 using P2PWeights.Testing;
 
 namespace P2PWeights.Cli.Tests.Updating;
@@ -114,6 +115,27 @@ public sealed class UpdateTests : IAsyncLifetime
             Assert.Contains("broken off: updated 0 of 1 engine", outcome.Output, StringComparison.Ordinal);
             Assert.Contains($"untouched {engine.Url}", outcome.Output, StringComparison.Ordinal);
         }
+    }
+
+    [Fact]
+    public async Task Update_that_breaks_off_during_its_pull_reports_what_was_pulled()
+    {
+        var source = await _cluster.StartNodeAsync("source", "--upload-limit", "2MiB");
+        var folder = SmallCheckpoint.Write(_cluster.Folder["slow"], 24 << 20);
+        (await P2pw.RunAsync("publish", folder, "slow@1", "--max-shard", "1MiB", "--node", source.Socket)).Expect(0);
+        await using var engine = await StartEngineAsync();
+        var consumer = await _cluster.StartNodeAsync("consumer", "--no-source-timeout", "8s");
+        using var updating = _cluster.Run("update", "slow@1", "--engine", engine.Url, "--node", consumer.Socket, "--json");
+        using var client = new NodeClient(consumer.Socket);
+        await Eventually.HoldsAsync(
+            async () => (await client.StatusAsync(CancellationToken.None)).Pulls.Any(pull => pull.Progress.BytesDone >= 2 << 20), "2 MiB of the update's pull are verified");
+
+        await source.Process.KillAsync();
+
+        var report = (await updating.FinishAsync()).Expect(5).Json;
+        Assert.True(report.GetProperty("pull").GetProperty("bytes_fetched").GetInt64() >= 2 << 20, report.ToString());
+        Assert.Contains("pull", report.GetProperty("stages").EnumerateArray().Select(stage => stage.GetProperty("name").GetString()));
+        Assert.Equal("pull", report.GetProperty("limit").GetString());
     }
 
     [Theory]

@@ -118,8 +118,7 @@ internal sealed class UpdateFixture : IAsyncDisposable
         CancellationToken cancellationToken = default)
     {
         using var own = devices is null ? new HostDevices(SlotRoot) : null;
-        var context = new UpdateContext("org/model@v1", Manifest, engines, devices ?? own!, _store.Arena, lease ?? Lease, request ?? Request, TimeProvider.System, NullLogger.Instance);
-        var session = new UpdateSession(context);
+        var session = new UpdateSession(Context(engines, devices ?? own!, request, lease));
         await using (session)
         {
             Exception? failure = null;
@@ -135,6 +134,11 @@ internal sealed class UpdateFixture : IAsyncDisposable
             return (session.Engines, session.Plan, failure);
         }
     }
+
+    /// <summary>What an update of these engines works with.</summary>
+    public UpdateContext Context(
+        IReadOnlyList<IEngine> engines, IUpdateDevices devices, UpdateRequest? request = null, Func<int, CancellationToken, ValueTask<ShardLease>>? lease = null) =>
+        new("org/model@v1", Manifest, engines, devices, _store.Arena, lease ?? Lease, request ?? Request, TimeProvider.System, NullLogger.Instance);
 
     /// <summary>Every tensor is there, with its own bytes.</summary>
     public void AssertHolds(SlotReader reader) => AssertHolds(reader.Tensors);
