@@ -126,7 +126,7 @@ public sealed class DriverCallsTests : IDisposable
 
             public IDeviceStream OpenStream() => inner.OpenStream();
 
-            public void Abandon() => inner.Abandon();
+            public long Abandon() => inner.Abandon();
 
             public void Dispose()
             {

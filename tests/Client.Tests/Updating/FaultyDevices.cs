@@ -100,17 +100,24 @@ internal sealed class FaultyDevices(IUpdateDevices inner, string faulty, FaultyC
 
     private sealed class Device(FaultyDevices owner, IUpdateDevice inner) : IUpdateDevice
     {
+        private long _slots;
+
         public string Name => inner.Name;
 
         public long FreeBytes => inner.FreeBytes;
 
         public IUpdateDevice Inner => inner;
 
-        public SlotMemory Allocate(long bytes) => inner.Allocate(bytes);
+        public SlotMemory Allocate(long bytes)
+        {
+            _slots = bytes;
+            return inner.Allocate(bytes);
+        }
 
         public IDeviceStream OpenStream() => new Stream(owner, this, inner.OpenStream());
 
-        public void Abandon()
+        /// <summary>Says what a GPU would: that all of it is lost.</summary>
+        public long Abandon()
         {
             lock (owner.Abandoned)
             {
@@ -118,6 +125,7 @@ internal sealed class FaultyDevices(IUpdateDevices inner, string faulty, FaultyC
             }
 
             inner.Abandon();
+            return _slots;
         }
 
         public void Dispose() => inner.Dispose();

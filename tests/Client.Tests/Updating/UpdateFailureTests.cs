@@ -187,6 +187,20 @@ public sealed class UpdateFailureTests
     }
 
     [Fact]
+    public void Slots_in_the_host_s_memory_are_freed_when_they_are_given_up_and_count_for_nothing()
+    {
+        using var folder = new TempFolder();
+        using var devices = new HostDevices(folder.Path);
+        using var device = devices.Open(new EngineDevice("host-0"));
+        device.Allocate(1 << 20);
+        Assert.Single(Directory.GetFiles(folder.Path));
+
+        Assert.Equal(0, device.Abandon());
+
+        Assert.Empty(Directory.GetFiles(folder.Path));
+    }
+
+    [Fact]
     public async Task Slices_that_a_device_cannot_pass_on_are_copied_from_the_host_instead()
     {
         await using var fixture = await UpdateFixture.CreateAsync();

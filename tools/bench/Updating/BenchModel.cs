@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 using P2PWeights.Store;
 using P2PWeights.Store.Content;
@@ -5,7 +6,7 @@ using P2PWeights.Store.Hashing;
 
 namespace P2PWeights.Bench.Updating;
 
-/// <summary>A checkpoint of BF16 tensors in the layout of Qwen3-235B (fewer experts to a layer), of about a size; the same bytes in every process.</summary>
+/// <summary>A checkpoint of BF16 tensors in the layout of Qwen3-235B (fewer experts to a layer), of about a size; the same bytes in every process. Those of two seeds share no shard, whatever their sizes.</summary>
 internal sealed class BenchModel
 {
     private const int ShardBytes = 16 << 20;
@@ -16,11 +17,12 @@ internal sealed class BenchModel
 
     private readonly byte[] _pool = new byte[PoolBytes + ShardBytes];
     private readonly List<SafetensorsTensor> _tensors;
+    private readonly int _seed;
 
-    private BenchModel(List<SafetensorsTensor> tensors, long bytes)
+    private BenchModel(List<SafetensorsTensor> tensors, long bytes, int seed)
     {
-        (_tensors, Bytes) = (tensors, bytes);
-        new Random(1).NextBytes(_pool);
+        (_tensors, Bytes, _seed) = (tensors, bytes, seed);
+        new Random(seed).NextBytes(_pool);
         Offsets = tensors.ToDictionary(tensor => tensor.Name, tensor => tensor.Offset, StringComparer.Ordinal);
     }
 
@@ -30,17 +32,20 @@ internal sealed class BenchModel
     /// <summary>Where each tensor starts, from the first on.</summary>
     public IReadOnlyDictionary<string, long> Offsets { get; }
 
-    public static BenchModel Create(long size)
+    public static BenchModel Create(long size, int seed = 1)
     {
         var (tensors, total) = LayOut(size);
-        return new BenchModel(tensors, total);
+        return new BenchModel(tensors, total, seed);
     }
 
     /// <summary>Writes it as a safetensors file.</summary>
     public async Task WriteAsync(string folder, CancellationToken cancellationToken)
     {
-        var header = JsonSerializer.SerializeToUtf8Bytes(_tensors.ToDictionary(
-            tensor => tensor.Name, tensor => new { dtype = tensor.DType, shape = tensor.Shape, data_offsets = new[] { tensor.Offset, tensor.Offset + tensor.Length } }));
+        // The header has shards too.
+        var entries = new Dictionary<string, object> { ["__metadata__"] = new { seed = _seed.ToString(CultureInfo.InvariantCulture) } };
+        _tensors.ForEach(tensor => entries.Add(
+            tensor.Name, new { dtype = tensor.DType, shape = tensor.Shape, data_offsets = new[] { tensor.Offset, tensor.Offset + tensor.Length } }));
+        var header = JsonSerializer.SerializeToUtf8Bytes(entries);
         using var file = File.OpenHandle(Path.Combine(folder, FileName), FileMode.CreateNew, FileAccess.Write, FileShare.None);
         RandomAccess.Write(file, [.. BitConverter.GetBytes((long)header.Length), .. header], 0);
         var data = sizeof(long) + header.Length;

@@ -11,11 +11,12 @@ namespace P2PWeights.Bench.Updating;
 
 /// <summary>
 /// <c>bench update --end-to-end</c>: a node that holds nothing brings a checkpoint from a publisher in another process, by TCP on loopback, into engines: once pulling while it updates, once pulling first. In
-/// turns, with a new node each time, which has updated the same engines' devices with a small checkpoint before, as one that has been running has: its memory is registered.
+/// turns, with a new node each time, which has updated the same engines' devices with a small checkpoint of other bytes before, as one that has been running has: its memory is registered.
 /// </summary>
 internal sealed class EndToEnd(ImmutableArray<EngineDevice> devices, long size, UpdateRequest request) : IDisposable
 {
     private const long WarmUpBytes = 64L << 20;
+    private const int WarmUpSeed = 2;
 
     private readonly SharedMemoryFolder _folder = new("-end-to-end");
     private readonly List<double> _whole = [];
@@ -34,7 +35,7 @@ internal sealed class EndToEnd(ImmutableArray<EngineDevice> devices, long size, 
     {
         _model = BenchModel.Create(size);
         await _model.WriteAsync(Directory.CreateDirectory(_folder["model"]).FullName, cancellationToken);
-        await BenchModel.Create(WarmUpBytes).WriteAsync(Directory.CreateDirectory(_folder["warmup"]).FullName, cancellationToken);
+        await BenchModel.Create(WarmUpBytes, WarmUpSeed).WriteAsync(Directory.CreateDirectory(_folder["warmup"]).FullName, cancellationToken);
         using var source = OwnProcess.Start(UpdateSource.Name, _folder["model"], _folder["warmup"]);
         try
         {
@@ -85,11 +86,16 @@ internal sealed class EndToEnd(ImmutableArray<EngineDevice> devices, long size, 
         var pull = Stopwatch.StartNew();
         if (!isOverlapped)
         {
-            await node.PullAsync(new CheckpointPullRequest(checkpoint, Folder: null), null, cancellationToken);
+            RequireAllFetched((await node.PullAsync(new CheckpointPullRequest(checkpoint, Folder: null), null, cancellationToken)).Transfer);
         }
 
         var pulled = pull.Elapsed.TotalSeconds;
         var (seconds, report) = await UpdateAsync(node, checkpoint, counts ? null : _model, cancellationToken);
+        if (isOverlapped)
+        {
+            RequireAllFetched(report.Pull);
+        }
+
         if (!counts)
         {
             return;
@@ -105,6 +111,15 @@ internal sealed class EndToEnd(ImmutableArray<EngineDevice> devices, long size, 
         {
             _pull.Add(pulled);
             _update.Add(seconds);
+        }
+    }
+
+    /// <exception cref="BenchException">The node had some of it before.</exception>
+    private void RequireAllFetched(PullReport? pull)
+    {
+        if (pull is null || pull.BytesFetched < _model.Bytes)
+        {
+            throw new BenchException($"only {pull?.BytesFetched ?? 0} of {_model.Bytes} bytes were pulled: the consumer was not empty, and this would measure something else");
         }
     }
 

@@ -48,6 +48,22 @@ internal static class UpdateBench
 
     public static Command CreateCommand()
     {
+        On.AcceptOnlyFromAmong("cuda", "host");
+        Broadcast.AcceptOnlyFromAmong(BroadcastModes.Peer, BroadcastModes.Nccl);
+        Devices.Validators.Add(result =>
+        {
+            if (result.Tokens.Any(token => int.TryParse(token.Value, CultureInfo.InvariantCulture, out var count) && count < 1))
+            {
+                result.AddError("--devices takes numbers from 1 on");
+            }
+        });
+        Slots.Validators.Add(result =>
+        {
+            if (result.GetValueOrDefault<int>() < 1)
+            {
+                result.AddError("--slots must be at least 1");
+            }
+        });
         var command = new Command("update", "A checkpoint from the memory tier into engines on GPUs, or in the host's memory.") { Size, Slot, Slots, On, Devices, Broadcast, FromPeer };
         command.SetAction(async (arguments, token) =>
         {
@@ -184,7 +200,7 @@ internal static class UpdateBench
             var links = string.Create(CultureInfo.InvariantCulture, $", host to devices alone {limit / 1e9:0.0} (best pass {_bestHostToDevice.Max() / 1e9:0.0}), ratio {median / limit:0.000}, device to device {Median(_deviceToDevice) / 1e9:0.0}");
             var rival = loop is null ? "" : string.Create(CultureInfo.InvariantCulture, $", loop of checkpoint-engine {Median(_loop) / 1e9:0.0}, ours/loop {median / Median(_loop):0.00}");
             var line = string.Create(CultureInfo.InvariantCulture, $"{model.Bytes / 1e9,5:0.0} GB, {what}: {rates}{(_isCuda ? links : "")}{rival}; {_stages}");
-            var name = string.Create(CultureInfo.InvariantCulture, $"update/{model.Bytes >> 20}MiB/{chosen.Length}x{(_isCuda ? "GPU" : "host")}/{request.Broadcast}");
+            var name = string.Create(CultureInfo.InvariantCulture, $"update/{model.Bytes >> 20}MiB/{chosen.Length}x{(_isCuda ? "GPU" : "host")}/{request.Broadcast}/{request.SlotBytes >> 20}MiB-slots");
             return new UpdateRow(line, [.. Anchors(name)]);
         }
 

@@ -27,7 +27,11 @@ internal sealed class CudaUpdateDevice(CudaDevice gpu, CudaMarks marks) : IUpdat
 
     public IDeviceStream OpenStream() => new CudaUpdateStream(this);
 
-    public void Abandon() => _slots?.Abandon();
+    public long Abandon()
+    {
+        _slots?.Abandon();
+        return _slots?.Length ?? 0;
+    }
 
     public void Dispose() => _slots?.Dispose();
 }

@@ -48,10 +48,11 @@ internal sealed class HostDevice(string name, string root) : IUpdateDevice
 
     public IDeviceStream OpenStream() => new HostStream(this);
 
-    public void Abandon()
+    public long Abandon()
     {
         // Nothing to wait for: the mapping lives until the last copy has let go of it.
         Dispose();
+        return 0;
     }
 
     public void Dispose()

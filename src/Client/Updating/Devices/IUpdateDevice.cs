@@ -23,6 +23,7 @@ internal interface IUpdateDevice : IDisposable
     /// <exception cref="Native.NativeException">The device failed.</exception>
     IDeviceStream OpenStream();
 
-    /// <summary>Gives the slots up without freeing them: the device no longer answers, and freeing would wait for it. They go with the process.</summary>
-    void Abandon();
+    /// <summary>Gives the slots up: the device no longer answers, and freeing what is its own would wait for it.</summary>
+    /// <returns>Bytes of them that are not freed before the process ends.</returns>
+    long Abandon();
 }

@@ -8,7 +8,6 @@ namespace P2PWeights.Client.Updating.Pipeline;
 internal sealed class DeviceLane : IDisposable
 {
     private readonly CopyLine?[] _out;
-    private readonly long _slotBytes;
     private readonly Func<CopyLine> _open;
     private string? _failure;
 
@@ -22,7 +21,6 @@ internal sealed class DeviceLane : IDisposable
     {
         (Index, Device, Staging) = (index, device, staging);
         _out = new CopyLine?[count];
-        _slotBytes = slots.TotalBytes;
         _open = () => new CopyLine(device.OpenStream(), deadline, time);
         Memory = device.Allocate(slots.TotalBytes);
         In = _open();
@@ -87,8 +85,7 @@ internal sealed class DeviceLane : IDisposable
         if (Failure is not null)
         {
             Lines().ForEach(line => line.Abandon());
-            Device.Abandon();
-            GivenUpMemory.Keep(Staging, Staging.Bytes + _slotBytes);
+            GivenUpMemory.Keep(Staging, Staging.Bytes + Device.Abandon());
             return;
         }
 
