@@ -86,8 +86,8 @@ internal static partial class NodeLog
     [LoggerMessage(35, LogLevel.Warning, "memory of {Devices} is given up until this process ends, because copies may still run there; {Bytes} bytes so far: restart the node when its devices are well")]
     public static partial void MemoryGivenUp(ILogger log, string devices, long bytes);
 
-    [LoggerMessage(38, LogLevel.Warning, "the memory of an update is freed later: {Reason}")]
-    public static partial void DevicesNotFreed(ILogger log, string reason);
+    [LoggerMessage(38, LogLevel.Warning, "the devices of an update are still at work on what it left behind: its memory is freed, and the next update begins, when that has ended")]
+    public static partial void DevicesNotFreed(ILogger log);
 
     [LoggerMessage(33, LogLevel.Information, "read back {Checkpoint} from engines in {Seconds:0.00} s: {Verified} of {Engines} hold every byte of it")]
     public static partial void UpdateVerified(ILogger log, string checkpoint, int verified, int engines, double seconds);

@@ -279,7 +279,11 @@ public sealed class PeerNode : INodeApi, IAsyncDisposable
 
     /// <summary>A report of an update that was cancelled, and not by its caller, says by whom: a node that stops cancels what runs.</summary>
     private static UpdateReport Explain(UpdateReport report, CancellationToken caller) => report.Cancelled && !caller.IsCancellationRequested
-        ? report with { Cancelled = false, Failure = new UpdateFailure(NodeError.Failed, "the node is stopping; start it again, and update again") }
+        ? report with
+        {
+            Cancelled = false,
+            Failure = new UpdateFailure(NodeError.Failed, $"the node is stopping; {(report.IsComplete() ? "the engines are updated, and were not read back" : "start it again, and update again")}"),
+        }
         : report;
 
     private static string OutcomeOf(UpdateReport report) => report.Cancelled ? NodeMetrics.Cancelled : report.Failure?.Error.ToString() ?? NodeMetrics.Ok;

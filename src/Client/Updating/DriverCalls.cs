@@ -8,6 +8,19 @@ internal sealed class DriverCalls(TimeProvider time)
 {
     private readonly Lock _gate = new();
     private Task _last = Task.CompletedTask;
+    private Task _late = Task.CompletedTask;
+
+    /// <summary>Whether a call was late, and has not come back since.</summary>
+    public bool IsLate
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return !_late.IsCompleted;
+            }
+        }
+    }
 
     /// <summary>Whether no call is under way, left behind or not.</summary>
     public bool IsIdle
@@ -44,36 +57,36 @@ internal sealed class DriverCalls(TimeProvider time)
         {
             return await run.WaitAsync(deadline, time, cancellationToken).ConfigureAwait(false);
         }
-        catch (Exception left) when (left is TimeoutException or OperationCanceledException && !run.IsFaulted)
+        catch (Exception left) when (left is TimeoutException or OperationCanceledException)
         {
-            if (!waiting.TryEnd())
+            if (run.IsCompleted || !waiting.TryEnd())
             {
-                // It came back in this moment.
+                // It came back in this moment, or this is what it threw.
                 return await run.ConfigureAwait(false);
             }
 
             cancellationToken.ThrowIfCancellationRequested();
-            throw Late(what, deadline);
+            lock (_gate)
+            {
+                _late = run;
+            }
+
+            throw new UpdateException(
+                $"the devices did not {what} within {deadline.TotalSeconds:0.#} s: their driver has not come back; look at nvidia-smi and the kernel's log. Later updates wait for it: restart the node when it is well");
         }
     }
 
     /// <summary>Makes a call that is to be made in any case, after those before it, and waits for it.</summary>
-    /// <exception cref="UpdateException">It has not come back in time, and is still to be made or under way.</exception>
-    public async Task EndAsync(string what, Action call, TimeSpan deadline)
+    /// <returns>False when it has not come back in time, and is still to be made or under way.</returns>
+    public async Task<bool> EndAsync(Action call, TimeSpan deadline)
     {
         var run = Begin(() =>
         {
             call();
             return true;
         });
-        try
-        {
-            await run.WaitAsync(deadline, time).ConfigureAwait(false);
-        }
-        catch (TimeoutException) when (!run.IsFaulted)
-        {
-            throw Late(what, deadline);
-        }
+        await ((Task)run).WaitAsync(deadline, time).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        return run.IsCompleted && await run.ConfigureAwait(false);
     }
 
     /// <summary>Waits until no call is under way.</summary>
@@ -102,9 +115,6 @@ internal sealed class DriverCalls(TimeProvider time)
             return run;
         }
     }
-
-    private static UpdateException Late(string what, TimeSpan deadline) => new(
-        $"the devices did not {what} within {deadline.TotalSeconds:0.#} s: their driver has not come back; look at nvidia-smi and the kernel's log. Later updates wait for it: restart the node when it is well");
 
     /// <summary>Who ends the wait: the call that comes back, or its caller who leaves.</summary>
     private sealed class Waiting

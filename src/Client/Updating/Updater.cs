@@ -17,8 +17,11 @@ namespace P2PWeights.Client.Updating;
 /// </summary>
 internal sealed class Updater(ShardStore store, Puller puller, CheckpointCatalog catalog, string slotRoot, TimeProvider time, ILogger log) : IAsyncDisposable
 {
-    /// <summary>For devices to open, with all that comes before the first copy: the first update registers the arena, at 10 GB/s or more.</summary>
+    /// <summary>For devices to open, with all that comes before the first copy, beside the arena.</summary>
     private static readonly TimeSpan OpeningTimeout = TimeSpan.FromMinutes(5);
+
+    /// <summary>A third of what was seen least: the first update registers the arena.</summary>
+    private const double LeastRegistered = 1e9;
 
     /// <summary>For a driver that has not come back when the node stops.</summary>
     private static readonly TimeSpan ClosingTimeout = TimeSpan.FromSeconds(5);
@@ -26,6 +29,7 @@ internal sealed class Updater(ShardStore store, Puller puller, CheckpointCatalog
     private readonly SemaphoreSlim _turn = new(1);
     private readonly ArenaRegistration _arenaOnGpus = new(store, log);
     private readonly DriverCalls _gpuCalls = new(time);
+    private readonly DriverCalls _hostCalls = new(time);
     private CudaUpdateDevices? _gpus;
 
     /// <summary>
@@ -65,6 +69,7 @@ internal sealed class Updater(ShardStore store, Puller puller, CheckpointCatalog
     public async ValueTask DisposeAsync()
     {
         _turn.Dispose();
+        await _hostCalls.WaitAsync(ClosingTimeout).ConfigureAwait(false);
         if (await _gpuCalls.WaitAsync(ClosingTimeout).ConfigureAwait(false))
         {
             _arenaOnGpus.Dispose();
@@ -86,12 +91,13 @@ internal sealed class Updater(ShardStore store, Puller puller, CheckpointCatalog
         var pulling = new TaskCompletionSource<PullReport>();
         using var feed = new ShardFeed(store, manifest, pulling.Task);
         var devices = DevicesOf(engines);
-        var calls = devices == _gpus ? _gpuCalls : new DriverCalls(time);
+        var calls = devices == _gpus ? _gpuCalls : _hostCalls;
+        var opening = OpeningTimeout + TimeSpan.FromSeconds((store.Arena is null ? 0 : store.Regions[0].Length) / LeastRegistered);
         var session = await calls.RunAsync(
             "open",
             () => new UpdateSession(new UpdateContext(name, manifest, engines, devices, store.Arena, feed.TakeAsync, request, time, log)),
             late: static opened => opened.TakeDown(),
-            calls.IsIdle ? OpeningTimeout : request.DeviceTimeout,
+            calls.IsLate ? request.DeviceTimeout : opening,
             cancellationToken).ConfigureAwait(false);
         UpdateReport report;
         try
@@ -115,7 +121,7 @@ internal sealed class Updater(ShardStore store, Puller puller, CheckpointCatalog
             try
             {
                 var (exchange, filler) = await calls.RunAsync(
-                    "make room for the slots", () => Prepare(session, devices), late: static _ => { }, OpeningTimeout, cancellationToken).ConfigureAwait(false);
+                    "make room for the slots", () => Prepare(session, devices), late: static _ => { }, opening, cancellationToken).ConfigureAwait(false);
                 prepared = time.GetElapsedTime(started);
                 await session.RunAsync(exchange, filler, new ProgressRelay<int>(buckets =>
                 {
@@ -177,7 +183,7 @@ internal sealed class Updater(ShardStore store, Puller puller, CheckpointCatalog
         return (session.Prepare(out var filler), filler);
     }
 
-    /// <summary>Lets go of the engines, then of the devices, which is not waited for when their driver has not come back from before.</summary>
+    /// <summary>Lets go of the engines, then of the devices, which are not waited for when a call of before is still at work.</summary>
     private async ValueTask EndAsync(UpdateSession session, DriverCalls calls, TimeSpan deadline)
     {
         try
@@ -186,13 +192,9 @@ internal sealed class Updater(ShardStore store, Puller puller, CheckpointCatalog
         }
         finally
         {
-            try
+            if (!await calls.EndAsync(session.TakeDown, calls.IsIdle ? deadline : TimeSpan.Zero).ConfigureAwait(false))
             {
-                await calls.EndAsync("free the slots", session.TakeDown, calls.IsIdle ? deadline : TimeSpan.Zero).ConfigureAwait(false);
-            }
-            catch (UpdateException late)
-            {
-                NodeLog.DevicesNotFreed(log, late.Message);
+                NodeLog.DevicesNotFreed(log);
             }
         }
     }

@@ -247,8 +247,8 @@ internal sealed class Evictor(
 
     private IEnumerable<EvictionCandidate> MemoryCandidates()
     {
-        // A pull may pin all that it brings: then there is a plan for every shard, and the pinned must cost next to nothing.
-        foreach (var digest in memory!.Published().Where(digest => gpu is not null || !pins.IsPinned(digest)))
+        // A pull may pin all that it brings: then there is a plan for every shard, and the pinned must cost next to nothing, unless a GPU may hold them.
+        foreach (var digest in memory!.Published().Where(digest => gpu is { Shards: > 0 } || !pins.IsPinned(digest)))
         {
             var record = index.Find(digest);
             if (record.Has(Tiers.Memory) && !MustStayInMemory(digest, record))
@@ -284,9 +284,9 @@ internal sealed class Evictor(
         }
     }
 
-    /// <summary>Whether a pin keeps the replica in memory. A proven one on a GPU keeps the shard as well, and cannot go itself while the pin lasts.</summary>
+    /// <summary>Whether a pin keeps the replica in memory. A proven one on a GPU that answers keeps the shard as well, and cannot go itself while the pin lasts.</summary>
     private bool MustStayInMemory(Digest digest, in ShardRecord record) =>
-        arriving.IsPinned(digest) || (pins.IsPinned(digest) && !record.IsProven(Tiers.Gpu));
+        arriving.IsPinned(digest) || (pins.IsPinned(digest) && (!record.IsProven(Tiers.Gpu) || gpu!.IsStalled));
 
     private int OtherReplicas(Digest digest, in ShardRecord record, Tiers tier) =>
         ReplicasElsewhere(digest) + ((record.Tiers & ~tier) != Tiers.None ? 1 : 0);

@@ -31,6 +31,9 @@ internal sealed class GpuTier
 
     public int Shards => _parts.Sum(part => part.Count);
 
+    /// <summary>Whether a GPU has stalled: what it holds is not to be had any more.</summary>
+    public bool IsStalled => _cuda?.IsStalled == true;
+
     /// <summary>Takes the memory of the GPUs and tells other processes of this user how to open it.</summary>
     /// <param name="arena">The memory tier's; what is told lies beside it.</param>
     /// <exception cref="StoreException">A GPU is not there or has no room; the message says which and what to do.</exception>

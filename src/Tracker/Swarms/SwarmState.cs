@@ -95,19 +95,26 @@ internal sealed class SwarmState(TimeSpan lease, int neighbours, TimeProvider ti
             }
 
             // One that has become another kind of peer begins anew.
-            if (known is not null && known.Info.Passing != request.Peer.Passing)
-            {
-                Forget(known);
-                known = null;
-            }
+            var former = known?.Info.Passing != request.Peer.Passing ? known : null;
+            known = former is null ? known : null;
 
             // The same number again is the same sync again, sent twice because the answer was lost; taking it twice changes nothing.
-            if (!request.Full && (known is null || (request.Sequence != known.Sequence && request.Sequence != known.Sequence + 1)))
+            var isTaken = request.Full || (known is not null && (request.Sequence == known.Sequence || request.Sequence == known.Sequence + 1));
+            if (isTaken)
+            {
+                SyncLimits.Require(request, known, _swarms, mostHeld);
+            }
+
+            if (former is not null)
+            {
+                Forget(former);
+            }
+
+            if (!isTaken)
             {
                 return Answer(resync: true);
             }
 
-            SyncLimits.Require(request, known, _swarms, mostHeld);
             var now = time.GetTimestamp();
             var peer = known ?? Remember(request.Peer);
             Renew(peer, request, now);

@@ -37,7 +37,7 @@ internal sealed class LeaseSession : IAsyncDisposable
 
     /// <param name="lane">The connection; disposed with this.</param>
     /// <param name="peer">The peer's name, for messages.</param>
-    /// <param name="sessionClosed">Ends when the session with the peer does.</param>
+    /// <param name="sessionClosed">Ends when the session does in which the lane was opened: from then on a lane that ends is told as the end of the session.</param>
     /// <param name="renewInterval">How often leases are renewed, or the peer is pinged when there are none.</param>
     public LeaseSession(OpenLane lane, string peer, Task sessionClosed, TimeSpan renewInterval, TimeProvider time)
     {

@@ -7,7 +7,7 @@ namespace P2PWeights.Transfer.Pulling;
 /// <summary>
 /// One pull, carried out. A single loop owns the planner and all other state; sessions, fetches and the timer run beside it and post to it what happened.
 /// After every batch of news the loop asks the planner what to ask for next. Whatever ends the pull, everything started for it has ended when
-/// <see cref="RunAsync"/> returns, and every verified shard stays.
+/// <see cref="RunAsync"/> returns (sessions given back may still be closing), and every verified shard stays.
 /// </summary>
 internal sealed class Pull
 {

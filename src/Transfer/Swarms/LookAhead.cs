@@ -17,13 +17,14 @@ internal sealed class LookAhead(ImmutableArray<ShardInfo> shards)
     public bool IsOver => _order.Count == 0;
 
     /// <summary>Whether any of these is wanted and not let in yet.</summary>
-    public bool HasLater(ShardBitmap held)
+    /// <param name="notIn">Those do not count; null for none.</param>
+    public bool HasLater(ShardBitmap held, ShardBitmap? notIn)
     {
         var words = held.Words;
         var later = _later.Words;
         for (var w = 0; w < later.Length; w++)
         {
-            if ((words[w] & later[w]) != 0)
+            if ((words[w] & later[w] & ~(notIn?.Words[w] ?? 0)) != 0)
             {
                 return true;
             }

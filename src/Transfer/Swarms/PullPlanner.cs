@@ -160,7 +160,7 @@ internal sealed class PullPlanner
                 return decision;
             }
 
-            if (!HasIdleSource(now) || _lookAhead.Next(_options.IdleLookAheadBytes) is not (>= 0 and var further))
+            if (_lookAhead.IsOver || !HasIdleSource(now) || _lookAhead.Next(_options.IdleLookAheadBytes) is not (>= 0 and var further))
             {
                 return _missing.Count == 0 && _lookAhead.IsOver ? Hedge(now) : null;
             }
@@ -249,7 +249,7 @@ internal sealed class PullPlanner
     {
         foreach (var source in _sources)
         {
-            if (CanAsk(source, now) && Fits(source, _largestShard) && _lookAhead.HasLater(source.Held))
+            if (CanAsk(source, now) && Fits(source, _largestShard) && _lookAhead.HasLater(source.Held, source.IsPublisher ? _relief.Covered(_flights, now) : null))
             {
                 return true;
             }

@@ -1,18 +1,22 @@
 using P2PWeights.Client.Engines;
 using P2PWeights.Client.Updating;
 using P2PWeights.Client.Updating.Devices;
+using P2PWeights.Testing;
 
 namespace P2PWeights.Client.Tests.Updating;
 
 /// <summary>Calls that do not come back stand for a driver whose device is not well.</summary>
 public sealed class DriverCallsTests : IDisposable
 {
-    private static readonly TimeSpan Soon = TimeSpan.FromMilliseconds(50);
-    private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan Deadline = TimeSpan.FromMinutes(1);
 
-    private readonly DriverCalls _calls = new(TimeProvider.System);
+    private readonly VirtualTime _time = new();
+    private readonly DriverCalls _calls;
     private readonly ManualResetEventSlim _back = new();
+    private readonly TaskCompletionSource _begun = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly List<string> _late = [];
+
+    public DriverCallsTests() => _calls = new DriverCalls(_time);
 
     public void Dispose() => _back.Dispose();
 
@@ -21,47 +25,51 @@ public sealed class DriverCallsTests : IDisposable
     {
         Assert.Equal("first", await RunAsync("first"));
         await Assert.ThrowsAsync<InvalidDataException>(() => _calls.RunAsync<string>("open", () => throw new InvalidDataException(), _late.Add, Deadline, default));
+        await Assert.ThrowsAsync<TimeoutException>(() => _calls.RunAsync<string>("open", () => throw new TimeoutException(), _late.Add, Deadline, default));
         Assert.Equal("second", await RunAsync("second"));
+        Assert.True(await _calls.EndAsync(() => { }, Deadline));
+        await Assert.ThrowsAsync<InvalidDataException>(() => _calls.EndAsync(() => throw new InvalidDataException(), Deadline));
         Assert.Empty(_late);
+        Assert.False(_calls.IsLate);
     }
 
     [Fact]
     public async Task Call_that_hangs_fails_at_its_deadline_and_what_it_brings_later_is_dealt_with_before_the_next_one()
     {
-        var failure = await Assert.ThrowsAsync<UpdateException>(() => HangAsync("first", Soon, default));
-        Assert.Contains("did not open within", failure.Message, StringComparison.Ordinal);
-        Assert.False(_calls.IsIdle);
-        Assert.False(await _calls.WaitAsync(Soon));
+        await AssertHangsAsync();
+        Assert.Equal((false, true), (_calls.IsIdle, _calls.IsLate));
 
         // The next one waits behind it, and one that has given up by then is not made.
-        await Assert.ThrowsAsync<UpdateException>(() => _calls.RunAsync("open", () => "second", _late.Add, Soon, default));
+        var second = RunAsync("second");
+        _time.Advance(Deadline);
+        await Assert.ThrowsAsync<UpdateException>(() => second);
         var third = _calls.RunAsync("open", () => string.Join(' ', _late), _late.Add, Deadline, default);
         _back.Set();
 
         Assert.Equal("first", await third);
+        Assert.Equal((true, false), (await _calls.WaitAsync(Deadline), _calls.IsLate));
+        Assert.Equal(["first"], _late);
+    }
+
+    [Fact]
+    public async Task Cancelled_call_is_left_behind_at_once_and_is_not_late()
+    {
+        using var cancel = new CancellationTokenSource();
+        var hanging = HangAsync(cancel.Token);
+        await _begun.Task;
+        await cancel.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => hanging);
+        Assert.Equal((false, false), (_calls.IsIdle, _calls.IsLate));
+        _back.Set();
         Assert.True(await _calls.WaitAsync(Deadline));
         Assert.Equal(["first"], _late);
     }
 
     [Fact]
-    public async Task Cancelled_call_is_left_behind_at_once()
-    {
-        using var cancel = new CancellationTokenSource();
-        var hanging = HangAsync("first", Deadline, cancel.Token);
-        await cancel.CancelAsync();
-        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => hanging);
-        _back.Set();
-        Assert.True(await _calls.WaitAsync(Deadline));
-
-        // It may not have begun by then.
-        Assert.InRange(_late.Count, 0, 1);
-    }
-
-    [Fact]
     public async Task Call_that_ends_something_is_made_although_nobody_waits_for_it()
     {
-        await Assert.ThrowsAsync<UpdateException>(() => HangAsync("first", Soon, default));
-        await Assert.ThrowsAsync<UpdateException>(() => _calls.EndAsync("free the slots", () => _late.Add("end"), TimeSpan.Zero));
+        await AssertHangsAsync();
+        Assert.False(await _calls.EndAsync(() => _late.Add("end"), TimeSpan.Zero));
         _back.Set();
         Assert.True(await _calls.WaitAsync(Deadline));
         Assert.Equal(["first", "end"], _late);
@@ -73,9 +81,12 @@ public sealed class DriverCallsTests : IDisposable
         await using var fixture = await UpdateFixture.CreateAsync();
         var (engine, _, _) = UpdateFixture.Engine(2);
         using var host = new HostDevices(fixture.SlotRoot);
-        var devices = new SlowDevices(host, _back);
+        var devices = new SlowDevices(host, Hang);
         var context = fixture.Context([engine], devices);
-        await Assert.ThrowsAsync<UpdateException>(() => _calls.RunAsync("open", () => new UpdateSession(context), late: opened => opened.TakeDown(), Soon, default));
+        var opening = _calls.RunAsync("open", () => new UpdateSession(context), late: opened => opened.TakeDown(), Deadline, default);
+        await _begun.Task;
+        _time.Advance(Deadline);
+        await Assert.ThrowsAsync<UpdateException>(() => opening);
 
         _back.Set();
         Assert.True(await _calls.WaitAsync(Deadline));
@@ -83,19 +94,33 @@ public sealed class DriverCallsTests : IDisposable
         fixture.AssertClean();
     }
 
+    private async Task AssertHangsAsync()
+    {
+        var hanging = HangAsync(default);
+        await _begun.Task;
+        _time.Advance(Deadline);
+        Assert.Contains("did not open within 60 s", (await Assert.ThrowsAsync<UpdateException>(() => hanging)).Message, StringComparison.Ordinal);
+    }
+
     private Task<string> RunAsync(string result) => _calls.RunAsync("open", () => result, _late.Add, Deadline, default);
 
-    private Task<string> HangAsync(string result, TimeSpan deadline, CancellationToken cancellationToken) => _calls.RunAsync(
+    private Task<string> HangAsync(CancellationToken cancellationToken) => _calls.RunAsync(
         "open",
         () =>
         {
-            _back.Wait();
-            return result;
+            Hang();
+            return "first";
         },
-        _late.Add, deadline, cancellationToken);
+        _late.Add, Deadline, cancellationToken);
+
+    private void Hang()
+    {
+        _begun.TrySetResult();
+        _back.Wait();
+    }
 
     /// <summary>The first device takes its time to open.</summary>
-    private sealed class SlowDevices(IUpdateDevices inner, ManualResetEventSlim back) : IUpdateDevices
+    private sealed class SlowDevices(IUpdateDevices inner, Action hang) : IUpdateDevices
     {
         public int Opened { get; private set; }
 
@@ -103,7 +128,7 @@ public sealed class DriverCallsTests : IDisposable
 
         public IUpdateDevice Open(EngineDevice device)
         {
-            back.Wait();
+            hang();
             Opened++;
             return new Device(this, inner.Open(device));
         }

@@ -10,8 +10,9 @@ namespace P2PWeights.Transfer.Paths.Local;
 /// Takes shards from a peer on the same host. Adoption costs no copy: a file of the peer's disk tier is linked, a range of another file referenced, a range of the arena
 /// borrowed; into a folder the kernel copies. What cannot be adopted is read with pread into the store's buffer. All under a lease, asked for over the lane of <see cref="LendingPeer"/>.
 /// </summary>
-/// <param name="peer">In use by this.</param>
-internal sealed class LocalChannel(ShardStore store, LendingPeer peer) : IPathChannel
+/// <param name="peer">In use by this. Its lane may be of an earlier session.</param>
+/// <param name="sessionClosed">Ends when the session does that this is a path of.</param>
+internal sealed class LocalChannel(ShardStore store, LendingPeer peer, Task sessionClosed) : IPathChannel
 {
     /// <summary>Read at once: so that a pull sees life, and a cancellation is noticed.</summary>
     private const int SliceBytes = 4 << 20;
@@ -141,7 +142,9 @@ internal sealed class LocalChannel(ShardStore store, LendingPeer peer) : IPathCh
             var located = await peer.Leases.LocateAsync(shard, LeaseKind.File, () => received(0), cancellationToken).ConfigureAwait(false);
             if (located.Lease is not { } lease)
             {
-                return (null, located.Status == FetchStatus.PathFailed
+                // That a session is closed which opened the lane once says nothing of this one.
+                var isPaths = located.Status == FetchStatus.PathFailed || (located.Status == FetchStatus.Disconnected && !sessionClosed.IsCompleted);
+                return (null, isPaths
                     ? FetchOutcome.Failed(located.Reason ?? (peer.Leases.Ended.IsCompleted ? FailureReasons.LaneLost : FailureReasons.Failed), located.Detail ?? "the peer gives no lease")
                     : located.ToFetch());
             }

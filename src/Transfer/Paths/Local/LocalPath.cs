@@ -25,13 +25,13 @@ internal sealed class LocalPath(ShardStore store, TimeProvider time, ILogger log
         // While the lane to it is up it is the process that gave the proof, so none is asked for again.
         if (TryUse(peer.Peer.Id) is { } known)
         {
-            return PathOpening.Open(new LocalChannel(store, known));
+            return PathOpening.Open(new LocalChannel(store, known, peer.Closed));
         }
 
         var leases = await peer.LeasesAsync(cancellationToken).ConfigureAwait(false);
         var (arena, problem) = await PeerArena.OpenAsync(leases, peer.Peer.Id, cancellationToken).ConfigureAwait(false);
         return problem is null
-            ? PathOpening.Open(new LocalChannel(store, Begin(peer.Peer, leases, arena)))
+            ? PathOpening.Open(new LocalChannel(store, Begin(peer.Peer, leases, arena), peer.Closed))
             : PathOpening.Unreachable(problem);
     }
 

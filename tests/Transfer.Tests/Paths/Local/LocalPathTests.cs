@@ -5,6 +5,8 @@ using P2PWeights.Native.Posix;
 using P2PWeights.Store;
 using P2PWeights.Testing;
 using P2PWeights.Testing.Faults;
+using P2PWeights.Transfer.Connections;
+using P2PWeights.Transfer.Leasing;
 using P2PWeights.Transfer.Paths.Local;
 
 namespace P2PWeights.Transfer.Tests.Paths.Local;
@@ -39,6 +41,39 @@ public sealed class LocalPathTests : LeasedPathContract
         }
 
         await Eventually.HoldsAsync(() => pair.Source.Store.Usage.Leases == 0, "the leases were given back");
+    }
+
+    [Fact]
+    public async Task Lane_that_ends_under_a_later_session_fails_the_path_and_is_opened_anew()
+    {
+        var checkpoint = TestCheckpoint.Uniform(2, 1 << 20);
+        await using var source = await TestNode.StartAsync("source", TestNode.OverTcp);
+        await source.HoldAsync(checkpoint);
+        await using var node = await TestNode.StartAsync("node");
+        await using var path = new LocalPath(node.Store, TimeProvider.System, NullLogger.Instance);
+        await using var watch = new ConnectionWatch(TimeProvider.System);
+        var dialler = new Dialler(new Identity(node.Store.NodeId, node.Name, null), watch, TimeProvider.System);
+        LeaseSession lane;
+        await using (var first = await PeerSession.OpenAsync(source.Info, dialler, TimeProvider.System, TestNode.Deadline))
+        {
+            lane = await first.LeasesAsync(TestNode.Deadline);
+            await using var channel = (await path.OpenAsync(first, TestNode.Deadline)).Channel!;
+            Assert.Equal(FetchStatus.Ok, (await channel.AdoptAsync(checkpoint.Manifest.Shards[0], null, _ => { }, TestNode.Deadline)).Status);
+        }
+
+        // What is borrowed keeps the lane, and the next session finds it.
+        Assert.False(lane.Ended.IsCompleted);
+        await using var second = await PeerSession.OpenAsync(source.Info, dialler, TimeProvider.System, TestNode.Deadline);
+        await using (var channel = (await path.OpenAsync(second, TestNode.Deadline)).Channel!)
+        {
+            await lane.DisposeAsync();
+            await lane.Ended.WaitAsync(TestNode.Deadline);
+            var outcome = await channel.AdoptAsync(checkpoint.Manifest.Shards[1], null, _ => { }, TestNode.Deadline);
+            Assert.Equal((FetchStatus.PathFailed, FailureReasons.LaneLost), (outcome.Status, outcome.Reason));
+        }
+
+        await using var anew = (await path.OpenAsync(second, TestNode.Deadline)).Channel!;
+        Assert.Equal(FetchStatus.Ok, (await anew.AdoptAsync(checkpoint.Manifest.Shards[1], null, _ => { }, TestNode.Deadline)).Status);
     }
 
     [Theory]
