@@ -130,26 +130,23 @@ public sealed class PeerNode : INodeApi, IAsyncDisposable
         _operations.RunAsync("pull", token => _puller.PullAsync(request, progress, token), cancellationToken);
 
     public Task<UpdateReport> UpdateAsync(UpdateRequest request, IProgress<UpdateProgress>? progress, CancellationToken cancellationToken) =>
-        _operations.RunAsync(
-            "update",
+        RunUpdateAsync(
             async token =>
             {
                 UpdateRequestCheck.Require(request);
                 var engines = await EngineGroup.ConnectAsync(request.Engines, _farewells, token).ConfigureAwait(false);
                 await using (engines)
                 {
-                    return Explain(await _updater.UpdateAsync(request, engines.Engines, progress, token).ConfigureAwait(false), cancellationToken);
+                    return await _updater.UpdateAsync(request, engines.Engines, progress, token).ConfigureAwait(false);
                 }
             },
-            cancellationToken,
-            OutcomeOf);
+            cancellationToken);
 
     /// <summary>Brings a checkpoint into engines of this host that are connected already.</summary>
     /// <param name="engines">Stay owned by the caller; the request's own list is for whoever reads the report.</param>
     internal Task<UpdateReport> UpdateAsync(
         UpdateRequest request, IReadOnlyList<IEngine> engines, IProgress<UpdateProgress>? progress, CancellationToken cancellationToken) =>
-        _operations.RunAsync(
-            "update", async token => Explain(await _updater.UpdateAsync(request, engines, progress, token).ConfigureAwait(false), cancellationToken), cancellationToken, OutcomeOf);
+        RunUpdateAsync(token => _updater.UpdateAsync(request, engines, progress, token), cancellationToken);
 
     public Task<VerifyReport> VerifyAsync(string folder, string checkpoint, IProgress<long>? bytesHashed, CancellationToken cancellationToken) =>
         _operations.RunAsync(
@@ -276,6 +273,9 @@ public sealed class PeerNode : INodeApi, IAsyncDisposable
             return false;
         }
     }
+
+    private Task<UpdateReport> RunUpdateAsync(Func<CancellationToken, Task<UpdateReport>> update, CancellationToken cancellationToken) =>
+        _operations.RunAsync("update", async token => Explain(await update(token).ConfigureAwait(false), cancellationToken), cancellationToken, OutcomeOf);
 
     /// <summary>A report of an update that was cancelled, and not by its caller, says by whom: a node that stops cancels what runs.</summary>
     private static UpdateReport Explain(UpdateReport report, CancellationToken caller) => report.Cancelled && !caller.IsCancellationRequested

@@ -18,7 +18,7 @@ internal sealed class EngineChannel : IEngineChannel
     private readonly Farewells _farewells;
     private ZmtpConnection? _connection;
     private SlotMemory? _memory;
-    private CancellationTokenSource? _finishing;
+    private Deadline? _finishing;
     private bool _isFinished;
     private bool _isAborted;
     private bool _isBroken;
@@ -60,13 +60,13 @@ internal sealed class EngineChannel : IEngineChannel
             }
             catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
             {
-                throw await NotConnectedAsync().ConfigureAwait(false);
+                throw await NotConnectedAsync(opening).ConfigureAwait(false);
             }
         }
 
         _listener.Dispose();
         EngineMessages.WriteMemory(Begin(), memory);
-        await AskAsync("opening the slots", _options.OpenTimeout, opening, _options.AbortTimeout, cancellationToken).ConfigureAwait(false);
+        await AskAsync("opening the slots", opening, _options.AbortTimeout, cancellationToken).ConfigureAwait(false);
     }
 
     public async Task LoadAsync(ImmutableArray<TensorRecord> tensors, CancellationToken cancellationToken)
@@ -82,7 +82,7 @@ internal sealed class EngineChannel : IEngineChannel
         EngineMessages.WriteTensors(Begin(), tensors);
         _hasLoaded = true;
         using var loading = After(_options.LoadTimeout);
-        await AskAsync("loading a bucket", _options.LoadTimeout, loading, _options.AbortTimeout, cancellationToken).ConfigureAwait(false);
+        await AskAsync("loading a bucket", loading, _options.AbortTimeout, cancellationToken).ConfigureAwait(false);
     }
 
     // Versions of checkpoint-engine before two end markers do all that follows the last bucket before they answer this one, hence one deadline for both.
@@ -90,7 +90,7 @@ internal sealed class EngineChannel : IEngineChannel
     {
         EngineMessages.WriteEnd(Begin());
         _finishing = After(_options.FinishTimeout);
-        return AskAsync("letting go of the slots", _options.FinishTimeout, _finishing, _options.AbortTimeout, cancellationToken);
+        return AskAsync("letting go of the slots", _finishing, _options.AbortTimeout, cancellationToken);
     }
 
     public async Task FinishAsync(CancellationToken cancellationToken)
@@ -99,7 +99,7 @@ internal sealed class EngineChannel : IEngineChannel
         try
         {
             // A rank may be done long before the others, on whom the verdict waits.
-            await AskAsync("finishing", _options.FinishTimeout, _finishing!, _options.LoadTimeout, cancellationToken).ConfigureAwait(false);
+            await AskAsync("finishing", _finishing!, _options.LoadTimeout, cancellationToken).ConfigureAwait(false);
         }
         catch (EngineException e) when (e.Error == EngineError.Died && _update.Verdict is { IsCompletedSuccessfully: true, Result: null })
         {
@@ -116,7 +116,7 @@ internal sealed class EngineChannel : IEngineChannel
         }
         catch (OperationCanceledException e) when (!cancellationToken.IsCancellationRequested)
         {
-            throw new EngineException(EngineError.Deadline, $"engine {Name}: every bucket is loaded, but its request did not end within {_options.FinishTimeout.TotalSeconds:0.#} s; look at its log", e);
+            throw new EngineException(EngineError.Deadline, $"engine {Name}: every bucket is loaded, but its request did not end within {_finishing}; look at its log", e);
         }
 
         _isFinished = true;
@@ -222,13 +222,13 @@ internal sealed class EngineChannel : IEngineChannel
     }
 
     /// <summary>Sends the message and examines the answer: empty for success, else the traceback of what the engine's code raised.</summary>
-    /// <param name="timeout">What <paramref name="late"/> was made with, for the message: one deadline may hold for several questions.</param>
+    /// <param name="deadline">May hold for several questions.</param>
     /// <param name="patience">How long the engine's verdict is awaited when the rank goes away instead.</param>
-    private async Task AskAsync(string doing, TimeSpan timeout, CancellationTokenSource late, TimeSpan patience, CancellationToken cancellationToken)
+    private async Task AskAsync(string doing, Deadline deadline, TimeSpan patience, CancellationToken cancellationToken)
     {
         // Before anything is sent: then the engine can still be told that there is no more to come.
         cancellationToken.ThrowIfCancellationRequested();
-        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _update.Failed, late.Token);
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _update.Failed, deadline.Token);
         byte[] reply;
         try
         {
@@ -241,7 +241,7 @@ internal sealed class EngineChannel : IEngineChannel
         {
             throw _update.Failed.IsCancellationRequested
                 ? Wrapped(doing, await _update.Verdict.ConfigureAwait(false))
-                : Failure(EngineError.Deadline, doing, $"no answer within {timeout.TotalSeconds:0.#} s{Torn}; restart it or update it again");
+                : Failure(EngineError.Deadline, doing, $"no answer within {deadline}{Torn}; restart it or update it again");
         }
         catch (InvalidDataException e)
         {
@@ -274,7 +274,7 @@ internal sealed class EngineChannel : IEngineChannel
         }
     }
 
-    private async Task<EngineException> NotConnectedAsync()
+    private async Task<EngineException> NotConnectedAsync(Deadline opening)
     {
         if (_update.Ended.IsCancellationRequested)
         {
@@ -286,13 +286,25 @@ internal sealed class EngineChannel : IEngineChannel
         return Failure(
             EngineError.Deadline,
             "asked to begin",
-            $"no process connected to {_listener.Address} within {_options.OpenTimeout.TotalSeconds:0.#} s; " + (_listener.LastRefusal
+            $"no process connected to {_listener.Address} within {opening}; " + (_listener.LastRefusal
                 ?? "does the engine use this GPU (name those it uses with ?gpus=), and does it share the network name space of this node?"));
     }
 
-    private CancellationTokenSource After(TimeSpan timeout) => new(timeout, _options.Time);
+    private Deadline After(TimeSpan timeout) => new(timeout, _options.Time);
 
     private EngineException Wrapped(string doing, EngineException? verdict) => new(verdict!.Error, $"rank {Device}, {doing}: {verdict.Message}", verdict) { Traceback = verdict.Traceback };
 
     private EngineException Failure(EngineError error, string doing, string what, Exception? cause = null) => new(error, $"engine {Name}, {doing}: {what}", cause);
+
+    /// <summary>When the rank has had its time; as text how long that is.</summary>
+    private sealed class Deadline(TimeSpan timeout, TimeProvider time) : IDisposable
+    {
+        private readonly CancellationTokenSource _source = new(timeout, time);
+
+        public CancellationToken Token => _source.Token;
+
+        public override string ToString() => $"{timeout.TotalSeconds:0.#} s";
+
+        public void Dispose() => _source.Dispose();
+    }
 }

@@ -78,15 +78,20 @@ internal sealed class EngineHttp : IDisposable
 
     public void Dispose() => _http.Dispose();
 
-    /// <summary>.NET has no word of its own for a socket that is not there, and names a socket after a host that there is not.</summary>
     private string Why(HttpRequestException failure) => failure.HttpRequestError switch
     {
-        HttpRequestError.ConnectionError or HttpRequestError.NameResolutionError =>
-            $"cannot be reached: {(_socket is not { } path ? failure.Message : File.Exists(path) ? $"{path}: {failure.InnerException?.Message ?? failure.Message}" : $"there is no socket {path}")}; is it running, and is this its address?",
-        HttpRequestError.ResponseEnded => "went away before it answered: its process ended, or closed the connection; look at its log",
-        _ when failure.InnerException is IOException => $"went away before it answered: its process ended, or closed the connection ({failure.InnerException.Message.TrimEnd('.')}); look at its log",
+        HttpRequestError.ConnectionError or HttpRequestError.NameResolutionError => $"cannot be reached: {WhyUnreachable(failure)}; is it running, and is this its address?",
+        HttpRequestError.ResponseEnded => WentAway(""),
+        _ when failure.InnerException is IOException lost => WentAway($" ({lost.Message.TrimEnd('.')})"),
         _ => $"gave no answer that can be read: {failure.Message.TrimEnd('.')}; is this its address?",
     };
+
+    /// <summary>.NET has no word of its own for a socket that is not there, and names a socket after a host that there is not.</summary>
+    private string WhyUnreachable(HttpRequestException failure) => _socket is not { } path ? failure.Message
+        : !File.Exists(path) ? $"there is no socket {path}"
+        : $"{path}: {failure.InnerException?.Message ?? failure.Message}";
+
+    private static string WentAway(string how) => $"went away before it answered: its process ended, or closed the connection{how}; look at its log";
 
     private static ByteArrayContent Json(Action<Utf8JsonWriter> body)
     {

@@ -20,8 +20,8 @@ internal sealed class Updater(ShardStore store, Puller puller, CheckpointCatalog
     /// <summary>For devices to open, with all that comes before the first copy, beside the arena.</summary>
     private static readonly TimeSpan OpeningTimeout = TimeSpan.FromMinutes(5);
 
-    /// <summary>A third of what was seen least: the first update registers the arena.</summary>
-    private const double LeastRegistered = 1e9;
+    /// <summary>Bytes of the arena that are registered in a second, at the first update: a third of the least that was seen.</summary>
+    private const double RegisteredPerSecond = 1e9;
 
     /// <summary>For a driver that has not come back when the node stops.</summary>
     private static readonly TimeSpan ClosingTimeout = TimeSpan.FromSeconds(5);
@@ -92,7 +92,7 @@ internal sealed class Updater(ShardStore store, Puller puller, CheckpointCatalog
         using var feed = new ShardFeed(store, manifest, pulling.Task);
         var devices = DevicesOf(engines);
         var calls = devices == _gpus ? _gpuCalls : _hostCalls;
-        var opening = OpeningTimeout + TimeSpan.FromSeconds((store.Arena is null ? 0 : store.Regions[0].Length) / LeastRegistered);
+        var opening = OpeningTimeout + TimeSpan.FromSeconds((store.Arena is null ? 0 : store.Regions[0].Length) / RegisteredPerSecond);
         var session = await calls.RunAsync(
             "open",
             () => new UpdateSession(new UpdateContext(name, manifest, engines, devices, store.Arena, feed.TakeAsync, request, time, log)),

@@ -18,20 +18,7 @@ internal sealed class LookAhead(ImmutableArray<ShardInfo> shards)
 
     /// <summary>Whether any of these is wanted and not let in yet.</summary>
     /// <param name="notIn">Those do not count; null for none.</param>
-    public bool HasLater(ShardBitmap held, ShardBitmap? notIn)
-    {
-        var words = held.Words;
-        var later = _later.Words;
-        for (var w = 0; w < later.Length; w++)
-        {
-            if ((words[w] & later[w] & ~(notIn?.Words[w] ?? 0)) != 0)
-            {
-                return true;
-            }
-        }
-
-        return false;
-    }
+    public bool HasLater(ShardBitmap held, ShardBitmap? notIn) => _later.Overlaps(held, notIn);
 
     /// <summary>A shard is wanted behind those before.</summary>
     public void Add(int ordinal)

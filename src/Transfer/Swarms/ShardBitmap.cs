@@ -65,6 +65,20 @@ internal sealed class ShardBitmap
         }
     }
 
+    /// <summary>Whether any shard is set here and in another bitmap and, when given, not in a third, all of the same length.</summary>
+    public bool Overlaps(ShardBitmap other, ShardBitmap? notIn = null)
+    {
+        for (var w = 0; w < _words.Length; w++)
+        {
+            if ((_words[w] & other._words[w] & ~(notIn?._words[w] ?? 0)) != 0)
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
     /// <summary>A random shard that is set here and in another bitmap of the same length, or -1.</summary>
     public int Pick(ShardBitmap other, Random random)
     {

@@ -1,4 +1,3 @@
-using P2PWeights.Client.Engines;
 using P2PWeights.Client.Updating;
 using P2PWeights.Client.Updating.Devices;
 using P2PWeights.Testing;
@@ -80,8 +79,7 @@ public sealed class DriverCallsTests : IDisposable
     {
         await using var fixture = await UpdateFixture.CreateAsync();
         var (engine, _, _) = UpdateFixture.Engine(2);
-        using var host = new HostDevices(fixture.SlotRoot);
-        var devices = new SlowDevices(host, Hang);
+        using var devices = new FaultyDevices(new HostDevices(fixture.SlotRoot), "none of them", FaultyCopy.In, DeviceFault.Fail, goodCopies: 0) { Opens = Hang };
         var context = fixture.Context([engine], devices);
         var opening = _calls.RunAsync("open", () => new UpdateSession(context), late: opened => opened.TakeDown(), Deadline, default);
         await _begun.Task;
@@ -90,7 +88,7 @@ public sealed class DriverCallsTests : IDisposable
 
         _back.Set();
         Assert.True(await _calls.WaitAsync(Deadline));
-        Assert.Equal((2, 2), (devices.Opened, devices.Closed));
+        Assert.Equal((2, 2), devices.Counts);
         fixture.AssertClean();
     }
 
@@ -117,47 +115,5 @@ public sealed class DriverCallsTests : IDisposable
     {
         _begun.TrySetResult();
         _back.Wait();
-    }
-
-    /// <summary>The first device takes its time to open.</summary>
-    private sealed class SlowDevices(IUpdateDevices inner, Action hang) : IUpdateDevices
-    {
-        public int Opened { get; private set; }
-
-        public int Closed { get; private set; }
-
-        public IUpdateDevice Open(EngineDevice device)
-        {
-            hang();
-            Opened++;
-            return new Device(this, inner.Open(device));
-        }
-
-        public IDisposable Register(nint address, long length) => inner.Register(address, length);
-
-        public ICollective OpenCollective(IReadOnlyList<IUpdateDevice> devices) => inner.OpenCollective(devices);
-
-        public void Dispose()
-        {
-        }
-
-        private sealed class Device(SlowDevices owner, IUpdateDevice inner) : IUpdateDevice
-        {
-            public string Name => inner.Name;
-
-            public long FreeBytes => inner.FreeBytes;
-
-            public SlotMemory Allocate(long bytes) => inner.Allocate(bytes);
-
-            public IDeviceStream OpenStream() => inner.OpenStream();
-
-            public long Abandon() => inner.Abandon();
-
-            public void Dispose()
-            {
-                owner.Closed++;
-                inner.Dispose();
-            }
-        }
     }
 }

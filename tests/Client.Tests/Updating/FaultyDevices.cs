@@ -44,7 +44,18 @@ internal sealed class FaultyDevices(IUpdateDevices inner, string faulty, FaultyC
     /// <summary>Devices whose memory was given up rather than freed.</summary>
     public List<string> Abandoned { get; } = [];
 
-    public IUpdateDevice Open(EngineDevice device) => new Device(this, inner.Open(device));
+    /// <summary>Devices that were opened and disposed.</summary>
+    public (int Opened, int Closed) Counts { get; private set; }
+
+    /// <summary>Runs before a device is opened.</summary>
+    public Action? Opens { get; init; }
+
+    public IUpdateDevice Open(EngineDevice device)
+    {
+        Opens?.Invoke();
+        Counts = (Counts.Opened + 1, Counts.Closed);
+        return new Device(this, inner.Open(device));
+    }
 
     /// <summary>What was registered, as long as somebody has it.</summary>
     public List<WeakReference<IDisposable>> Registered { get; } = [];
@@ -128,7 +139,11 @@ internal sealed class FaultyDevices(IUpdateDevices inner, string faulty, FaultyC
             return _slots;
         }
 
-        public void Dispose() => inner.Dispose();
+        public void Dispose()
+        {
+            owner.Counts = (owner.Counts.Opened, owner.Counts.Closed + 1);
+            inner.Dispose();
+        }
     }
 
     private sealed class Registration(IDisposable inner) : IDisposable

@@ -11,9 +11,6 @@ namespace P2PWeights.Client.Tests.Updating;
 
 public sealed class UpdateFailureTests
 {
-    /// <summary>Short enough for a test that waits for it to pass, and far more than a copy of 200 KB takes on a busy machine.</summary>
-    private static readonly TimeSpan DeviceTimeout = TimeSpan.FromSeconds(6);
-
     [Fact]
     public async Task An_engine_that_raises_is_torn_and_the_others_are_updated()
     {
@@ -106,7 +103,7 @@ public sealed class UpdateFailureTests
         var (second, _, secondChannels) = UpdateFixture.Engine("host-1");
         var (third, thirdReaders, _) = UpdateFixture.Engine("host-2");
 
-        var (engines, _, failure) = await fixture.UpdateAsync([first, second, third], UpdateFixture.Request with { DeviceTimeout = DeviceTimeout }, devices);
+        var (engines, _, failure) = await fixture.UpdateAsync([first, second, third], UpdateFixture.Request with { DeviceTimeout = UpdateFixture.DeviceTimeout }, devices);
 
         Assert.Null(failure);
         Assert.Equal([EngineStates.Updated, EngineStates.Updated], [engines[0].State, engines[2].State]);
@@ -128,7 +125,7 @@ public sealed class UpdateFailureTests
         var (first, _, _) = UpdateFixture.Engine("host-0");
         var (second, _, _) = UpdateFixture.Engine("host-1");
 
-        var (engines, _, failure) = await fixture.UpdateAsync([first, second], UpdateFixture.Request with { Slots = 1, DeviceTimeout = DeviceTimeout }, devices);
+        var (engines, _, failure) = await fixture.UpdateAsync([first, second], UpdateFixture.Request with { Slots = 1, DeviceTimeout = UpdateFixture.DeviceTimeout }, devices);
 
         Assert.Contains("every slot is kept by a copy that may still write into it (host-1: a copy to host-0 did not end within 6 s)", Assert.IsType<UpdateException>(failure).Message, StringComparison.Ordinal);
         Assert.All(engines, engine => Assert.Equal(EngineStates.Torn, engine.State));
@@ -145,7 +142,7 @@ public sealed class UpdateFailureTests
             : Task.CompletedTask);
         var (second, _, _) = UpdateFixture.Engine("host-1");
 
-        var (engines, _, failure) = await fixture.UpdateAsync([first, second], UpdateFixture.Request with { DeviceTimeout = DeviceTimeout }, devices);
+        var (engines, _, failure) = await fixture.UpdateAsync([first, second], UpdateFixture.Request with { DeviceTimeout = UpdateFixture.DeviceTimeout }, devices);
 
         Assert.Null(failure);
         Assert.Equal(EngineStates.Updated, engines[0].State);
@@ -241,97 +238,6 @@ public sealed class UpdateFailureTests
         Assert.Equal("another rank did not acknowledge", run.Failure);
     }
 
-    [Theory]
-    [InlineData(FaultyCopy.In, DeviceFault.Fail, "injected")]
-    [InlineData(FaultyCopy.In, DeviceFault.Stall, "a copy from host memory did not end within 6 s")]
-    [InlineData(FaultyCopy.Out, DeviceFault.Fail, "injected")]
-    [InlineData(FaultyCopy.Out, DeviceFault.Stall, "host-1 did not end it within 6 s")]
-    public async Task A_collective_that_loses_a_device_ends_the_update_for_all_and_says_what_would_not(FaultyCopy where, DeviceFault fault, string reason)
-    {
-        await using var fixture = await UpdateFixture.CreateAsync();
-        using var devices = new FaultyDevices(new HostDevices(fixture.SlotRoot), "host-1", where, fault, goodCopies: 7);
-        var (lost, _, lostChannels) = UpdateFixture.Engine("host-1");
-        var (other, _, otherChannels) = UpdateFixture.Engine("host-0", "host-2");
-        var request = UpdateFixture.Request with { Broadcast = BroadcastModes.Nccl, DeviceTimeout = DeviceTimeout };
-
-        var (engines, _, failure) = await fixture.UpdateAsync([lost, other], request, devices);
-
-        Assert.NotEqual(EngineStates.Updated, engines[0].State);
-        Assert.Contains(reason, engines[0].Reason, StringComparison.Ordinal);
-        Assert.NotEqual(EngineStates.Updated, engines[1].State);
-        Assert.Contains(reason, engines[1].Reason, StringComparison.Ordinal);
-        Assert.Contains("with --broadcast peer the others would have gone on", engines[1].Reason, StringComparison.Ordinal);
-        Assert.Equal(engines[1].Reason, Assert.IsType<UpdateException>(failure).Message);
-        Assert.All(lostChannels, channel => Assert.Equal(engines[0].Reason, channel.AbortReason));
-        Assert.All(otherChannels, channel => Assert.Equal(engines[1].Reason, channel.AbortReason));
-        fixture.AssertClean();
-    }
-
-    [Fact]
-    public async Task A_collective_whose_abort_does_not_return_ends_the_update_all_the_same()
-    {
-        await using var fixture = await UpdateFixture.CreateAsync();
-        using var devices = new FaultyDevices(new HostDevices(fixture.SlotRoot), "host-1", FaultyCopy.Out, DeviceFault.Stall, goodCopies: 3) { BlocksAborts = true };
-        var (engine, _, channels) = UpdateFixture.Engine("host-0", "host-1");
-
-        var (engines, _, failure) = await fixture.UpdateAsync([engine], UpdateFixture.Request with { Broadcast = BroadcastModes.Nccl, DeviceTimeout = TimeSpan.FromSeconds(3) }, devices)
-            .WaitAsync(TimeSpan.FromMinutes(1));
-
-        Assert.Contains("(host-1 did not end it within 3 s)", Assert.IsType<UpdateException>(failure).Message, StringComparison.Ordinal);
-        Assert.All(channels, channel => Assert.Equal(failure.Message, channel.AbortReason));
-
-        // On a busy machine before the engine was given the first bucket.
-        Assert.NotEqual(EngineStates.Updated, engines[0].State);
-        fixture.AssertClean();
-    }
-
-    [Fact]
-    public async Task An_abort_takes_out_no_device_whose_operations_it_ended()
-    {
-        using var folder = new TempFolder();
-        using var devices = new HostDevices(Directory.CreateDirectory(folder["slots"]).FullName);
-        var slots = new SlotLayout(1 << 20, 2);
-        DeviceLane[] lanes = [Lane(0), Lane(1)];
-        var collective = new ScriptedCollective();
-        using var exchange = new CollectiveExchange(collective, lanes, new StageMeter(TimeProvider.System), DeviceTimeout, TimeProvider.System);
-        var (first, second) = (Flight(0), Flight(1));
-        Task[] exchanges = [exchange.ExchangeAsync(first, lanes[0], default), exchange.ExchangeAsync(second, lanes[0], default)];
-        await collective.Began(2);
-
-        collective.Parts[0][0].SetResult();
-        collective.Parts[0][1].SetException(new NativeException("fault", "gather", 1, "injected"));
-        var failures = await Task.WhenAll(exchanges.Select(exchanging => Assert.ThrowsAsync<UpdateException>(() => exchanging)));
-
-        Assert.All(failures, failure => Assert.Contains("host-1: fault gather: injected", failure.Message, StringComparison.Ordinal));
-        Assert.Null(lanes[0].Failure);
-        Assert.Contains("injected", lanes[1].Failure, StringComparison.Ordinal);
-        Array.ForEach(lanes, lane => lane.Dispose());
-
-        BucketFlight Flight(int slot) => new(new Bucket(0, 1 << 20, [], []), [], slot << 20, [.. lanes], new Dictionary<int, ShardLease>()) { Fills = { [0] = Task.CompletedTask, [1] = Task.CompletedTask } };
-
-        DeviceLane Lane(int index) => new(index, 2, devices.Open(new EngineDevice($"host-{index}")), new StagingBlocks(devices, 1), slots, DeviceTimeout, TimeProvider.System);
-    }
-
-    [Fact]
-    public async Task A_collective_never_runs_with_fewer_devices_than_it_was_made_for()
-    {
-        using var folder = new TempFolder();
-        using var devices = new HostDevices(Directory.CreateDirectory(folder["slots"]).FullName);
-        var slots = new SlotLayout(1 << 20, 1);
-        using var left = Lane(0);
-        using var lost = Lane(1);
-        lost.Fail("it stopped");
-        var flight = new BucketFlight(new Bucket(0, 1 << 20, [], []), [], 0, [left], new Dictionary<int, ShardLease>());
-        flight.Fills[0] = Task.CompletedTask;
-        using var exchange = new CollectiveExchange(new NoCollective(), [left, lost], new StageMeter(TimeProvider.System), DeviceTimeout, TimeProvider.System);
-
-        var failure = await Assert.ThrowsAsync<UpdateException>(() => exchange.ExchangeAsync(flight, left, default));
-
-        Assert.Contains("host-1 failed: it stopped", failure.Message, StringComparison.Ordinal);
-
-        DeviceLane Lane(int index) => new(index, 2, devices.Open(new EngineDevice($"host-{index}")), new StagingBlocks(devices, 1), slots, DeviceTimeout, TimeProvider.System);
-    }
-
     [Fact]
     public async Task Shards_that_cannot_be_had_end_the_update_and_every_engine_is_told_why()
     {
@@ -403,54 +309,5 @@ public sealed class UpdateFailureTests
         Assert.Null(failure);
         Assert.Equal("it went away", engines[0].Reason);
         fixture.AssertClean();
-    }
-
-    /// <summary>Operations of two devices, which end when the test says so, or are aborted.</summary>
-    private sealed class ScriptedCollective : ICollective
-    {
-        private readonly Lock _gate = new();
-        private readonly SemaphoreSlim _began = new(0);
-
-        public List<TaskCompletionSource[]> Parts { get; } = [];
-
-        public IReadOnlyList<Task> Gather(long offset, long partBytes)
-        {
-            TaskCompletionSource[] parts = [Part(), Part()];
-            lock (_gate)
-            {
-                Parts.Add(parts);
-            }
-
-            _began.Release();
-            return [.. parts.Select(part => part.Task)];
-        }
-
-        public async Task Began(int operations)
-        {
-            for (var seen = 0; seen < operations; seen++)
-            {
-                await _began.WaitAsync().WaitAsync(TimeSpan.FromMinutes(1));
-            }
-        }
-
-        public void Abort() => Parts.SelectMany(parts => parts).ToList().ForEach(part => part.TrySetException(new NativeException("fault", "gather", 1, "aborted")));
-
-        public void Dispose() => _began.Dispose();
-
-        private static TaskCompletionSource Part() => new(TaskCreationOptions.RunContinuationsAsynchronously);
-    }
-
-    /// <summary>Takes it for an error to be asked.</summary>
-    private sealed class NoCollective : ICollective
-    {
-        public IReadOnlyList<Task> Gather(long offset, long partBytes) => throw new InvalidOperationException("a slice past the end of its slot");
-
-        public void Abort()
-        {
-        }
-
-        public void Dispose()
-        {
-        }
     }
 }

@@ -91,6 +91,9 @@ internal sealed class UpdateFixture : IAsyncDisposable
     /// <summary>Small slots, so that there are many buckets, and no more time for a device than a test should take.</summary>
     public static UpdateRequest Request { get; } = new("org/model@v1", []) { SlotBytes = 300_000, DeviceTimeout = TimeSpan.FromSeconds(20) };
 
+    /// <summary>Short enough for a test that waits for it to pass, and far more than a copy of 200 KB takes on a busy machine.</summary>
+    public static readonly TimeSpan DeviceTimeout = TimeSpan.FromSeconds(6);
+
     /// <summary>An engine of scripted ranks, and what they read.</summary>
     public static (ScriptedEngine Engine, SlotReader[] Readers, ScriptedEngineChannel[] Channels) Engine(int ranks, Func<int, string, CancellationToken, Task>? script = null)
     {
