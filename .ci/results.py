@@ -16,7 +16,7 @@ class Result(typing.NamedTuple):
     outcome: str
     """`Passed`, `NotExecuted`, and several kinds of failure."""
     reason: str
-    """Of a skip or a failure; its first line."""
+    """Of a skip or a failure: its first lines."""
 
     @property
     def skipped(self):
@@ -40,7 +40,7 @@ def read(folder):
         for result in root.iter(f"{SPACE}UnitTestResult"):
             message = result.findtext(f"{SPACE}Output/{SPACE}ErrorInfo/{SPACE}Message") or ""
             assembly, method = tests[result.get("testId")]
-            found.append(Result(assembly, method, result.get("testName"), result.get("outcome"), message.strip().split("\n")[0]))
+            found.append(Result(assembly, method, result.get("testName"), result.get("outcome"), "\n    ".join(message.strip().split("\n")[:8])))
         counted = int(root.find(f"{SPACE}ResultSummary/{SPACE}Counters").get("total"))
         if counted != len(found):
             raise SystemExit(f"{file} counts {counted} tests and lists {len(found)}")

@@ -32,14 +32,18 @@ public enum FaultyCopy
 
     /// <summary>From others to the device.</summary>
     FromOthers,
+
+    /// <summary>As <see cref="FromOthers"/>, and once one has gone wrong, from the host too.</summary>
+    Into,
 }
 
-/// <summary>Host devices of which one goes wrong, in one kind of copy, after some copies have gone well.</summary>
+/// <summary>Host devices of which one goes wrong, in one kind of copy.</summary>
+/// <param name="goodCopies">How many go well before, on each stream: which streams have got how far when several share a number is a matter of luck.</param>
 internal sealed class FaultyDevices(IUpdateDevices inner, string faulty, FaultyCopy where, DeviceFault fault, int goodCopies) : IUpdateDevices
 {
     private readonly ManualResetEventSlim _released = new();
     private readonly ConcurrentQueue<(Func<Task> Copy, TaskCompletionSource Mark)> _held = new();
-    private int _left = goodCopies;
+    private volatile bool _hasGoneWrong;
 
     /// <summary>Devices whose memory was given up rather than freed.</summary>
     public List<string> Abandoned { get; } = [];
@@ -102,12 +106,16 @@ internal sealed class FaultyDevices(IUpdateDevices inner, string faulty, FaultyC
 
     private DeviceFault Fault => fault;
 
+    private int GoodCopies => goodCopies;
+
     private bool IsHit(string device, string? target) => where switch
     {
         FaultyCopy.In => target is null && device == faulty,
         FaultyCopy.Out => target is not null && device == faulty,
         _ => target == faulty,
     };
+
+    private bool HasStopped(string device, string? target) => where == FaultyCopy.Into && _hasGoneWrong && (target ?? device) == faulty;
 
     private sealed class Device(FaultyDevices owner, IUpdateDevice inner) : IUpdateDevice
     {
@@ -154,6 +162,7 @@ internal sealed class FaultyDevices(IUpdateDevices inner, string faulty, FaultyC
     private sealed class Stream(FaultyDevices owner, Device device, IDeviceStream inner) : IDeviceStream
     {
         private volatile TaskCompletionSource? _stalled;
+        private int _left = owner.GoodCopies;
 
         public void CopyIn(nint host, long offset, long length) => Give(null, () => inner.CopyIn(host, offset, length));
 
@@ -167,12 +176,13 @@ internal sealed class FaultyDevices(IUpdateDevices inner, string faulty, FaultyC
 
         private void Give(string? target, Action copy)
         {
-            if (_stalled is null && (!owner.IsHit(device.Name, target) || Interlocked.Decrement(ref owner._left) >= 0))
+            if (_stalled is null && !owner.HasStopped(device.Name, target) && (!owner.IsHit(device.Name, target) || Interlocked.Decrement(ref _left) >= 0))
             {
                 copy();
                 return;
             }
 
+            owner._hasGoneWrong = true;
             switch (owner.Fault)
             {
                 case DeviceFault.Fail:

@@ -118,6 +118,24 @@ public sealed class UpdateFailureTests
     }
 
     [Fact]
+    public async Task A_device_that_takes_nothing_more_is_named_and_not_the_one_whose_copy_it_holds_up()
+    {
+        await using var fixture = await UpdateFixture.CreateAsync();
+        using var devices = new FaultyDevices(new HostDevices(fixture.SlotRoot), "host-1", FaultyCopy.Into, DeviceFault.Stall, goodCopies: 3);
+        var (first, readers, _) = UpdateFixture.Engine("host-0");
+        var (second, _, _) = UpdateFixture.Engine("host-1");
+
+        // With one slot nothing else is on its way to the device that could tell.
+        var (engines, _, failure) = await fixture.UpdateAsync([first, second], UpdateFixture.Request with { Slots = 1, DeviceTimeout = UpdateFixture.DeviceTimeout }, devices);
+
+        Assert.Null(failure);
+        Assert.Equal((EngineStates.Updated, null), (engines[0].State, engines[0].Reason));
+        Assert.Equal((EngineStates.Torn, "host-1 failed: a copy from host memory did not end within 6 s"), (engines[1].State, engines[1].Reason));
+        Assert.All(readers, fixture.AssertHolds);
+        fixture.AssertClean();
+    }
+
+    [Fact]
     public async Task A_sender_that_stalls_ends_the_update_when_its_copies_keep_every_slot()
     {
         await using var fixture = await UpdateFixture.CreateAsync();

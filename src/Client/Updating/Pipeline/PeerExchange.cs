@@ -60,9 +60,13 @@ internal sealed class PeerExchange(SliceFiller filler, IReadOnlyList<DeviceLane>
         }
         catch (TimeoutException)
         {
-            Judge(from, to);
+            ThrowIfReceiverIsAtFault(from, to);
+
+            // It proves itself by taking the same bytes from the host, before anybody is blamed for their not coming from here.
+            await filler.FillAsync(to, flight, slice, cancellationToken).ConfigureAwait(false);
+            from.Fail($"a copy to {to.Device.Name} did not end within {deadline.TotalSeconds:0.#} s");
             flight.KeepSlot(line.Last);
-            return false;
+            return true;
         }
         finally
         {
@@ -70,9 +74,9 @@ internal sealed class PeerExchange(SliceFiller filler, IReadOnlyList<DeviceLane>
         }
     }
 
-    /// <summary>Takes the device out that holds up a copy.</summary>
-    /// <exception cref="DeviceFailedException">It is the one that the copy goes to: it may still end there one day, when the slot holds other bytes.</exception>
-    private void Judge(DeviceLane from, DeviceLane to)
+    /// <summary>Takes the device out that a copy goes to, when what else has stopped says that it holds the copy up.</summary>
+    /// <exception cref="DeviceFailedException">It is out: the copy may still end there one day, when the slot holds other bytes.</exception>
+    private void ThrowIfReceiverIsAtFault(DeviceLane from, DeviceLane to)
     {
         ThrowIfFailed(to);
         if (from.Failure is null && StallJudge.IsReceiverAtFault(from.Index, to.Index, lanes.Count, Quiet, deadline))
@@ -80,8 +84,6 @@ internal sealed class PeerExchange(SliceFiller filler, IReadOnlyList<DeviceLane>
             to.Fail($"a copy from {from.Device.Name} did not end within {deadline.TotalSeconds:0.#} s");
             ThrowIfFailed(to);
         }
-
-        from.Fail($"a copy to {to.Device.Name} did not end within {deadline.TotalSeconds:0.#} s");
     }
 
     private TimeSpan Quiet(int from, int to) => lanes[from].Failure is null && lanes[to].Failure is null ? lanes[from].QuietTo(lanes[to]) : TimeSpan.Zero;

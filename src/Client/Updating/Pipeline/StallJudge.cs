@@ -4,8 +4,8 @@ namespace P2PWeights.Client.Updating.Pipeline;
 internal static class StallJudge
 {
     /// <summary>
-    /// Whether it is the device that the copy goes to: more has stopped on its way there than on its way from the other. Where nothing else tells, the device that sends is at
-    /// fault, because the other proves itself next, when it takes the same bytes from the host.
+    /// Whether it is the device that the copy goes to: more has stopped on its way there than on its way from the other. Where nothing else tells, it is not, and has to
+    /// prove itself: by taking the same bytes from the host.
     /// </summary>
     /// <param name="from">Number of the device that sends.</param>
     /// <param name="to">Number of the device that the copy goes to.</param>
