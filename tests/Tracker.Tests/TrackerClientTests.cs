@@ -14,7 +14,8 @@ public sealed class TrackerClientTests
     public async Task Call_dead_tracker_first_in_the_list_is_answered_by_the_next()
     {
         await using var tracker = await RunningTracker.StartAsync();
-        using var client = new TrackerClient([DeadAddress(), tracker.Address], null, TimeProvider.System);
+        using var silent = TakePort(out var dead);
+        using var client = new TrackerClient([dead, tracker.Address], null, TimeProvider.System);
 
         Assert.Equal(0, (await client.StatusAsync(None)).Peers);
         Assert.False(await client.RemoveAsync(Make.Checkpoint("m@v1"), None));
@@ -35,7 +36,7 @@ public sealed class TrackerClientTests
     [Fact]
     public async Task Call_nobody_there_says_where_why_and_what_to_do()
     {
-        var address = DeadAddress();
+        using var silent = TakePort(out var address);
         using var client = new TrackerClient([address], null, TimeProvider.System);
 
         var e = await Assert.ThrowsAsync<TrackerException>(() => client.StatusAsync(None));
@@ -137,12 +138,13 @@ public sealed class TrackerClientTests
         Assert.Equal(0, (await client.StatusAsync(None)).Peers);
     }
 
-    /// <summary>An address where nobody listens: a port that was free a moment ago.</summary>
-    private static Uri DeadAddress()
+    /// <summary>A port on which nobody listens, and nobody else can.</summary>
+    private static Socket TakePort(out Uri address)
     {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return new Uri($"http://127.0.0.1:{((IPEndPoint)listener.LocalEndpoint).Port}");
+        var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        socket.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        address = new Uri($"http://127.0.0.1:{((IPEndPoint)socket.LocalEndPoint!).Port}");
+        return socket;
     }
 
     /// <summary>Reads what comes first on each connection, sends the answer and closes.</summary>

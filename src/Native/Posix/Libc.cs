@@ -29,6 +29,7 @@ internal static unsafe partial class Libc
     // sys/file.h
     public const int LOCK_EX = 2;
     public const int LOCK_NB = 4;
+    public const int LOCK_UN = 8;
 
     // unistd.h
     public const int SEEK_DATA = 3;

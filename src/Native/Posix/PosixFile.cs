@@ -171,6 +171,16 @@ public static unsafe class PosixFile
     /// <exception cref="NativeException">See <see cref="OpenRead"/>; above all, there is no such file.</exception>
     public static SafeFileHandle? TryLockExisting(string path) => LockOrDispose(OpenRead(path, followSymlinks: false), path, patience: default);
 
+    /// <summary>
+    /// Lets go of a lock and closes its file. To close it is not enough where others do not wait: a child process that is just being started has the file open for a moment too
+    /// (see <see cref="ForkPatience"/>), and the lock would last as long.
+    /// </summary>
+    public static void Unlock(SafeFileHandle file)
+    {
+        _ = Libc.flock(file, Libc.LOCK_UN); // fails for a file that is not open, which has no lock
+        file.Dispose();
+    }
+
     /// <summary>The absolute path without symlinks, <c>.</c> and <c>..</c>.</summary>
     public static string RealPath(string path)
     {

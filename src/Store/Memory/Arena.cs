@@ -152,7 +152,7 @@ internal sealed unsafe class Arena
         if (!keepMapped)
         {
             _mapping.Dispose();
-            File.Dispose();
+            PosixFile.Unlock(File);
         }
     }
 

@@ -201,8 +201,8 @@ public sealed class PullTests
     public async Task All_sources_gone_ends_the_pull_and_keeps_what_was_fetched()
     {
         await using var cluster = await TestCluster.StartAsync();
-        var a = await cluster.StartNodeAsync("a", uploadBytesPerSecond: Slow);
-        var b = await cluster.StartNodeAsync("b", memoryBytes: 0, diskBytes: 0, noSourceTimeout: TimeSpan.FromSeconds(5));
+        var a = await cluster.StartNodeAsync("a", uploadBytesPerSecond: Slow / 4);
+        var b = await cluster.StartNodeAsync("b", memoryBytes: 0, diskBytes: 0, noSourceTimeout: TimeSpan.FromSeconds(10));
         await a.PublishAsync(cluster.WriteCheckpoint(bytes: SlowBytes));
         var pull = StartPull(b, cluster.Folder["target"], out var underWay);
         await underWay;

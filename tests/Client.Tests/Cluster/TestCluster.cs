@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Security.Cryptography;
 using Microsoft.Extensions.Logging.Abstractions;
 using P2PWeights.Store.Folders;
 using P2PWeights.Testing;
@@ -38,7 +39,8 @@ internal sealed class TestCluster : IAsyncDisposable
     {
         var options = new TrackerOptions
         {
-            Listen = _tracker is null && TrackerAddress.Port == 1 ? "127.0.0.1:0" : TrackerAddress.Authority,
+            // On an address of its own: elsewhere a port that is free while the tracker is away may be taken by others.
+            Listen = TrackerAddress.Port == 1 ? $"127.{RandomNumberGenerator.GetInt32(1, 255)}.{RandomNumberGenerator.GetInt32(256)}.{RandomNumberGenerator.GetInt32(1, 255)}:0" : TrackerAddress.Authority,
             DataDirectory = Folder["tracker"],
             Lease = TimeSpan.FromSeconds(3),
         };

@@ -45,10 +45,10 @@ public sealed class CollectiveFailureTests
         var (engine, _, channels) = UpdateFixture.Engine("host-0", "host-1");
 
         // With one slot every bucket is loaded before the next is gathered, however slow the machine is.
-        var request = UpdateFixture.Request with { Broadcast = BroadcastModes.Nccl, Slots = 1, DeviceTimeout = TimeSpan.FromSeconds(3) };
+        var request = UpdateFixture.Request with { Broadcast = BroadcastModes.Nccl, Slots = 1, DeviceTimeout = UpdateFixture.DeviceTimeout };
         var (engines, _, failure) = await fixture.UpdateAsync([engine], request, devices).WaitAsync(TimeSpan.FromMinutes(1));
 
-        Assert.Contains("(host-1 did not end it within 3 s)", Assert.IsType<UpdateException>(failure).Message, StringComparison.Ordinal);
+        Assert.Contains("(host-1 did not end it within 6 s)", Assert.IsType<UpdateException>(failure).Message, StringComparison.Ordinal);
         Assert.All(channels, channel => Assert.Equal(failure.Message, channel.AbortReason));
         Assert.Equal(EngineStates.Torn, engines[0].State);
         fixture.AssertClean();

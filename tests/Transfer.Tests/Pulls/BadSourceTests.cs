@@ -152,7 +152,8 @@ public sealed class BadSourceTests
     public async Task Shard_that_a_source_lost_is_fetched_elsewhere()
     {
         var checkpoint = TestCheckpoint.Uniform(6, 50_000);
-        await using var net = await PullNet.StartAsync(checkpoint, publisher: "honest");
+        // In the node's time nothing passes after which it would ask again.
+        await using var net = await PullNet.StartAsync(checkpoint, publisher: "honest", time: new VirtualTime());
         var (honest, node) = net;
         await using var forgetful = new LyingPeer(checkpoint, async (stream, id, _, _, token) =>
             await stream.WriteAsync(FrameCodec.Encode(id, FrameType.NotFound), token));

@@ -38,6 +38,7 @@ public sealed class KilledSourceTests
         var checkpoint = TestCheckpoint.Seed(new Seeded(), SourceProcess.Shards, SourceProcess.ShardBytes);
         await using var node = await TestNode.StartAsync("node", LocalPullTests.LocalFirst);
         await using var other = await TestNode.StartAsync("other", LocalPullTests.LocalFirst);
+        await other.HoldAsync(checkpoint);
         using var source = await SourceProcess.StartAsync(folder, checkpoint.Seeded.Seed);
         node.Meet(checkpoint, source.Info);
         var killed = 0;
@@ -54,7 +55,6 @@ public sealed class KilledSourceTests
         var pull = node.PullAsync(checkpoint, target);
         await began.Task.WaitAsync(TestNode.Deadline);
         await source.KillAsync();
-        await other.HoldAsync(checkpoint);
         node.Meet(checkpoint, other.Info);
         await pull;
 

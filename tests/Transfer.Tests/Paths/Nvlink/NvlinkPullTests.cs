@@ -168,5 +168,5 @@ public sealed class NvlinkPullTests
         await node.AssertHoldsAsync(checkpoint);
     }
 
-    private static Task<TestNode> StartAsync(string name, long gpu) => TestNode.StartAsync(name, new TransferOptions(), gpu: gpu);
+    private static Task<TestNode> StartAsync(string name, long gpu) => TestNode.StartAsync(name, new TransferOptions { StallTimeout = TestNode.Steady.StallTimeout }, gpu: gpu);
 }

@@ -127,7 +127,7 @@ public sealed class ReadSchedulerTests
     [Fact]
     public async Task Cancelled_read_waits_for_what_is_posted_and_posts_no_more()
     {
-        await using var bench = new Bench(new FakeQueue("a", depth: 2));
+        await using var bench = new Bench(new VirtualTime(), new FakeQueue("a", depth: 2));
         using var cancel = new CancellationTokenSource();
         var read = bench.ReadAsync(8 << 20, cancellationToken: cancel.Token);
 
@@ -208,9 +208,14 @@ public sealed class ReadSchedulerTests
         private long _received;
 
         public Bench(params FakeQueue[] queues)
+            : this(TimeProvider.System, queues)
+        {
+        }
+
+        public Bench(TimeProvider time, params FakeQueue[] queues)
         {
             Queues = queues;
-            Scheduler = new ReadScheduler(queues, ReadBytes, TimeProvider.System);
+            Scheduler = new ReadScheduler(queues, ReadBytes, time);
             _seeded.Random.NextBytes(_source.GetMemory(0, Room).Span);
         }
 
