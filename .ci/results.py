@@ -3,6 +3,9 @@ import pathlib
 import typing
 import xml.etree.ElementTree as tree
 
+LINES = 8
+"""Of a message: what was expected and what was found are among them."""
+
 SPACE = "{http://microsoft.com/schemas/VisualStudio/TeamTest/2010}"
 
 
@@ -40,7 +43,7 @@ def read(folder):
         for result in root.iter(f"{SPACE}UnitTestResult"):
             message = result.findtext(f"{SPACE}Output/{SPACE}ErrorInfo/{SPACE}Message") or ""
             assembly, method = tests[result.get("testId")]
-            found.append(Result(assembly, method, result.get("testName"), result.get("outcome"), "\n    ".join(message.strip().split("\n")[:8])))
+            found.append(Result(assembly, method, result.get("testName"), result.get("outcome"), "\n    ".join(message.strip().split("\n")[:LINES])))
         counted = int(root.find(f"{SPACE}ResultSummary/{SPACE}Counters").get("total"))
         if counted != len(found):
             raise SystemExit(f"{file} counts {counted} tests and lists {len(found)}")

@@ -177,7 +177,11 @@ public static unsafe class PosixFile
     /// </summary>
     public static void Unlock(SafeFileHandle file)
     {
-        _ = Libc.flock(file, Libc.LOCK_UN); // fails for a file that is not open, which has no lock
+        if (!file.IsClosed)
+        {
+            _ = Libc.flock(file, Libc.LOCK_UN); // a lock that cannot be given back ends with the file
+        }
+
         file.Dispose();
     }
 

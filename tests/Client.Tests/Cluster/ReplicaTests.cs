@@ -1,4 +1,5 @@
 using P2PWeights.Store.Folders;
+using P2PWeights.Transfer;
 
 namespace P2PWeights.Client.Tests.Cluster;
 
@@ -89,7 +90,7 @@ public sealed class ReplicaTests
 
         cluster.AssertSame(cluster.Folder["copy"], cluster.Folder["target"]);
         var poisoned = (await a.StatusAsync(default)).Id;
-        if (report.Transfer.Sources.FirstOrDefault(part => part.Peer == poisoned && part.Paths.Any(path => path.Failures.ContainsKey("wrong-bytes"))) is { } liar)
+        if (report.Transfer.Sources.FirstOrDefault(part => part.Peer == poisoned && part.Paths.Any(path => path.Failures.ContainsKey(FailureReasons.WrongBytes))) is { } liar)
         {
             Assert.NotNull(liar.Banned);
             Assert.NotNull((await c.PeersAsync(default)).Single(peer => peer.Peer.Id == poisoned).BannedUntil);

@@ -35,6 +35,9 @@ public enum FaultyCopy
 
     /// <summary>As <see cref="FromOthers"/>, and once one has gone wrong, from the host too.</summary>
     Into,
+
+    /// <summary>Between the device and <c>host-0</c>, both ways.</summary>
+    Link,
 }
 
 /// <summary>Host devices of which one goes wrong, in one kind of copy.</summary>
@@ -43,13 +46,16 @@ internal sealed class FaultyDevices(IUpdateDevices inner, string faulty, FaultyC
 {
     private readonly ManualResetEventSlim _released = new();
     private readonly ConcurrentQueue<(Func<Task> Copy, TaskCompletionSource Mark)> _held = new();
-    private volatile bool _hasGoneWrong;
+    private int _wrong;
 
     /// <summary>Devices whose memory was given up rather than freed.</summary>
     public List<string> Abandoned { get; } = [];
 
     /// <summary>Devices that were opened and disposed.</summary>
     public (int Opened, int Closed) Counts { get; private set; }
+
+    /// <summary>Runs when copies begin to go wrong.</summary>
+    public Action? GoesWrong { get; init; }
 
     /// <summary>Runs before a device is opened.</summary>
     public Action? Opens { get; init; }
@@ -112,10 +118,11 @@ internal sealed class FaultyDevices(IUpdateDevices inner, string faulty, FaultyC
     {
         FaultyCopy.In => target is null && device == faulty,
         FaultyCopy.Out => target is not null && device == faulty,
+        FaultyCopy.Link => (device == "host-0" && target == faulty) || (device == faulty && target == "host-0"),
         _ => target == faulty,
     };
 
-    private bool HasStopped(string device, string? target) => where == FaultyCopy.Into && _hasGoneWrong && (target ?? device) == faulty;
+    private bool HasStopped(string device, string? target) => where == FaultyCopy.Into && Volatile.Read(ref _wrong) > 0 && (target ?? device) == faulty;
 
     private sealed class Device(FaultyDevices owner, IUpdateDevice inner) : IUpdateDevice
     {
@@ -182,7 +189,11 @@ internal sealed class FaultyDevices(IUpdateDevices inner, string faulty, FaultyC
                 return;
             }
 
-            owner._hasGoneWrong = true;
+            if (Interlocked.Increment(ref owner._wrong) == 1)
+            {
+                owner.GoesWrong?.Invoke();
+            }
+
             switch (owner.Fault)
             {
                 case DeviceFault.Fail:

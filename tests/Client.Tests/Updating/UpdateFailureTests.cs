@@ -133,7 +133,43 @@ public sealed class UpdateFailureTests
         Assert.Null(failure);
         Assert.Equal((EngineStates.Updated, null), (engines[0].State, engines[0].Reason));
         Assert.Equal((EngineStates.Torn, "host-1 failed: a copy from host memory did not end within 6 s"), (engines[1].State, engines[1].Reason));
+        Assert.Equal(["host-0", "host-1"], devices.Abandoned.Order()); // the first one's copy may still read its slots
         Assert.All(readers, fixture.AssertHolds);
+        fixture.AssertClean();
+    }
+
+    [Theory]
+    [InlineData("host-0", "host-1")]
+    [InlineData("host-0", "host-1", "host-2")]
+    public async Task A_link_that_hangs_both_ways_costs_one_of_its_ends(params string[] names)
+    {
+        await using var fixture = await UpdateFixture.CreateAsync();
+        using var devices = new FaultyDevices(new HostDevices(fixture.SlotRoot), "host-1", FaultyCopy.Link, DeviceFault.Stall, goodCopies: 3);
+        var all = names.Select(name => UpdateFixture.Engine(name)).ToList();
+
+        var (engines, _, failure) = await fixture.UpdateAsync([.. all.Select(one => one.Engine)], UpdateFixture.Request with { DeviceTimeout = UpdateFixture.DeviceTimeout }, devices);
+
+        Assert.Null(failure);
+        Assert.Matches("^host-[01] failed: a copy to host-[01] did not end within 6 s$", Assert.Single(engines.Take(2), engine => engine.State != EngineStates.Updated).Reason);
+        Assert.All(engines.Skip(2), engine => Assert.Equal(EngineStates.Updated, engine.State));
+        Assert.All(all.Where((_, index) => engines[index].State == EngineStates.Updated).SelectMany(one => one.Readers), fixture.AssertHolds);
+        fixture.AssertClean();
+    }
+
+    [Fact]
+    public async Task A_file_that_cannot_be_read_when_a_device_is_to_prove_itself_ends_the_update()
+    {
+        await using var fixture = await UpdateFixture.CreateAsync(inMemory: false);
+        using var devices = new FaultyDevices(new HostDevices(fixture.SlotRoot), "host-1", FaultyCopy.Out, DeviceFault.Stall, goodCopies: 3) { GoesWrong = fixture.TruncateFiles };
+        var (first, _, _) = UpdateFixture.Engine("host-0");
+        var (second, _, _) = UpdateFixture.Engine("host-1");
+
+        // With one slot nothing else is read meanwhile.
+        var (engines, _, failure) = await fixture.UpdateAsync([first, second], UpdateFixture.Request with { Slots = 1, DeviceTimeout = UpdateFixture.DeviceTimeout }, devices);
+
+        var reason = Assert.IsType<StoreException>(failure).Message;
+        Assert.All(engines, engine => Assert.Equal((EngineStates.Torn, reason), (engine.State, engine.Reason)));
+        Assert.Equal(["host-0", "host-1"], devices.Abandoned.Order());
         fixture.AssertClean();
     }
 

@@ -153,6 +153,16 @@ internal sealed class UpdateFixture : IAsyncDisposable
         Assert.All(_tensors, tensor => Assert.True(tensor.Value.AsSpan().SequenceEqual(tensors[tensor.Key]), $"{tensor.Key} has other bytes ({Seed})"));
     }
 
+    /// <summary>Takes the bytes away from under whoever reads shards in the disk tier.</summary>
+    public void TruncateFiles()
+    {
+        foreach (var shard in Directory.EnumerateFiles(StoreFolder["data"], "*", SearchOption.AllDirectories).Where(file => new FileInfo(file).Length is ShardBytes))
+        {
+            using var file = new FileStream(shard, FileMode.Open, FileAccess.Write, FileShare.ReadWrite | FileShare.Delete);
+            file.SetLength(0);
+        }
+    }
+
     /// <summary>What an engine that holds a tensor answers for it.</summary>
     public byte[] Sha256Of(string tensor) => SHA256.HashData(_tensors[tensor]);
 

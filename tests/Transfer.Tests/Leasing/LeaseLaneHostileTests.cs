@@ -52,7 +52,7 @@ public sealed class LeaseLaneHostileTests
     [Fact]
     public async Task Request_id_used_while_it_is_open_ends_the_lane()
     {
-        await using var pair = await LeasePair.OpenAsync(Checkpoint, listener: new VirtualTime());
+        await using var pair = await LeasePair.OpenAsync(Checkpoint, listener: new VirtualTime()); // it tells nobody that it is still at it
         pair.Queues.Hold = new TaskCompletionSource().Task;
         using var lane = await ConnectAsync(pair);
         await lane.Connection.SendAsync(FrameCodec.Encode(5, new LocateMessage(Shard, LeaseKind.Memory)), TestNode.Deadline);
@@ -64,7 +64,7 @@ public sealed class LeaseLaneHostileTests
     [Fact]
     public async Task More_requests_than_may_wait_end_the_lane_and_leave_nothing_out()
     {
-        await using var pair = await LeasePair.OpenAsync(Checkpoint, slots: 10_000, listener: new VirtualTime());
+        await using var pair = await LeasePair.OpenAsync(Checkpoint, slots: 10_000, listener: new VirtualTime()); // it tells nobody that it is still at it
         pair.Queues.Hold = new TaskCompletionSource().Task;
         using var lane = await ConnectAsync(pair);
         for (uint id = 10; id <= 10 + WireLimits.MaxOutstandingLocates; id++)

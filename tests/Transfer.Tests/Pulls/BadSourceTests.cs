@@ -152,6 +152,7 @@ public sealed class BadSourceTests
     public async Task Shard_that_a_source_lost_is_fetched_elsewhere()
     {
         var checkpoint = TestCheckpoint.Uniform(6, 50_000);
+
         // In the node's time nothing passes after which it would ask again.
         await using var net = await PullNet.StartAsync(checkpoint, publisher: "honest", time: new VirtualTime());
         var (honest, node) = net;

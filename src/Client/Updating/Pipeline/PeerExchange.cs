@@ -1,4 +1,5 @@
 using P2PWeights.Native;
+using P2PWeights.Store;
 
 namespace P2PWeights.Client.Updating.Pipeline;
 
@@ -10,6 +11,8 @@ namespace P2PWeights.Client.Updating.Pipeline;
 /// <param name="lanes">All devices of the update, by their numbers.</param>
 internal sealed class PeerExchange(SliceFiller filler, IReadOnlyList<DeviceLane> lanes, StageMeter meter, TimeSpan deadline) : IExchange
 {
+    private readonly Lock _blame = new();
+
     public Task ExchangeAsync(BucketFlight flight, DeviceLane lane, CancellationToken cancellationToken) =>
         Task.WhenAll(flight.Lanes.Where(other => other != lane).Select(other => TakeAsync(flight, other, lane, cancellationToken)));
 
@@ -28,7 +31,7 @@ internal sealed class PeerExchange(SliceFiller filler, IReadOnlyList<DeviceLane>
         }
     }
 
-    /// <summary>False when the slice has to come from elsewhere.</summary>
+    /// <summary>True when the device has the slice; false when it is to be taken from the host.</summary>
     private async Task<bool> PassAsync(BucketFlight flight, DeviceLane from, DeviceLane to, (long Start, long Length) slice, CancellationToken cancellationToken)
     {
         var line = from.To(to);
@@ -45,7 +48,7 @@ internal sealed class PeerExchange(SliceFiller filler, IReadOnlyList<DeviceLane>
         try
         {
             ThrowIfFailed(to);
-            if (from.Failure is not null)
+            if (from.Failure is not null || line.IsBusy)
             {
                 return false;
             }
@@ -60,12 +63,9 @@ internal sealed class PeerExchange(SliceFiller filler, IReadOnlyList<DeviceLane>
         }
         catch (TimeoutException)
         {
+            // In its turn still: nothing more is given to a line that has stopped.
             ThrowIfReceiverIsAtFault(from, to);
-
-            // It proves itself by taking the same bytes from the host, before anybody is blamed for their not coming from here.
-            await filler.FillAsync(to, flight, slice, cancellationToken).ConfigureAwait(false);
-            from.Fail($"a copy to {to.Device.Name} did not end within {deadline.TotalSeconds:0.#} s");
-            flight.KeepSlot(line.Last);
+            await LetProveAsync(flight, from, to, slice, cancellationToken).ConfigureAwait(false);
             return true;
         }
         finally
@@ -78,11 +78,42 @@ internal sealed class PeerExchange(SliceFiller filler, IReadOnlyList<DeviceLane>
     /// <exception cref="DeviceFailedException">It is out: the copy may still end there one day, when the slot holds other bytes.</exception>
     private void ThrowIfReceiverIsAtFault(DeviceLane from, DeviceLane to)
     {
-        ThrowIfFailed(to);
-        if (from.Failure is null && StallJudge.IsReceiverAtFault(from.Index, to.Index, lanes.Count, Quiet, deadline))
+        lock (_blame)
         {
-            to.Fail($"a copy from {from.Device.Name} did not end within {deadline.TotalSeconds:0.#} s");
             ThrowIfFailed(to);
+            if (from.Failure is null && StallJudge.IsReceiverAtFault(from.Index, to.Index, lanes.Count, Quiet, deadline))
+            {
+                to.Fail($"a copy from {from.Device.Name} did not end within {deadline.TotalSeconds:0.#} s");
+                ThrowIfFailed(to);
+            }
+        }
+    }
+
+    /// <summary>Has a device prove itself by taking from the host what did not come in time, and takes the one out that did not send it, unless the copy has ended meanwhile.</summary>
+    /// <exception cref="DeviceFailedException">The device did not.</exception>
+    /// <exception cref="StoreException">A file could not be read any more.</exception>
+    private async Task LetProveAsync(BucketFlight flight, DeviceLane from, DeviceLane to, (long Start, long Length) slice, CancellationToken cancellationToken)
+    {
+        var copy = from.To(to).Last;
+        try
+        {
+            await filler.FillAsync(to, flight, slice, cancellationToken).ConfigureAwait(false);
+            lock (_blame)
+            {
+                // Taken out meanwhile, for a copy the other way: a link that hangs costs one of its ends.
+                ThrowIfFailed(to);
+                if (!copy.IsCompleted)
+                {
+                    from.Fail($"a copy to {to.Device.Name} did not end within {deadline.TotalSeconds:0.#} s");
+                }
+            }
+        }
+        finally
+        {
+            if (to.Failure is null)
+            {
+                flight.KeepSlot(copy);
+            }
         }
     }
 
