@@ -22,7 +22,7 @@ public sealed class CollectiveFailureTests
         using var devices = new FaultyDevices(new HostDevices(fixture.SlotRoot), "host-1", where, fault, goodCopies: 7);
         var (lost, _, lostChannels) = UpdateFixture.Engine("host-1");
         var (other, _, otherChannels) = UpdateFixture.Engine("host-0", "host-2");
-        var request = UpdateFixture.Request with { Broadcast = BroadcastModes.Nccl, DeviceTimeout = UpdateFixture.DeviceTimeout };
+        var request = UpdateFixture.Impatient with { Broadcast = BroadcastModes.Nccl };
 
         var (engines, _, failure) = await fixture.UpdateAsync([lost, other], request, devices);
 
@@ -45,7 +45,7 @@ public sealed class CollectiveFailureTests
         var (engine, _, channels) = UpdateFixture.Engine("host-0", "host-1");
 
         // With one slot every bucket is loaded before the next is gathered, however slow the machine is.
-        var request = UpdateFixture.Request with { Broadcast = BroadcastModes.Nccl, Slots = 1, DeviceTimeout = UpdateFixture.DeviceTimeout };
+        var request = UpdateFixture.Impatient with { Broadcast = BroadcastModes.Nccl, Slots = 1 };
         var (engines, _, failure) = await fixture.UpdateAsync([engine], request, devices).WaitAsync(TimeSpan.FromMinutes(1));
 
         Assert.Contains("(host-1 did not end it within 6 s)", Assert.IsType<UpdateException>(failure).Message, StringComparison.Ordinal);
@@ -60,7 +60,7 @@ public sealed class CollectiveFailureTests
         using var folder = new TempFolder();
         using var devices = new HostDevices(Directory.CreateDirectory(folder["slots"]).FullName);
         var slots = new SlotLayout(1 << 20, 2);
-        DeviceLane[] lanes = [Lane(0), Lane(1)];
+        DeviceLane[] lanes = [Lane(devices, slots, 0), Lane(devices, slots, 1)];
         var collective = new ScriptedCollective();
         using var exchange = new CollectiveExchange(collective, lanes, new StageMeter(TimeProvider.System), UpdateFixture.DeviceTimeout, TimeProvider.System);
         var (first, second) = (Flight(0), Flight(1));
@@ -77,8 +77,6 @@ public sealed class CollectiveFailureTests
         Array.ForEach(lanes, lane => lane.Dispose());
 
         BucketFlight Flight(int slot) => new(new Bucket(0, 1 << 20, [], []), [], slot << 20, [.. lanes], new Dictionary<int, ShardLease>()) { Fills = { [0] = Task.CompletedTask, [1] = Task.CompletedTask } };
-
-        DeviceLane Lane(int index) => new(index, 2, devices.Open(new EngineDevice($"host-{index}")), new StagingBlocks(devices, 1), slots, UpdateFixture.DeviceTimeout, TimeProvider.System);
     }
 
     [Fact]
@@ -87,8 +85,8 @@ public sealed class CollectiveFailureTests
         using var folder = new TempFolder();
         using var devices = new HostDevices(Directory.CreateDirectory(folder["slots"]).FullName);
         var slots = new SlotLayout(1 << 20, 1);
-        using var left = Lane(0);
-        using var lost = Lane(1);
+        using var left = Lane(devices, slots, 0);
+        using var lost = Lane(devices, slots, 1);
         lost.Fail("it stopped");
         var flight = new BucketFlight(new Bucket(0, 1 << 20, [], []), [], 0, [left], new Dictionary<int, ShardLease>());
         flight.Fills[0] = Task.CompletedTask;
@@ -97,9 +95,11 @@ public sealed class CollectiveFailureTests
         var failure = await Assert.ThrowsAsync<UpdateException>(() => exchange.ExchangeAsync(flight, left, default));
 
         Assert.Contains("host-1 failed: it stopped", failure.Message, StringComparison.Ordinal);
-
-        DeviceLane Lane(int index) => new(index, 2, devices.Open(new EngineDevice($"host-{index}")), new StagingBlocks(devices, 1), slots, UpdateFixture.DeviceTimeout, TimeProvider.System);
     }
+
+    /// <summary>One of two.</summary>
+    private static DeviceLane Lane(HostDevices devices, SlotLayout slots, int index) =>
+        new(index, 2, devices.Open(new EngineDevice($"host-{index}")), new StagingBlocks(devices, 1), slots, UpdateFixture.DeviceTimeout, TimeProvider.System);
 
     /// <summary>Operations of two devices, which end when the test says so, or are aborted.</summary>
     private sealed class ScriptedCollective : ICollective

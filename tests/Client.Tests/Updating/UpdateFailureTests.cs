@@ -128,7 +128,7 @@ public sealed class UpdateFailureTests
         var (second, _, _) = UpdateFixture.Engine("host-1");
 
         // With one slot nothing else is on its way to the device that could tell.
-        var (engines, _, failure) = await fixture.UpdateAsync([first, second], UpdateFixture.Request with { Slots = 1, DeviceTimeout = UpdateFixture.DeviceTimeout }, devices);
+        var (engines, _, failure) = await fixture.UpdateAsync([first, second], UpdateFixture.Impatient with { Slots = 1 }, devices);
 
         Assert.Null(failure);
         Assert.Equal((EngineStates.Updated, null), (engines[0].State, engines[0].Reason));
@@ -147,7 +147,7 @@ public sealed class UpdateFailureTests
         using var devices = new FaultyDevices(new HostDevices(fixture.SlotRoot), "host-1", FaultyCopy.Link, DeviceFault.Stall, goodCopies: 3);
         var all = names.Select(name => UpdateFixture.Engine(name)).ToList();
 
-        var (engines, _, failure) = await fixture.UpdateAsync([.. all.Select(one => one.Engine)], UpdateFixture.Request with { DeviceTimeout = UpdateFixture.DeviceTimeout }, devices);
+        var (engines, _, failure) = await fixture.UpdateAsync([.. all.Select(one => one.Engine)], UpdateFixture.Impatient, devices);
 
         Assert.Null(failure);
         Assert.Matches("^host-[01] failed: a copy to host-[01] did not end within 6 s$", Assert.Single(engines.Take(2), engine => engine.State != EngineStates.Updated).Reason);
@@ -165,7 +165,7 @@ public sealed class UpdateFailureTests
         var (second, _, _) = UpdateFixture.Engine("host-1");
 
         // With one slot nothing else is read meanwhile.
-        var (engines, _, failure) = await fixture.UpdateAsync([first, second], UpdateFixture.Request with { Slots = 1, DeviceTimeout = UpdateFixture.DeviceTimeout }, devices);
+        var (engines, _, failure) = await fixture.UpdateAsync([first, second], UpdateFixture.Impatient with { Slots = 1 }, devices);
 
         var reason = Assert.IsType<StoreException>(failure).Message;
         Assert.All(engines, engine => Assert.Equal((EngineStates.Torn, reason), (engine.State, engine.Reason)));
@@ -181,7 +181,7 @@ public sealed class UpdateFailureTests
         var (first, _, _) = UpdateFixture.Engine("host-0");
         var (second, _, _) = UpdateFixture.Engine("host-1");
 
-        var (engines, _, failure) = await fixture.UpdateAsync([first, second], UpdateFixture.Request with { Slots = 1, DeviceTimeout = UpdateFixture.DeviceTimeout }, devices);
+        var (engines, _, failure) = await fixture.UpdateAsync([first, second], UpdateFixture.Impatient with { Slots = 1 }, devices);
 
         Assert.Contains("every slot is kept by a copy that may still write into it (host-1: a copy to host-0 did not end within 6 s)", Assert.IsType<UpdateException>(failure).Message, StringComparison.Ordinal);
         Assert.All(engines, engine => Assert.Equal(EngineStates.Torn, engine.State));
@@ -198,7 +198,7 @@ public sealed class UpdateFailureTests
             : Task.CompletedTask);
         var (second, _, _) = UpdateFixture.Engine("host-1");
 
-        var (engines, _, failure) = await fixture.UpdateAsync([first, second], UpdateFixture.Request with { DeviceTimeout = UpdateFixture.DeviceTimeout }, devices);
+        var (engines, _, failure) = await fixture.UpdateAsync([first, second], UpdateFixture.Impatient, devices);
 
         Assert.Null(failure);
         Assert.Equal(EngineStates.Updated, engines[0].State);

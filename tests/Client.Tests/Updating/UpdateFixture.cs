@@ -94,6 +94,9 @@ internal sealed class UpdateFixture : IAsyncDisposable
     /// <summary>Short enough for a test that waits for it to pass, and far more than a copy of 200 KB takes on a busy machine.</summary>
     public static readonly TimeSpan DeviceTimeout = TimeSpan.FromSeconds(6);
 
+    /// <summary>For tests in which a device stops: it has <see cref="DeviceTimeout"/>.</summary>
+    public static UpdateRequest Impatient { get; } = Request with { DeviceTimeout = DeviceTimeout };
+
     /// <summary>An engine of scripted ranks, and what they read.</summary>
     public static (ScriptedEngine Engine, SlotReader[] Readers, ScriptedEngineChannel[] Channels) Engine(int ranks, Func<int, string, CancellationToken, Task>? script = null)
     {
